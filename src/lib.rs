@@ -1,0 +1,19 @@
+//! binlogd: MySQL and MariaDB row changes as Maxwell-format JSON on Kafka. The modules in the order the data flows.
+
+pub mod error;
+
+pub mod position;
+
+pub mod binlog;
+
+pub mod schema;
+
+pub mod filter;
+
+pub mod assemble;
+
+pub mod encode;
+
+pub mod producer;
+
+pub mod store;

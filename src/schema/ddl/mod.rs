@@ -1,0 +1,1 @@
+//! From a statement's text to changes of the schema.
