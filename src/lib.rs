@@ -8,6 +8,10 @@ pub mod position;
 
 pub mod binlog;
 
+pub mod server;
+
+pub mod source;
+
 pub mod schema;
 
 pub mod filter;
