@@ -2,9 +2,15 @@
 
 pub mod error;
 
+pub mod budget;
+
 pub mod position;
 
 pub mod binlog;
+
+pub mod server;
+
+pub mod source;
 
 pub mod schema;
 

@@ -1,0 +1,21 @@
+//! Talking SQL to MySQL and MariaDB: connections, what a server is and can do, its log's end, and its table definitions.
+//!
+//! Ordinary statements only. The dump connection is `source`'s; Maxwell's tables are `store`'s. Row data of users' tables
+//! is never read here.
+
+pub mod capture;
+pub mod column_type;
+pub mod connect;
+pub mod fault;
+pub mod flavor;
+pub mod grants;
+pub mod preflight;
+pub mod rows;
+pub mod secret;
+pub mod status;
+pub mod tls;
+
+pub use connect::{ConnectionOptions, Server, SslMode};
+pub use flavor::{Flavor, ServerVersion};
+pub use mysql_async::{Conn, Params, Row};
+pub use secret::Secret;
