@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
-use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, gtid, incident, payload, query, rotate, rows_query, xid};
+use crate::binlog::mariadb_gtid::MariadbGtidEvent;
+use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::position::{BinlogPosition, Gtid, ResumePoint};
@@ -18,7 +19,7 @@ use crate::schema::{Schema, SchemaId};
 
 use super::doubt::{Captured, TableName};
 use super::own_tables;
-use super::spill::{SpillBuffer, SpillDir};
+use super::spill::{Pushed, SpillBuffer, SpillDir};
 use super::statement::{self, Statement};
 use super::tables::{Resolved, Tables};
 use super::transaction::{TableRole, Transaction, TxnEvent, TxnMeta};
@@ -33,7 +34,7 @@ pub struct AssembleOptions {
     /// Whether SQL texts of row queries are wanted (`output_row_query`).
     pub row_queries: bool,
     /// Bytes of one open transaction that are kept in memory; what is more goes to the spill file.
-    pub memory_bytes: usize,
+    pub memory_bytes: u64,
     /// Whether GTIDs are tracked for positions (`gtid_mode`).
     pub gtid_mode: bool,
 }
@@ -89,6 +90,17 @@ struct Open {
     touches_users: bool,
     /// Value of our heartbeat row, when the transaction wrote it.
     heartbeat: Option<i64>,
+}
+
+impl Open {
+    fn push(&mut self, event: TxnEvent) -> Result<()> {
+        match self.events.push(event)? {
+            Pushed::Memory | Pushed::File => Ok(()),
+            Pushed::Full => Err(Error::definite("one transaction is larger than memory_limit and the spill folder may hold")
+                .detail(format!("{} bytes are spilled", self.events.bytes()))
+                .hint("raise spill_bytes_max, or point spill_dir to a larger disk")),
+        }
+    }
 }
 
 pub struct Assembler {
@@ -277,12 +289,12 @@ impl Assembler {
         match kind {
             FormatDescription => self.on_format(&event),
             Rotate => self.on_rotate(&event),
-            Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event, kind),
+            Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event),
             MariaGtid => self.on_mariadb_gtid(&event),
-            Query => self.on_query(&event, event.body.clone(), start),
+            Query => self.on_query(&event, start),
             MariaQueryCompressed => {
-                let body = payload::inflate_mariadb_query(&event).map_err(|e| bad(&event.header, e))?;
-                self.on_query(&event, body, start)
+                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                self.on_query(&inflated, start)
             }
             TableMap => self.on_table_map(event, start),
             WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => self.on_rows(event, start),
@@ -292,17 +304,17 @@ impl Assembler {
             | MariaWriteRowsCompressed
             | MariaUpdateRowsCompressed
             | MariaDeleteRowsCompressed => {
-                let inflated = payload::inflate_mariadb_rows(&event).map_err(|e| bad(&event.header, e))?;
+                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
                 self.on_rows(inflated, start)
             }
-            RowsQuery | MariaAnnotateRows => self.on_row_query(&event, kind),
+            RowsQuery | MariaAnnotateRows => self.on_row_query(&event),
             Xid => {
-                let xid = xid::XidEvent::parse(&event).map_err(|e| bad(&event.header, e))?.xid;
+                let xid = xid::parse(&event).map_err(|e| bad(&event.header, e))?;
                 Ok(self.commit(&event.header, Some(xid)))
             }
             TransactionPayload => self.on_payload(&event, start),
             Incident => {
-                let incident = incident::IncidentEvent::parse(&event).map_err(|e| bad(&event.header, e))?;
+                let incident = incident::Incident::parse(&event).map_err(|e| bad(&event.header, e))?;
                 Err(Error::definite(format!("the server logged an incident: changes may be missing from its binlog ({})", incident.message))
                     .hint("find out what the server lost, then set a position after the incident"))
             }
@@ -327,7 +339,7 @@ impl Assembler {
     }
 
     fn on_rotate(&mut self, event: &RawEvent) -> Result<Step> {
-        let rotate = rotate::RotateEvent::parse(event).map_err(|e| bad(&event.header, e))?;
+        let rotate = rotate::Rotate::parse(event).map_err(|e| bad(&event.header, e))?;
         let next = BinlogPosition::new(rotate.file, rotate.position);
         self.tables.clear();
         if is_outside_file(&event.header) {
@@ -344,23 +356,23 @@ impl Assembler {
         Ok(Step::Boundary(end))
     }
 
-    fn on_gtid(&mut self, event: &RawEvent, kind: EventType) -> Result<Step> {
+    fn on_gtid(&mut self, event: &RawEvent) -> Result<Step> {
         let parsed = gtid::GtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
-        self.gtid = (kind != EventType::AnonymousGtid).then_some(Gtid::MySql(parsed.gtid));
+        self.gtid = parsed.gtid.map(Gtid::MySql);
         self.gtid_commit_us = parsed.immediate_commit_us.unwrap_or(0);
         self.unfinished()?;
         Ok(Step::More)
     }
 
     fn on_mariadb_gtid(&mut self, event: &RawEvent) -> Result<Step> {
-        let parsed = gtid::MariadbGtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
-        if parsed.is_xa() {
+        let parsed = MariadbGtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
+        if parsed.xa.is_some() {
             return Err(unsupported(&event.header, "XA transactions are not supported yet"));
         }
         self.unfinished()?;
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
-        if !parsed.is_standalone() {
+        if !parsed.standalone {
             self.begin(event.header.server_id, None);
         }
         Ok(Step::More)
@@ -383,7 +395,7 @@ impl Assembler {
                 thread_id,
                 ..TxnMeta::default()
             },
-            events: self.spill.buffer(self.options.memory_bytes),
+            events: SpillBuffer::new(self.spill.clone(), self.options.memory_bytes),
             touches_users: false,
             heartbeat: None,
         });
@@ -415,18 +427,24 @@ impl Assembler {
         ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves }
     }
 
-    fn on_row_query(&mut self, event: &RawEvent, kind: EventType) -> Result<Step> {
+    fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
         if let Some(open) = &mut self.open
             && self.options.row_queries
         {
-            let text = rows_query::text(event, kind).map_err(|e| bad(&event.header, e))?;
-            open.events.push(TxnEvent::RowQuery(text))?;
+            let text = rows_query::text(event).map_err(|e| bad(&event.header, e))?;
+            open.push(TxnEvent::RowQuery(text))?;
         }
         Ok(Step::More)
     }
 
-    fn on_query(&mut self, event: &RawEvent, body: Bytes, start: u64) -> Result<Step> {
-        let query = query::QueryEvent::parse(&body).map_err(|e| bad(&event.header, e))?;
+    fn on_query(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
+        if let Some(thread_id) = query::begin_thread_id(event) {
+            // The short way for what stands before every transaction: no status variables are looked at.
+            self.unfinished()?;
+            self.begin(event.header.server_id, Some(thread_id));
+            return Ok(Step::More);
+        }
+        let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
         let inside = self.open.is_some();
         match statement::recognise(query.sql, inside) {
             Statement::Begin => {
@@ -442,7 +460,7 @@ impl Assembler {
             }
             Statement::Nothing => Ok(self.statement_end(inside)),
             Statement::RowChange(verb) => Err(Error::definite(format!("the server logged a {verb} statement instead of its rows"))
-                .detail(format!("database {}", String::from_utf8_lossy(query.database)))
+                .detail(format!("default database {}", query.database))
                 .hint("set binlog_format=ROW for every session of the server, then set a position after this event")),
             Statement::Xa => Err(unsupported(&event.header, "XA transactions are not supported yet")),
             Statement::Schema => self.on_ddl(event, &query, start, inside),
@@ -458,7 +476,7 @@ impl Assembler {
         Step::Boundary(self.end_here(gtid, true))
     }
 
-    fn on_ddl(&mut self, event: &RawEvent, query: &query::QueryEvent<'_>, start: u64, inside: bool) -> Result<Step> {
+    fn on_ddl(&mut self, event: &RawEvent, query: &query::Query<'_>, start: u64, inside: bool) -> Result<Step> {
         let at = BinlogPosition { file: self.at.file.clone(), offset: start };
         let outcome = statement::interpret(query, self.flavor, &self.server_version, &mut self.schema, &self.options.filter);
         self.tables.clear();
@@ -482,7 +500,7 @@ impl Assembler {
         }
         let gtid = self.gtid.clone();
         let end = (!inside).then(|| self.end_here(gtid.clone(), true));
-        let sql = crate::binlog::event::slice_of(&event.body, query.sql);
+        let sql = event.body.slice_ref(query.sql);
         Ok(Step::Schema(SchemaStep { changes, sql, at, timestamp: event.header.timestamp, gtid, end, repair: false }))
     }
 
@@ -508,7 +526,7 @@ impl Assembler {
             }
             return Err(Error::definite("a rows event stands outside a transaction").hint("check the binlog file with mysqlbinlog"));
         };
-        let table_id = RowsEvent::table_id(&event).map_err(|e| bad(&event.header, e))?;
+        let table_id = RowsEvent::id_of(&event).map_err(|e| bad(&event.header, e))?;
         let Some(entry) = self.tables.get(table_id) else {
             return Err(Error::definite(format!("rows of table id {table_id}, which no table map event named")));
         };
@@ -519,7 +537,7 @@ impl Assembler {
             open.heartbeat = seen.or(open.heartbeat);
             return Ok(Step::More);
         }
-        open.events.push(TxnEvent::Rows { slot, event, start })?;
+        open.push(TxnEvent::Rows { slot, event, start })?;
         Ok(Step::More)
     }
 

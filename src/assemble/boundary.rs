@@ -53,13 +53,13 @@ impl BoundaryScanner {
                 false
             }
             Some(EventType::MariaGtid) => {
-                let standalone = crate::binlog::gtid::MariadbGtidEvent::parse(event).map(|g| g.is_standalone()).unwrap_or(true);
+                let standalone = crate::binlog::mariadb_gtid::MariadbGtidEvent::parse(event).map(|g| g.standalone).unwrap_or(true);
                 self.group = true;
                 self.inside = !standalone;
                 false
             }
             Some(EventType::Xid | EventType::TransactionPayload) => true,
-            Some(EventType::Query) => match query::QueryEvent::parse(&event.body).map(|q| statement::recognise(q.sql, self.inside)) {
+            Some(EventType::Query) => match query::Query::parse(event).map(|q| statement::recognise(q.sql, self.inside)) {
                 Ok(Statement::Begin) => {
                     self.inside = true;
                     false
