@@ -9,7 +9,7 @@ use regex::bytes;
 
 /// A compiled pattern. Searching is Java's `find`: unanchored.
 #[derive(Debug, Clone)]
-pub(super) enum Compiled {
+pub enum Compiled {
     Plain(bytes::Regex),
     Fancy(Box<fancy_regex::Regex>),
 }
@@ -28,7 +28,7 @@ impl Compiled {
 }
 
 /// Compiles a Java pattern. The error is one line.
-pub(super) fn compile(java: &str) -> Result<Compiled, String> {
+pub fn compile(java: &str) -> Result<Compiled, String> {
     let translated = translate(java);
     let plain = if translated.possessive { None } else { Some(bytes::Regex::new(&translated.pattern)) };
     let plain_error = match plain {

@@ -5,7 +5,7 @@
 //! Invariant: no I/O, no event bytes.
 
 mod grammar;
-mod java_regex;
+pub mod java_regex;
 mod pattern;
 mod row_rules;
 mod rules;
