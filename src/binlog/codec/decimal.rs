@@ -90,13 +90,13 @@ impl Decimal {
             let number = bytes.by_ref().take(size).fold(0u32, |n, b| n << 8 | u32::from(b));
             digits.push(number, usize::from(count))
         };
-        if self.integer % 9 != 0 {
+        if !self.integer.is_multiple_of(9) {
             group(self.integer % 9)?;
         }
         for _ in 0..self.integer / 9 + self.scale / 9 {
             group(9)?;
         }
-        if self.scale % 9 != 0 {
+        if !self.scale.is_multiple_of(9) {
             group(self.scale % 9)?;
         }
         Ok(negative)
