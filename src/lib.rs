@@ -6,6 +6,8 @@ pub mod position;
 
 pub mod binlog;
 
+pub mod source;
+
 pub mod schema;
 
 pub mod filter;
