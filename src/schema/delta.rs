@@ -7,31 +7,11 @@ use super::Table;
 /// One resolved change of a statement, names as the statement spelled them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaChange {
-    DatabaseCreate {
-        database: String,
-        charset: String,
-    },
-    DatabaseAlter {
-        database: String,
-        charset: Option<String>,
-    },
-    DatabaseDrop {
-        database: String,
-    },
-    TableCreate {
-        database: String,
-        table: String,
-        def: Arc<Table>,
-    },
+    DatabaseCreate { database: String, charset: String },
+    DatabaseAlter { database: String, charset: Option<String> },
+    DatabaseDrop { database: String },
+    TableCreate { database: String, table: String, def: Arc<Table> },
     /// Also renames: `def` has the new database and name.
-    TableAlter {
-        database: String,
-        table: String,
-        old: Arc<Table>,
-        def: Arc<Table>,
-    },
-    TableDrop {
-        database: String,
-        table: String,
-    },
+    TableAlter { database: String, table: String, old: Arc<Table>, def: Arc<Table> },
+    TableDrop { database: String, table: String },
 }

@@ -71,10 +71,7 @@ pub struct Column {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnType {
     /// tinyint, smallint, mediumint, int, bigint
-    Int {
-        width: IntWidth,
-        unsigned: bool,
-    },
+    Int { width: IntWidth, unsigned: bool },
     Float,
     Double,
     Decimal,
@@ -82,44 +79,21 @@ pub enum ColumnType {
     Year,
     Date,
     /// datetime, timestamp and time, with the declared number of fractional digits (0 when none).
-    Datetime {
-        fraction: u8,
-    },
-    Timestamp {
-        fraction: u8,
-    },
-    Time {
-        fraction: u8,
-    },
+    Datetime { fraction: u8 },
+    Timestamp { fraction: u8 },
+    Time { fraction: u8 },
     /// char, varchar, tinytext … longtext. `None`: the charset is not known (Maxwell's null).
-    Text {
-        kind: TextKind,
-        charset: Option<String>,
-    },
+    Text { kind: TextKind, charset: Option<String> },
     /// binary, varbinary, tinyblob … longblob
-    Binary {
-        kind: BinaryKind,
-    },
-    Enum {
-        labels: Arc<[String]>,
-        charset: Option<String>,
-    },
-    Set {
-        labels: Arc<[String]>,
-        charset: Option<String>,
-    },
+    Binary { kind: BinaryKind },
+    Enum { labels: Arc<[String]>, charset: Option<String> },
+    Set { labels: Arc<[String]>, charset: Option<String> },
     Json,
     /// The declared geometry type: "geometry", "point", "linestring" … lower case.
-    Geometry {
-        name: &'static str,
-    },
+    Geometry { name: &'static str },
     /// A type that is tracked but that Maxwell's format cannot name: "vector", "uuid", "inet4", "inet6" … lower case.
     /// Rows of such a column are handled by later codecs; until then a row that would be output stops the daemon.
-    Other {
-        name: String,
-        unsigned: bool,
-        charset: Option<String>,
-    },
+    Other { name: String, unsigned: bool, charset: Option<String> },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
