@@ -97,7 +97,9 @@ impl OpenBatch {
         self.gtids.extend(end.gtid.clone());
         self.transactions += transactions;
         self.commit_us = self.commit_us.max(commit_us);
-        self.end = Some(end);
+        // A point that is passed on the way may be the one worth storing.
+        let saves = end.saves || self.end.as_ref().is_some_and(|passed| passed.saves);
+        self.end = Some(ResumePoint { saves, ..end });
         self.begin_transaction();
     }
 
