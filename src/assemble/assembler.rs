@@ -10,10 +10,12 @@ use bytes::Bytes;
 use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
 use crate::binlog::mariadb_gtid::MariadbGtidEvent;
-use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
+use crate::binlog::table_map::DUMMY_TABLE_ID;
+use crate::binlog::{EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::position::{BinlogPosition, Gtid, ResumePoint};
+use crate::schema::ddl::Outcome;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 
@@ -110,7 +112,7 @@ pub struct Assembler {
     schema_id: Option<SchemaId>,
     tables: Tables,
     flavor: Flavor,
-    server_version: String,
+    server_version: (u8, u8, u8),
     /// File of the event that comes next, and its offset there.
     at: BinlogPosition,
     /// End of the last complete transaction: where a reconnect goes on.
@@ -138,7 +140,7 @@ impl Assembler {
             schema,
             schema_id,
             flavor: Flavor::MySql,
-            server_version: String::new(),
+            server_version: (0, 0, 0),
             boundary: at.clone(),
             at,
             fresh: true,
@@ -287,7 +289,7 @@ impl Assembler {
         };
         use EventType::*;
         match kind {
-            FormatDescription => self.on_format(&event),
+            EventType::FormatDescription => self.on_format(&event),
             Rotate => self.on_rotate(&event),
             Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event),
             MariaGtid => self.on_mariadb_gtid(&event),
@@ -296,7 +298,7 @@ impl Assembler {
                 let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
                 self.on_query(&inflated, start)
             }
-            TableMap => self.on_table_map(event, start),
+            EventType::TableMap => self.on_table_map(event, start),
             WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => self.on_rows(event, start),
             MariaWriteRowsCompressedV1
             | MariaUpdateRowsCompressedV1
@@ -333,7 +335,7 @@ impl Assembler {
     fn on_format(&mut self, event: &RawEvent) -> Result<Step> {
         let format = FormatDescription::parse(event).map_err(|e| bad(&event.header, e))?;
         self.flavor = format.flavor();
-        self.server_version = format.server_version;
+        self.server_version = format.version();
         self.tables.clear();
         Ok(Step::More)
     }
@@ -478,15 +480,18 @@ impl Assembler {
 
     fn on_ddl(&mut self, event: &RawEvent, query: &query::Query<'_>, start: u64, inside: bool) -> Result<Step> {
         let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-        let outcome = statement::interpret(query, self.flavor, &self.server_version, &mut self.schema, &self.options.filter);
+        let outcome = statement::interpret(query, self.flavor, self.server_version, &mut self.schema, &self.options.filter);
         self.tables.clear();
         let (changes, doubted) = match outcome {
-            statement::Outcome::Nothing => return Ok(self.statement_end(inside)),
-            statement::Outcome::Changes(changes) => {
+            Outcome::Nothing => return Ok(self.statement_end(inside)),
+            Outcome::Changes(changes) => {
                 let doubted = self.tables.doubts.statement(&changes, &at);
                 (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
             }
-            statement::Outcome::Unproved { concerns, why } => (Vec::new(), Some((concerns, why))),
+            Outcome::Unproved { concerns, why } => {
+                let names = concerns.into_iter().map(|(database, table)| TableName { database, table }).collect();
+                (Vec::new(), Some((names, why)))
+            }
         };
         if let Some((tables, why)) = doubted {
             tracing::warn!(%at, why, "a statement's effect has to be read from the server");
@@ -526,7 +531,10 @@ impl Assembler {
             }
             return Err(Error::definite("a rows event stands outside a transaction").hint("check the binlog file with mysqlbinlog"));
         };
-        let table_id = RowsEvent::id_of(&event).map_err(|e| bad(&event.header, e))?;
+        let table_id = TableMap::id_of(&event).map_err(|e| bad(&event.header, e))?;
+        if table_id == DUMMY_TABLE_ID {
+            return Ok(Step::More);
+        }
         let Some(entry) = self.tables.get(table_id) else {
             return Err(Error::definite(format!("rows of table id {table_id}, which no table map event named")));
         };
