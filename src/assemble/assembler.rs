@@ -39,6 +39,8 @@ pub struct AssembleOptions {
     pub memory_bytes: u64,
     /// Whether GTIDs are tracked for positions (`gtid_mode`).
     pub gtid_mode: bool,
+    /// Largest event that is accepted out of a compressed one, in bytes.
+    pub event_bytes_max: u32,
 }
 
 /// What happened with the event that was pushed.
@@ -295,7 +297,7 @@ impl Assembler {
             MariaGtid => self.on_mariadb_gtid(&event),
             Query => self.on_query(&event, start),
             MariaQueryCompressed => {
-                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                let inflated = compressed::inflate(&event, self.options.event_bytes_max).map_err(|e| bad(&event.header, e))?;
                 self.on_query(&inflated, start)
             }
             EventType::TableMap => self.on_table_map(event, start),
@@ -306,7 +308,7 @@ impl Assembler {
             | MariaWriteRowsCompressed
             | MariaUpdateRowsCompressed
             | MariaDeleteRowsCompressed => {
-                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                let inflated = compressed::inflate(&event, self.options.event_bytes_max).map_err(|e| bad(&event.header, e))?;
                 self.on_rows(inflated, start)
             }
             RowsQuery | MariaAnnotateRows => self.on_row_query(&event),
@@ -552,7 +554,8 @@ impl Assembler {
     /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
-        let inner = payload::PayloadEvents::open(event).map_err(|e| bad(&event.header, e))?;
+        let inner =
+            payload::TransactionPayload::parse(event).and_then(|p| p.events(self.options.event_bytes_max)).map_err(|e| bad(&event.header, e))?;
         self.payload = Some((inner, start));
         Ok(Step::More)
     }
@@ -564,7 +567,7 @@ impl Assembler {
             let Some((inner, start)) = &mut self.payload else { return Ok(None) };
             let start = *start;
             let at = format!("in the compressed transaction at {}:{start}", self.at.file);
-            match inner.next_event().map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))? {
+            match inner.next().transpose().map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))? {
                 None => self.payload = None,
                 Some(event) => {
                     let step = self.handle(event, start).map_err(|e| e.detail(&at))?;
