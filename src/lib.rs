@@ -2,6 +2,8 @@
 
 pub mod error;
 
+pub mod secret;
+
 pub mod position;
 
 pub mod binlog;
@@ -17,3 +19,5 @@ pub mod encode;
 pub mod producer;
 
 pub mod store;
+
+pub mod config;
