@@ -2,6 +2,8 @@
 
 pub mod error;
 
+pub mod secret;
+
 pub mod budget;
 
 pub mod position;
@@ -23,3 +25,5 @@ pub mod encode;
 pub mod producer;
 
 pub mod store;
+
+pub mod config;
