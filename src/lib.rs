@@ -2,6 +2,10 @@
 
 pub mod error;
 
+pub mod metrics;
+
+pub mod status;
+
 pub mod position;
 
 pub mod binlog;
@@ -17,3 +21,5 @@ pub mod encode;
 pub mod producer;
 
 pub mod store;
+
+pub mod admin;
