@@ -331,7 +331,9 @@ fn collations_of_columns() {
 fn gtids_and_sets() {
     let (_, events) = events_of("mysql-9.7", "row_queries");
     let of = |kind: EventType| events.iter().filter(move |e| e.event_type() == Some(kind));
-    let before = previous_gtids::parse(of(EventType::PreviousGtids).next().unwrap()).unwrap();
+    let event = of(EventType::PreviousGtids).next().unwrap();
+    let before = previous_gtids::parse(event).unwrap();
+    assert_eq!(before.encode(), event.body, "our binary form is the server's");
     assert_eq!(before.to_string(), "3511c417-e54e-11f1-b4f5-02fc00000001:1-958");
     let mut executed = before;
     for event in of(EventType::Gtid) {
