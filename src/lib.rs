@@ -2,6 +2,8 @@
 
 pub mod error;
 
+pub mod budget;
+
 pub mod position;
 
 pub mod binlog;

@@ -1,1 +1,273 @@
-//! stub
+//! Which part of the stream is done: a ticket for every transaction in stream order, and the point up to which all of
+//! them are finished. Only this decides what may be stored. Never here: clocks, I/O, anything about messages.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Gtid, ResumePoint};
+
+/// A place in the queue of one tracker. It can be answered once only, and is never answered by being dropped: a ticket
+/// that is lost keeps the point where it is, so that a restart sends the transaction again.
+#[derive(Debug, PartialEq, Eq, Hash)]
+#[must_use = "a ticket that is not handed to `AckTracker::done` holds the stored position back"]
+pub struct Ticket {
+    tracker: u64,
+    number: u64,
+}
+
+/// The point that the finished prefix has reached since it was last asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The last resume point of the finished prefix. `saves` is true when any point passed on the way had it true.
+    pub end: ResumePoint,
+    /// The GTIDs of all transactions passed since the last answer, in stream order.
+    pub gtids: Vec<Gtid>,
+}
+
+/// Tickets in stream order, and the watermark over the finished ones.
+///
+/// After a replay is begun (a new connection to the broker, a reconnect that discards what is in flight) a new tracker
+/// takes over; tickets of the old one are refused by an assertion, because their answers say nothing about the replay.
+#[derive(Debug)]
+pub struct AckTracker {
+    /// Tells the tickets of this tracker from those of any other in the process.
+    id: u64,
+    /// Tickets from the oldest open one on. `slots[0]`, if any, is not done.
+    slots: VecDeque<Slot>,
+    /// Number of the ticket in `slots[0]`.
+    first: u64,
+    /// `seq` of the newest point that was opened, to notice tickets that are taken out of order.
+    newest_seq: u64,
+    /// What the prefix has passed and nobody has asked for yet.
+    passed: Option<ResumePoint>,
+    /// GTIDs passed, including those whose point is still to come (a transaction in several pieces).
+    passed_gtids: Vec<Gtid>,
+    /// How many of `passed_gtids` belong to `passed` or to an earlier point.
+    complete_gtids: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    end: Option<ResumePoint>,
+    gtids: Vec<Gtid>,
+    opened: Instant,
+    done: bool,
+}
+
+impl Default for AckTracker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AckTracker {
+    pub fn new() -> Self {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        AckTracker {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            slots: VecDeque::new(),
+            first: 0,
+            newest_seq: 0,
+            passed: None,
+            passed_gtids: Vec::new(),
+            complete_gtids: 0,
+        }
+    }
+
+    /// Takes the next place. `end` is `None` for a piece of a transaction whose end comes later; `gtids` are those of
+    /// the transactions that end here, in order; `now` dates the ticket for `oldest_open_age`.
+    ///
+    /// # Panics
+    /// When `end` is not after every earlier point: the stored position would go back.
+    pub fn open(&mut self, end: Option<ResumePoint>, gtids: Vec<Gtid>, now: Instant) -> Ticket {
+        if let Some(end) = &end {
+            assert!(end.seq > self.newest_seq, "ticket taken out of order: {} is number {}, after {}", end.at, end.seq, self.newest_seq);
+            self.newest_seq = end.seq;
+        }
+        let number = self.first + self.slots.len() as u64;
+        self.slots.push_back(Slot { end, gtids, opened: now, done: false });
+        Ticket { tracker: self.id, number }
+    }
+
+    /// Everything of this ticket is durable, or was disposed of as the configuration says.
+    ///
+    /// # Panics
+    /// When the ticket is another tracker's.
+    pub fn done(&mut self, ticket: Ticket) {
+        assert_eq!(ticket.tracker, self.id, "ticket of another tracker");
+        let slot = ticket.number.checked_sub(self.first).and_then(|i| self.slots.get_mut(usize::try_from(i).ok()?));
+        let Some(slot) = slot else { unreachable!("ticket {} was answered before: tickets cannot be copied", ticket.number) };
+        assert!(!slot.done, "ticket {} was answered twice", ticket.number);
+        slot.done = true;
+        self.pass_finished();
+    }
+
+    fn pass_finished(&mut self) {
+        while self.slots.front().is_some_and(|s| s.done) {
+            let Some(slot) = self.slots.pop_front() else { return };
+            self.first += 1;
+            self.passed_gtids.extend(slot.gtids);
+            if let Some(mut end) = slot.end {
+                assert!(self.passed.as_ref().is_none_or(|p| p.seq < end.seq), "the finished prefix went back to {}", end.at);
+                end.saves |= self.passed.as_ref().is_some_and(|p| p.saves);
+                self.passed = Some(end);
+                self.complete_gtids = self.passed_gtids.len();
+            }
+        }
+    }
+
+    /// The last point of the finished prefix, with the GTIDs up to it, if it moved since the last call.
+    pub fn reached(&mut self) -> Option<Reached> {
+        let end = self.passed.take()?;
+        let later = self.passed_gtids.split_off(self.complete_gtids);
+        let gtids = std::mem::replace(&mut self.passed_gtids, later);
+        self.complete_gtids = 0;
+        Some(Reached { end, gtids })
+    }
+
+    /// How many tickets lie at or after the oldest open one; 0 when everything is answered.
+    pub fn in_flight(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// How long the oldest open ticket has been waiting; `None` when everything is answered.
+    pub fn oldest_open_age(&self, now: Instant) -> Option<Duration> {
+        self.slots.front().map(|s| now.saturating_duration_since(s.opened))
+    }
+
+    /// The first resume point that is still held back, for the health text. `None` if no point waits.
+    pub fn oldest_open_end(&self) -> Option<&ResumePoint> {
+        self.slots.iter().find_map(|s| s.end.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::position::BinlogPosition;
+    use crate::position::gtid::MariadbGtid;
+
+    fn point(seq: u64, saves: bool) -> ResumePoint {
+        ResumePoint { seq, at: BinlogPosition::new("m.000001", seq * 100), gtid: None, heartbeat: 0, saves }
+    }
+
+    fn gtid(n: u64) -> Gtid {
+        Gtid::MariaDb(MariadbGtid { domain: 0, server_id: 1, sequence: n })
+    }
+
+    #[test]
+    fn prefix_waits_for_the_oldest() {
+        let now = Instant::now();
+        let mut acks = AckTracker::new();
+        let a = acks.open(Some(point(1, true)), vec![gtid(1)], now);
+        let b = acks.open(Some(point(2, false)), vec![gtid(2)], now);
+        acks.done(b);
+        assert_eq!(acks.reached(), None);
+        assert_eq!(acks.oldest_open_end().map(|p| p.seq), Some(1));
+        acks.done(a);
+        let reached = acks.reached().unwrap();
+        assert_eq!(reached.end, point(2, true), "a reason to save is not lost when a later point has none");
+        assert_eq!(reached.gtids, [gtid(1), gtid(2)]);
+        assert_eq!(acks.reached(), None);
+        assert_eq!(acks.in_flight(), 0);
+    }
+
+    #[test]
+    fn pieces_keep_their_gtids_for_the_end() {
+        let now = Instant::now();
+        let mut acks = AckTracker::new();
+        let first = acks.open(Some(point(1, true)), vec![gtid(1)], now);
+        let piece = acks.open(None, vec![gtid(2)], now);
+        let last = acks.open(Some(point(2, true)), vec![gtid(3)], now);
+        acks.done(first);
+        acks.done(piece);
+        assert_eq!(acks.reached(), Some(Reached { end: point(1, true), gtids: vec![gtid(1)] }));
+        assert_eq!(acks.reached(), None);
+        acks.done(last);
+        assert_eq!(acks.reached(), Some(Reached { end: point(2, true), gtids: vec![gtid(2), gtid(3)] }));
+    }
+
+    #[test]
+    fn age_is_of_the_oldest_open_ticket() {
+        let start = Instant::now();
+        let mut acks = AckTracker::new();
+        assert_eq!(acks.oldest_open_age(start), None);
+        let a = acks.open(None, vec![], start);
+        let b = acks.open(Some(point(1, true)), vec![], start + Duration::from_secs(3));
+        let later = start + Duration::from_secs(5);
+        assert_eq!(acks.oldest_open_age(later), Some(Duration::from_secs(5)));
+        acks.done(a);
+        assert_eq!(acks.oldest_open_age(later), Some(Duration::from_secs(2)));
+        acks.done(b);
+        assert_eq!(acks.oldest_open_age(later), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of order")]
+    fn points_out_of_order_are_a_bug() {
+        let mut acks = AckTracker::new();
+        let _a = acks.open(Some(point(2, true)), vec![], Instant::now());
+        let _b = acks.open(Some(point(2, true)), vec![], Instant::now());
+    }
+
+    #[test]
+    #[should_panic(expected = "another tracker")]
+    fn tickets_of_an_older_tracker_are_a_bug() {
+        let old = AckTracker::new().open(None, vec![], Instant::now());
+        AckTracker::new().done(old);
+    }
+
+    proptest! {
+        /// Against a model that keeps everything and looks for the longest finished prefix from the start.
+        #[test]
+        fn agrees_with_a_naive_model(
+            transactions in prop::collection::vec((any::<bool>(), any::<bool>(), 0..3u64), 1..40),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 40),
+            asks in prop::collection::vec(any::<bool>(), 40),
+        ) {
+            let now = Instant::now();
+            let (mut acks, mut open, mut all) = (AckTracker::new(), Vec::new(), Vec::new());
+            let mut next_gtid = 0;
+            for (i, (has_end, saves, gtids)) in transactions.iter().enumerate() {
+                let end = has_end.then(|| point(i as u64 + 1, *saves));
+                let gtids: Vec<Gtid> = (0..*gtids).map(|n| gtid(next_gtid + n)).collect();
+                next_gtid += gtids.len() as u64;
+                all.push((end.clone(), gtids.clone(), false));
+                open.push((i, acks.open(end, gtids, now)));
+            }
+            let (mut told_seq, mut told_gtids) = (0, 0);
+            for (pick, ask) in order.iter().zip(&asks) {
+                if !open.is_empty() {
+                    let (i, ticket) = open.remove(pick.index(open.len()));
+                    acks.done(ticket);
+                    all[i].2 = true;
+                }
+                if !ask {
+                    continue;
+                }
+                let prefix: Vec<_> = all.iter().take_while(|t| t.2).collect();
+                let last_end = prefix.iter().rposition(|t| t.0.is_some());
+                let model = last_end.and_then(|l| {
+                    let end = prefix[l].0.clone()?;
+                    if end.seq <= told_seq {
+                        return None;
+                    }
+                    let newly = prefix[..=l].iter().filter_map(|t| t.0.as_ref()).filter(|p| p.seq > told_seq);
+                    let saves = newly.clone().any(|p| p.saves);
+                    let gtids: Vec<Gtid> = prefix[..=l].iter().flat_map(|t| t.1.clone()).skip(told_gtids).collect();
+                    Some(Reached { end: ResumePoint { saves, ..end }, gtids })
+                });
+                let real = acks.reached();
+                prop_assert_eq!(&real, &model);
+                if let Some(r) = real {
+                    told_seq = r.end.seq;
+                    told_gtids += r.gtids.len();
+                }
+                prop_assert_eq!(acks.in_flight(), all.len() - prefix.len());
+            }
+        }
+    }
+}
