@@ -1,3 +1,17 @@
-//! Where events come from: our own dump connection, or recorded binlog files.
+//! Where raw events come from: a server's dump connection, or recorded files. Blocking, on a thread of its own.
+//!
+//! Events leave here cut, joined, checksum-verified and undecoded. What they mean is for `assemble`.
 
+pub mod commands;
+pub mod dump;
 pub mod file;
+pub mod login;
+pub mod mariadb;
+pub mod mysql;
+pub mod packet;
+pub mod reader;
+pub mod reconnect;
+pub mod refusal;
+pub mod wire;
+
+pub use dump::{DumpOptions, DumpStream, EventBlock, Start, Stopper};
