@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
-use crate::binlog::mariadb_gtid::MariadbGtidEvent;
+use crate::binlog::mariadb_gtid::{AlterPart, MariadbGtidEvent};
 use crate::binlog::table_map::DUMMY_TABLE_ID;
 use crate::binlog::{EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
 use crate::error::{Error, Result};
@@ -122,6 +122,8 @@ pub struct Assembler {
     /// Whether no complete boundary was seen since the stream was opened; then rows mean that it opened inside one.
     fresh: bool,
     gtid: Option<Gtid>,
+    /// The statement that follows takes no effect (MariaDB's `binlog_alter_two_phase`).
+    passes_statement: bool,
     /// Commit time that the last GTID event told, microseconds; 0 if it told none.
     gtid_commit_us: u64,
     heartbeat: i64,
@@ -147,6 +149,7 @@ impl Assembler {
             at,
             fresh: true,
             gtid: None,
+            passes_statement: false,
             gtid_commit_us: 0,
             heartbeat,
             seq: 0,
@@ -273,7 +276,7 @@ impl Assembler {
             let told = extend(header.next_position, end);
             if self.open.is_some() || told < end {
                 return Err(Error::definite(format!("the event says that it ends at {told}, the sum of sizes says {end}"))
-                    .detail(format!("{} event at {}", type_name(header), self.at))
+                    .detail(format!("{} event at {}", header.type_name(), self.at))
                     .hint("the binlog file is damaged, or events are missing from the stream; check it with mysqlbinlog"));
             }
             end = told;
@@ -284,7 +287,7 @@ impl Assembler {
 
     fn handle(&mut self, event: RawEvent, start: u64) -> Result<Step> {
         let Some(kind) = event.header.event_type() else {
-            if event.header.flags & crate::binlog::event::FLAG_IGNORABLE != 0 {
+            if event.header.is_ignorable() {
                 return Ok(Step::More);
             }
             return Err(unsupported(&event.header, "its type is not known"));
@@ -374,6 +377,8 @@ impl Assembler {
             return Err(unsupported(&event.header, "XA transactions are not supported yet"));
         }
         self.unfinished()?;
+        // An ALTER in two parts is logged twice with one text; only its commit changes anything.
+        self.passes_statement = matches!(parsed.alter, Some(AlterPart::Start | AlterPart::Rollback { .. }));
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
         if !parsed.standalone {
@@ -448,8 +453,11 @@ impl Assembler {
             self.begin(event.header.server_id, Some(thread_id));
             return Ok(Step::More);
         }
-        let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
         let inside = self.open.is_some();
+        if std::mem::take(&mut self.passes_statement) {
+            return Ok(self.statement_end(inside));
+        }
+        let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
         match statement::recognise(query.sql, inside) {
             Statement::Begin => {
                 self.unfinished()?;
@@ -596,16 +604,12 @@ fn extend(low: u32, near: u64) -> u64 {
     if candidate + (1 << 31) < near { candidate + (1 << 32) } else { candidate }
 }
 
-fn type_name(header: &EventHeader) -> String {
-    header.event_type().map_or_else(|| format!("type {}", header.type_code), |t| t.name().to_string())
-}
-
 fn unsupported(header: &EventHeader, why: &str) -> Error {
-    Error::definite(format!("cannot pass a {} event: {why}", type_name(header)))
+    Error::definite(format!("cannot pass a {} event: {why}", header.type_name()))
 }
 
 fn bad(header: &EventHeader, error: crate::binlog::DecodeError) -> Error {
-    Error::definite(format!("a {} event cannot be read", type_name(header)))
+    Error::definite(format!("a {} event cannot be read", header.type_name()))
         .source(error)
         .hint("the event is damaged or of a version that is not known; check the file with mysqlbinlog")
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::binlog::TableMap;
 use crate::binlog::codec::charset::Charset;
-use crate::binlog::format::Flavor;
 use crate::binlog::table_map::WireType;
 use crate::schema::repair::{Difference, RowMetadata, WireKind};
 use crate::schema::{IntWidth, Table, collation, geometry_name};
@@ -18,20 +17,21 @@ struct Owned {
 }
 
 /// Every difference between a definition and what a table map says; empty when rows can be decoded with it.
-pub fn differences(table: &Table, map: &TableMap, flavor: Flavor) -> Vec<Difference> {
+pub fn differences(table: &Table, map: &TableMap) -> Vec<Difference> {
     let owned = owned(map);
-    table.agrees_with(&view(map, &owned, flavor))
+    table.agrees_with(&view(map, &owned, !table.primary_key.is_empty()))
 }
 
-fn view<'a>(map: &'a TableMap, owned: &'a Owned, flavor: Flavor) -> RowMetadata<'a> {
+fn view<'a>(map: &'a TableMap, owned: &'a Owned, has_key: bool) -> RowMetadata<'a> {
     RowMetadata {
         kinds: &owned.kinds,
         names: map.names.as_deref(),
         unsigned: map.unsigned.as_deref(),
         charsets: owned.charsets.as_deref(),
         labels: owned.labels.as_deref(),
-        // MariaDB logs the columns of the key as the storage engine has them; without names they prove nothing.
-        primary_key: map.primary_key.as_deref().filter(|_| flavor == Flavor::MySql || map.names.is_some()),
+        // For a table without a primary key the servers log its first unique key instead, so only one that we track can
+        // be compared.
+        primary_key: map.primary_key.as_deref().filter(|_| has_key),
         geometries: owned.geometries.as_deref(),
     }
 }

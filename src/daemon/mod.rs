@@ -4,6 +4,7 @@
 //! producer's own, and a small tokio runtime for SQL, HTTP, signals, sending and keeping. Every hand-over between them
 //! is bounded in bytes.
 
+pub mod board;
 pub mod chain;
 pub mod keeper;
 pub mod pipeline;

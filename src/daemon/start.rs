@@ -4,7 +4,8 @@ use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Position};
 use crate::schema::{Schema, SchemaId};
-use crate::server::{Server, ServerIdentity, capture, status};
+use crate::server::status::{self, ServerIdentity};
+use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
 use crate::store::{Store, Stored};
 

@@ -15,7 +15,7 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
     let mut shutdown: Shutdown = trigger.handle();
     let mut backoff = Backoff::new();
     loop {
-        let saved_before = wiring.metrics.positions_saved();
+        let saved_before = wiring.board.saves();
         let ended = run::run(&wiring, trigger.handle()).await;
         let error = match ended.result {
             Ok(()) => return Ok(()),
@@ -25,13 +25,11 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
         if error.class() != Class::Transient {
             return Err(error);
         }
-        if wiring.metrics.positions_saved() > saved_before {
+        if wiring.board.saves() > saved_before {
             backoff.reset();
         }
         let pause = backoff.next_delay(rand::random::<f64>());
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, "starting again from the stored position");
-        wiring.metrics.error("run");
-        wiring.status.ill("run", format!("starting again: {error}"));
         if shutdown.sleep(pause).await {
             return Ok(());
         }

@@ -4,7 +4,8 @@ use crate::assemble::{Captured, TableName, TableRequest};
 use crate::error::{Error, Result};
 use crate::position::BinlogPosition;
 use crate::schema::Schema;
-use crate::server::{Server, ServerIdentity, capture, rows, status};
+use crate::server::status::{self, ServerIdentity};
+use crate::server::{Server, capture, rows};
 
 /// Reads the requested tables, then the server's log position: the definitions were valid at some place before it.
 ///

@@ -22,7 +22,8 @@ use crate::producer::file::FileProducer;
 use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
 use crate::producer::stdout::StdoutProducer;
 use crate::server::connect::{ConnectionOptions, SslMode};
-use crate::server::{Server, ServerIdentity, preflight};
+use crate::server::status::ServerIdentity;
+use crate::server::{Server, preflight};
 use crate::source::dump::DumpOptions;
 use crate::status::CauseKind;
 use crate::store::{MySqlStore, Origin, Store, StoreOptions};
@@ -308,7 +309,7 @@ pub fn shown(output: &OutputSettings) -> OutputOptions {
         push_timestamp: output.push_timestamp,
         naming: match output.naming_strategy {
             config::NamingStrategy::AsIs => Naming::AsIs,
-            config::NamingStrategy::UnderscoreToCamelcase => Naming::Camelcase,
+            config::NamingStrategy::UnderscoreToCamelcase => Naming::UnderscoreToCamelcase,
         },
         ..OutputOptions::default()
     }

@@ -5,7 +5,7 @@
 //! tables and columns.
 
 mod base64;
-mod charset;
+pub mod charset;
 mod decimal;
 pub mod escape;
 pub mod float;
