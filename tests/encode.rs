@@ -154,6 +154,10 @@ fn old_compares_what_is_printed() {
     let stats = run.transaction(vec![update(&t, &images)]).expect("encodes");
     assert_eq!(data_of(&run.values()), ["{\"id\":1,\"s\":\"\u{fffd}\",\"j\":7,\"d\":null}"]);
     assert!(stats.oddities.invalid_text > 0);
+    // A document that is `null` is not NULL.
+    let before_and_after = [vec![int(1), null(), long(&[4, 0]), null()], vec![int(1), null(), null(), null()]];
+    let values = encode(OutputOptions::default(), vec![update(&t, &before_and_after)]);
+    assert_eq!(data_of(&values), [r#"{"id":1,"s":null,"j":null,"d":null},"old":{"j":null}"#]);
 }
 
 #[test]

@@ -202,7 +202,8 @@ impl Row<'_> {
             self.member_key(column, &mut first);
             let value = self.out.len();
             self.json(i, column, before)?;
-            let unchanged = before != Cell::Null && self.same_text(i, value);
+            // A JSON document that is `null` prints as NULL does, and yet differs from it.
+            let unchanged = before != Cell::Null && after != Cell::Null && self.same_text(i, value);
             differs |= !unchanged;
             if unchanged || before == Cell::Null && !self.cx.options.nulls {
                 self.out.truncate(mark);

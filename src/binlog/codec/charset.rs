@@ -54,9 +54,11 @@ impl Charset {
 }
 
 fn single_byte(bytes: &[u8], high: &[char; 128], out: &mut Vec<u8>, ascii: impl Fn(u8, &mut Vec<u8>)) -> Rendered {
-    out.reserve(bytes.len());
+    let (plain, rest) = bytes.split_at(escape::plain_prefix(bytes));
+    out.extend_from_slice(plain);
+    out.reserve(rest.len());
     let mut unmapped = false;
-    for &b in bytes {
+    for &b in rest {
         match b {
             0x00..=0x7f => ascii(b, out),
             _ => {

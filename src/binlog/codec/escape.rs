@@ -24,8 +24,7 @@ pub fn write_string(bytes: &[u8], astral: Astral, out: &mut Vec<u8>) -> bool {
 /// Appends the inside of a JSON string.
 #[inline]
 pub fn write_escaped(bytes: &[u8], astral: Astral, out: &mut Vec<u8>) -> bool {
-    let plain = prefix(bytes, |b| is_special(b) || b >= 0x80);
-    let (head, rest) = bytes.split_at(plain);
+    let (head, rest) = bytes.split_at(plain_prefix(bytes));
     out.extend_from_slice(head);
     if rest.is_empty() {
         return false;
@@ -35,6 +34,12 @@ pub fn write_escaped(bytes: &[u8], astral: Astral, out: &mut Vec<u8>) -> bool {
         return false;
     }
     lossy::pieces(rest, |piece| escape_valid(piece, astral, out))
+}
+
+/// Length of the longest prefix of ASCII that stands in a JSON string as it is.
+#[inline]
+pub fn plain_prefix(bytes: &[u8]) -> usize {
+    prefix(bytes, |b| is_special(b) || b >= 0x80)
 }
 
 #[inline]

@@ -145,11 +145,6 @@ impl Codec {
         }
     }
 
-    /// Whether the text form of a value needs no JSON quotes and escapes: text and JSON are the same bytes.
-    pub fn is_unquoted(&self) -> bool {
-        matches!(self.value, Value::Int(_) | Value::Float | Value::Double | Value::Decimal(_) | Value::Year | Value::Bit)
-    }
-
     /// Appends the value as JSON (contract §4.3–4.9).
     #[inline]
     pub fn write_json(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
