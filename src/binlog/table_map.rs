@@ -41,36 +41,69 @@ pub enum WireType {
     LongLong,
     Float,
     Double,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Year,
     Date,
     /// Before 5.6: packed decimal without fraction.
     OldTime,
     OldDatetime,
     OldTimestamp,
-    Time { fraction: u8 },
-    Datetime { fraction: u8 },
-    Timestamp { fraction: u8 },
+    Time {
+        fraction: u8,
+    },
+    Datetime {
+        fraction: u8,
+    },
+    Timestamp {
+        fraction: u8,
+    },
     /// `bits` = declared width, 1 to 64.
-    Bit { bits: u8 },
+    Bit {
+        bits: u8,
+    },
     /// CHAR and BINARY: at most `bytes` bytes; the length prefix has 2 bytes when `bytes` > 255.
-    String { bytes: u16 },
+    String {
+        bytes: u16,
+    },
     /// VARCHAR and VARBINARY: as above.
-    Varchar { bytes: u16 },
+    Varchar {
+        bytes: u16,
+    },
     /// `pack` bytes of length prefix (1 to 4).
-    Blob { pack: u8 },
-    Json { pack: u8 },
-    Geometry { pack: u8 },
-    Vector { pack: u8 },
+    Blob {
+        pack: u8,
+    },
+    Json {
+        pack: u8,
+    },
+    Geometry {
+        pack: u8,
+    },
+    Vector {
+        pack: u8,
+    },
     /// `pack` bytes of value (1 or 2).
-    Enum { pack: u8 },
+    Enum {
+        pack: u8,
+    },
     /// `pack` bytes of value (1 to 8).
-    Set { pack: u8 },
+    Set {
+        pack: u8,
+    },
     /// MariaDB compressed columns (140, 141).
-    BlobCompressed { pack: u8 },
-    VarcharCompressed { bytes: u16 },
+    BlobCompressed {
+        pack: u8,
+    },
+    VarcharCompressed {
+        bytes: u16,
+    },
     /// A type code that we do not know. Its rows cannot be split into columns.
-    Unknown { code: u8 },
+    Unknown {
+        code: u8,
+    },
 }
 
 impl TableMap {
