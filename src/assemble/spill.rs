@@ -20,6 +20,9 @@ use super::transaction::{TableSlot, TxnEvent};
 /// Bytes that are gathered before they are written, and read at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
+/// From this size on an event is not copied out of its read buffer.
+const COMPACT_BYTES_MAX: usize = 64 << 10;
+
 /// What an event costs in memory beside its bytes.
 const EVENT_OVERHEAD_BYTES: u64 = size_of::<TxnEvent>() as u64;
 
@@ -43,6 +46,8 @@ pub struct SpillBuffer {
     dir: Option<SpillDir>,
     memory_bytes_max: u64,
     memory: VecDeque<TxnEvent>,
+    /// Events at the front of `memory` that own their bytes already.
+    compacted: usize,
     memory_bytes: u64,
     /// Events in memory and in the file that were not read yet.
     len: usize,
@@ -81,7 +86,7 @@ impl SpillBuffer {
 
     /// Keeps everything in memory, without a bound: for tests and for transactions that are known to be small.
     pub fn in_memory() -> Self {
-        SpillBuffer { dir: None, memory_bytes_max: u64::MAX, memory: VecDeque::new(), memory_bytes: 0, len: 0, tail: None }
+        SpillBuffer { dir: None, memory_bytes_max: u64::MAX, memory: VecDeque::new(), compacted: 0, memory_bytes: 0, len: 0, tail: None }
     }
 
     /// Changes the memory bound for events that are still to come; what is kept stays.
@@ -148,9 +153,26 @@ impl SpillBuffer {
         Ok(event)
     }
 
+    /// Gives events in memory bytes of their own, so that they do not keep whole read buffers alive. Called when the
+    /// buffer that they are slices of has been worked through; an event of `COMPACT_BYTES_MAX` or more is mostly its
+    /// own buffer anyway and stays.
+    pub fn compact(&mut self) {
+        for event in self.memory.range_mut(self.compacted.min(self.memory.len())..) {
+            let bytes = match event {
+                TxnEvent::Rows { event, .. } => &mut event.body,
+                TxnEvent::RowQuery(text) => text,
+            };
+            if bytes.len() < COMPACT_BYTES_MAX {
+                *bytes = bytes::Bytes::copy_from_slice(bytes);
+            }
+        }
+        self.compacted = self.memory.len();
+    }
+
     /// Forgets everything (a rollback, a lost connection) and gives file and bytes back.
     pub fn clear(&mut self) {
         self.memory.clear();
+        self.compacted = 0;
         self.memory_bytes = 0;
         self.len = 0;
         self.tail = None;

@@ -16,6 +16,8 @@ pub mod rows;
 pub mod rows_query;
 pub mod status_vars;
 pub mod table_map;
+mod table_metadata;
+mod wire_type;
 pub mod xa_prepare;
 pub mod xid;
 

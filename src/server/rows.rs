@@ -1,6 +1,8 @@
 //! Checked reading of result rows. Values are never printed, only their place.
 
-use mysql_async::{FromValueError, Row, prelude::FromValue};
+use std::borrow::Cow;
+
+use mysql_async::{FromValueError, Row, Value, prelude::FromValue};
 
 use crate::error::{Error, Result};
 
@@ -43,4 +45,12 @@ pub fn column(row: &Row, name: &str) -> Option<usize> {
 fn unexpected(row: &Row, index: usize, what: &str) -> Error {
     let name = row.columns_ref().get(index).map(|c| c.name_str().into_owned()).unwrap_or_else(|| format!("number {index}"));
     Error::definite(format!("the server's answer cannot be read: column {name} {what}"))
+}
+
+/// Text of a column without a copy; NULL, numbers and missing columns are `None`.
+pub fn text_ref(row: &Row, index: usize) -> Option<Cow<'_, str>> {
+    match row.as_ref(index) {
+        Some(Value::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes)),
+        _ => None,
+    }
 }

@@ -307,7 +307,7 @@ mod tests {
             (format!("{bare} : 1 - 3 : 3-9"), format!("{A}:1-9")),
             (format!("{A}:1-10:13:MyTag:1-3"), format!("{A}:1-10:13:mytag:1-3")),
             (format!("{A}:b:2:a:1,{A}:7:a:2"), format!("{A}:7:a:1-2:b:2")),
-            (format!("{A}"), "".into()),
+            (A.to_owned(), "".into()),
             (format!("{A}:t"), "".into()),
             (format!("{A}:9223372036854775806"), format!("{A}:9223372036854775806")),
         ];

@@ -1,0 +1,600 @@
+//! Events to transactions and schema changes, in order: the one place that decides where a transaction begins and ends.
+//!
+//! Pure but for the spill file: events and answers go in, steps come out. No clock, no sockets; the same code reads a
+//! dump connection, recorded files and tests.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::binlog::event::EventHeader;
+use crate::binlog::format::Flavor;
+use crate::binlog::mariadb_gtid::MariadbGtidEvent;
+use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::position::{BinlogPosition, Gtid, ResumePoint};
+use crate::schema::delta::SchemaChange;
+use crate::schema::{Schema, SchemaId};
+
+use super::doubt::{Captured, TableName};
+use super::own_tables;
+use super::spill::{Pushed, SpillBuffer, SpillDir};
+use super::statement::{self, Statement};
+use super::tables::{Resolved, Tables};
+use super::transaction::{TableRole, Transaction, TxnEvent, TxnMeta};
+
+/// What the assembler needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct AssembleOptions {
+    /// Database of our own tables, whose rows follow rules of their own.
+    pub schema_database: String,
+    pub client_id: String,
+    pub filter: Arc<Filter>,
+    /// Whether SQL texts of row queries are wanted (`output_row_query`).
+    pub row_queries: bool,
+    /// Bytes of one open transaction that are kept in memory; what is more goes to the spill file.
+    pub memory_bytes: u64,
+    /// Whether GTIDs are tracked for positions (`gtid_mode`).
+    pub gtid_mode: bool,
+}
+
+/// What happened with the event that was pushed.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing to hand on yet.
+    More,
+    /// A transaction is complete. It may hold no rows at all; its end is a resume point all the same.
+    Transaction(Transaction),
+    /// The schema changed. The caller stores the change before it pushes the next event, and tells the new id with
+    /// `set_schema_id`.
+    Schema(SchemaStep),
+    /// Definitions are needed from the server before this event can be passed. The caller answers with `provide`.
+    NeedsTables(TableRequest),
+    /// A resume point without rows: a file's end, a statement that changes nothing here.
+    Boundary(ResumePoint),
+    /// The stream was opened inside a transaction. The caller opens it again at a boundary before this place.
+    StartedInside(BinlogPosition),
+}
+
+/// A change of the schema, and what a DDL message says of it.
+#[derive(Debug)]
+pub struct SchemaStep {
+    pub changes: Vec<SchemaChange>,
+    /// The statement as it stands in the binlog; empty when a definition was repaired without a statement.
+    pub sql: Bytes,
+    /// Start of the statement's event, from which the new version is valid.
+    pub at: BinlogPosition,
+    /// Seconds since the epoch, from the event's header.
+    pub timestamp: u32,
+    pub gtid: Option<Gtid>,
+    /// `None` inside a transaction.
+    pub end: Option<ResumePoint>,
+    pub repair: bool,
+}
+
+/// Tables to be read from information_schema: a name, or all tables of a database.
+#[derive(Debug, Clone)]
+pub struct TableRequest {
+    pub tables: Vec<TableName>,
+    /// Why, in a sentence, for the log.
+    pub why: String,
+    pub at: BinlogPosition,
+}
+
+/// A transaction whose commit was not read yet.
+struct Open {
+    meta: TxnMeta,
+    events: SpillBuffer,
+    /// Whether rows of a table outside our own database were seen, output or not.
+    touches_users: bool,
+    /// Value of our heartbeat row, when the transaction wrote it.
+    heartbeat: Option<i64>,
+}
+
+impl Open {
+    fn push(&mut self, event: TxnEvent) -> Result<()> {
+        match self.events.push(event)? {
+            Pushed::Memory | Pushed::File => Ok(()),
+            Pushed::Full => Err(Error::definite("one transaction is larger than memory_limit and the spill folder may hold")
+                .detail(format!("{} bytes are spilled", self.events.bytes()))
+                .hint("raise spill_bytes_max, or point spill_dir to a larger disk")),
+        }
+    }
+}
+
+pub struct Assembler {
+    options: AssembleOptions,
+    spill: SpillDir,
+    schema: Schema,
+    schema_id: Option<SchemaId>,
+    tables: Tables,
+    flavor: Flavor,
+    server_version: String,
+    /// File of the event that comes next, and its offset there.
+    at: BinlogPosition,
+    /// End of the last complete transaction: where a reconnect goes on.
+    boundary: BinlogPosition,
+    /// Whether no complete boundary was seen since the stream was opened; then rows mean that it opened inside one.
+    fresh: bool,
+    gtid: Option<Gtid>,
+    /// Commit time that the last GTID event told, microseconds; 0 if it told none.
+    gtid_commit_us: u64,
+    heartbeat: i64,
+    seq: u64,
+    open: Option<Open>,
+    /// A table map that waits for `provide`, with its start offset.
+    stalled: Option<(RawEvent, u64)>,
+    /// A compressed transaction that is being unpacked, with its start offset.
+    payload: Option<(payload::PayloadEvents, u64)>,
+}
+
+impl Assembler {
+    pub fn new(options: AssembleOptions, spill: SpillDir, schema: Schema, schema_id: Option<SchemaId>, at: BinlogPosition, heartbeat: i64) -> Self {
+        Assembler {
+            tables: Tables::new(options.filter.clone(), options.schema_database.clone()),
+            options,
+            spill,
+            schema,
+            schema_id,
+            flavor: Flavor::MySql,
+            server_version: String::new(),
+            boundary: at.clone(),
+            at,
+            fresh: true,
+            gtid: None,
+            gtid_commit_us: 0,
+            heartbeat,
+            seq: 0,
+            open: None,
+            stalled: None,
+            payload: None,
+        }
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub fn schema_id(&self) -> Option<SchemaId> {
+        self.schema_id
+    }
+
+    pub fn set_schema_id(&mut self, id: SchemaId) {
+        self.schema_id = Some(id);
+    }
+
+    pub fn heartbeat(&self) -> i64 {
+        self.heartbeat
+    }
+
+    /// Where the event that comes next begins.
+    pub fn position(&self) -> &BinlogPosition {
+        &self.at
+    }
+
+    /// End of the last complete transaction.
+    pub fn boundary(&self) -> &BinlogPosition {
+        &self.boundary
+    }
+
+    /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
+    /// name in doubt, because the capture may have seen them or not (design §5.3).
+    pub fn captured_until(&mut self, until: BinlogPosition) {
+        self.tables.doubts.captured_until(until);
+    }
+
+    /// The connection was lost: the open transaction is thrown away and will be read again from `boundary`.
+    pub fn reconnected(&mut self) {
+        self.open = None;
+        self.stalled = None;
+        self.payload = None;
+        self.tables.clear();
+        self.at = self.boundary.clone();
+        self.fresh = true;
+        self.gtid = None;
+    }
+
+    /// Sets the boundary that the next connection starts from.
+    pub fn rewind(&mut self, boundary: BinlogPosition) {
+        self.boundary = boundary;
+        self.reconnected();
+    }
+
+    /// Called when the block that events are slices of is at its end: an open transaction keeps copies, so that it
+    /// does not hold whole read buffers.
+    pub fn end_of_block(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.events.compact();
+        }
+    }
+
+    pub fn push(&mut self, event: RawEvent) -> Result<Step> {
+        assert!(self.stalled.is_none(), "an event was pushed while a table definition was awaited");
+        let start = self.place(&event.header)?;
+        let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+        let step = self.handle(event, start).map_err(|e| e.detail(format!("at {at}")))?;
+        self.settle(step)
+    }
+
+    /// Definitions asked for by `NeedsTables`, read from the server while its log stood at or before `reached`.
+    pub fn provide(&mut self, captured: Vec<Captured>, reached: BinlogPosition) -> Result<Step> {
+        if let Some((event, start)) = self.stalled.take() {
+            let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+            let change = self.tables.accept_for_map(&event, self.flavor, &mut self.schema, captured, &at)?;
+            return Ok(Step::Schema(self.repair_step(change, at, event.header.timestamp)));
+        }
+        self.tables.doubts.candidates(captured, reached);
+        self.settle(Step::More)
+    }
+
+    /// Whether proofs by position came due at this boundary.
+    fn settle(&mut self, step: Step) -> Result<Step> {
+        if self.open.is_some() || !matches!(step, Step::More | Step::Boundary(_)) {
+            return Ok(step);
+        }
+        let proved = self.tables.doubts.proved_at(&self.at);
+        if proved.is_empty() {
+            return Ok(step);
+        }
+        let changes: Vec<SchemaChange> = proved.into_iter().filter_map(|c| super::doubt::install(&mut self.schema, c)).collect();
+        self.tables.clear();
+        if changes.is_empty() {
+            return Ok(step);
+        }
+        let at = self.at.clone();
+        let mut repaired = self.repair_step(changes, at, 0);
+        if let Step::Boundary(end) = step {
+            repaired.end = Some(end);
+        }
+        Ok(Step::Schema(repaired))
+    }
+
+    fn repair_step(&self, changes: Vec<SchemaChange>, at: BinlogPosition, timestamp: u32) -> SchemaStep {
+        SchemaStep { changes, sql: Bytes::new(), at, timestamp, gtid: self.gtid.clone(), end: None, repair: true }
+    }
+
+    /// Moves the running offset over the event and returns where the event begins.
+    ///
+    /// Offsets are the running sum of sizes, because `end_log_pos` has 32 bits and MariaDB 11.4+ writes 0 in groups.
+    /// Where it is there it is checked: between transactions the stream may jump ahead (a server that skips what a
+    /// GTID set already has, or hides an event of its own); inside one it may not.
+    fn place(&mut self, header: &EventHeader) -> Result<u64> {
+        if is_outside_file(header) {
+            return Ok(self.at.offset);
+        }
+        let start = self.at.offset;
+        let mut end = start + u64::from(header.size);
+        if header.next_position != 0 && end as u32 != header.next_position {
+            let told = extend(header.next_position, end);
+            if self.open.is_some() || told < end {
+                return Err(Error::definite(format!("the event says that it ends at {told}, the sum of sizes says {end}"))
+                    .detail(format!("{} event at {}", type_name(header), self.at))
+                    .hint("the binlog file is damaged, or events are missing from the stream; check it with mysqlbinlog"));
+            }
+            end = told;
+        }
+        self.at.offset = end;
+        Ok(end - u64::from(header.size))
+    }
+
+    fn handle(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        let Some(kind) = event.header.event_type() else {
+            if event.header.flags & crate::binlog::event::FLAG_IGNORABLE != 0 {
+                return Ok(Step::More);
+            }
+            return Err(unsupported(&event.header, "its type is not known"));
+        };
+        use EventType::*;
+        match kind {
+            FormatDescription => self.on_format(&event),
+            Rotate => self.on_rotate(&event),
+            Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event),
+            MariaGtid => self.on_mariadb_gtid(&event),
+            Query => self.on_query(&event, start),
+            MariaQueryCompressed => {
+                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                self.on_query(&inflated, start)
+            }
+            TableMap => self.on_table_map(event, start),
+            WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => self.on_rows(event, start),
+            MariaWriteRowsCompressedV1
+            | MariaUpdateRowsCompressedV1
+            | MariaDeleteRowsCompressedV1
+            | MariaWriteRowsCompressed
+            | MariaUpdateRowsCompressed
+            | MariaDeleteRowsCompressed => {
+                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                self.on_rows(inflated, start)
+            }
+            RowsQuery | MariaAnnotateRows => self.on_row_query(&event),
+            Xid => {
+                let xid = xid::parse(&event).map_err(|e| bad(&event.header, e))?;
+                Ok(self.commit(&event.header, Some(xid)))
+            }
+            TransactionPayload => self.on_payload(&event, start),
+            Incident => {
+                let incident = incident::Incident::parse(&event).map_err(|e| bad(&event.header, e))?;
+                Err(Error::definite(format!("the server logged an incident: changes may be missing from its binlog ({})", incident.message))
+                    .hint("find out what the server lost, then set a position after the incident"))
+            }
+            Stop | Heartbeat | HeartbeatV2 | PreviousGtids | MariaGtidList | MariaBinlogCheckpoint | MariaStartEncryption | Ignorable
+            | TransactionContext | ViewChange => Ok(Step::More),
+            // Statement-format leftovers; the statement itself is a QUERY event, which is judged there.
+            Intvar | Rand | UserVar => Ok(Step::More),
+            XaPrepare => Err(unsupported(&event.header, "XA transactions are not supported yet")),
+            MariaPartialRowData => Err(unsupported(&event.header, "fragmented rows events are not supported yet")),
+            StartV3 | Load | CreateFile | AppendBlock | ExecLoad | DeleteFile | NewLoad | BeginLoadQuery | ExecuteLoadQuery => {
+                Err(unsupported(&event.header, "it carries a statement-format change; the server must log rows"))
+            }
+        }
+    }
+
+    fn on_format(&mut self, event: &RawEvent) -> Result<Step> {
+        let format = FormatDescription::parse(event).map_err(|e| bad(&event.header, e))?;
+        self.flavor = format.flavor();
+        self.server_version = format.server_version;
+        self.tables.clear();
+        Ok(Step::More)
+    }
+
+    fn on_rotate(&mut self, event: &RawEvent) -> Result<Step> {
+        let rotate = rotate::Rotate::parse(event).map_err(|e| bad(&event.header, e))?;
+        let next = BinlogPosition::new(rotate.file, rotate.position);
+        self.tables.clear();
+        if is_outside_file(&event.header) {
+            // Made up by the dump thread: tells which file follows. The same file again changes nothing but the offset.
+            self.at = next;
+            return Ok(Step::More);
+        }
+        if self.open.take().is_some() {
+            // A crashed server leaves a transaction without its end; it never committed.
+            tracing::warn!(file = %self.at.file, "the file ends inside a transaction, which therefore never committed");
+        }
+        self.at = next;
+        let end = self.end_here(None, true);
+        Ok(Step::Boundary(end))
+    }
+
+    fn on_gtid(&mut self, event: &RawEvent) -> Result<Step> {
+        let parsed = gtid::GtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
+        self.gtid = parsed.gtid.map(Gtid::MySql);
+        self.gtid_commit_us = parsed.immediate_commit_us.unwrap_or(0);
+        self.unfinished()?;
+        Ok(Step::More)
+    }
+
+    fn on_mariadb_gtid(&mut self, event: &RawEvent) -> Result<Step> {
+        let parsed = MariadbGtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
+        if parsed.xa.is_some() {
+            return Err(unsupported(&event.header, "XA transactions are not supported yet"));
+        }
+        self.unfinished()?;
+        self.gtid = Some(Gtid::MariaDb(parsed.gtid));
+        self.gtid_commit_us = 0;
+        if !parsed.standalone {
+            self.begin(event.header.server_id, None);
+        }
+        Ok(Step::More)
+    }
+
+    /// A new group begins while one is open: an event of its end is missing.
+    fn unfinished(&self) -> Result<()> {
+        match self.open {
+            Some(_) => Err(Error::definite("a transaction begins before the one before it ended").hint("check the binlog file with mysqlbinlog")),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, server_id: u32, thread_id: Option<u32>) {
+        self.open = Some(Open {
+            meta: TxnMeta {
+                file: self.at.file.clone(),
+                gtid: self.gtid.clone(),
+                server_id: Some(server_id),
+                thread_id,
+                ..TxnMeta::default()
+            },
+            events: SpillBuffer::new(self.spill.clone(), self.options.memory_bytes),
+            touches_users: false,
+            heartbeat: None,
+        });
+    }
+
+    fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Step {
+        let Some(mut open) = self.open.take() else {
+            // Maxwell stores the place before the commit event, so a takeover starts on it: an empty transaction ends.
+            return Step::Boundary(self.end_here(None, true));
+        };
+        open.meta.xid = xid;
+        open.meta.schema_id = self.schema_id;
+        open.meta.commit_us = match self.gtid_commit_us {
+            0 => u64::from(header.timestamp) * 1_000_000,
+            us => us,
+        };
+        if let Some(value) = open.heartbeat {
+            self.heartbeat = value;
+        }
+        let end = self.end_here(open.meta.gtid.clone(), open.touches_users || open.heartbeat.is_some());
+        Step::Transaction(Transaction { meta: open.meta, events: open.events, end })
+    }
+
+    fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
+        self.seq += 1;
+        self.fresh = false;
+        self.boundary = self.at.clone();
+        let gtid = if self.options.gtid_mode { gtid } else { None };
+        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves }
+    }
+
+    fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
+        if let Some(open) = &mut self.open
+            && self.options.row_queries
+        {
+            let text = rows_query::text(event).map_err(|e| bad(&event.header, e))?;
+            open.push(TxnEvent::RowQuery(text))?;
+        }
+        Ok(Step::More)
+    }
+
+    fn on_query(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
+        if let Some(thread_id) = query::begin_thread_id(event) {
+            // The short way for what stands before every transaction: no status variables are looked at.
+            self.unfinished()?;
+            self.begin(event.header.server_id, Some(thread_id));
+            return Ok(Step::More);
+        }
+        let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
+        let inside = self.open.is_some();
+        match statement::recognise(query.sql, inside) {
+            Statement::Begin => {
+                self.unfinished()?;
+                self.begin(event.header.server_id, Some(query.thread_id));
+                Ok(Step::More)
+            }
+            Statement::Commit => Ok(self.commit(&event.header, None)),
+            Statement::Rollback => {
+                let touched = self.open.take().is_some_and(|o| o.touches_users);
+                let gtid = self.gtid.clone();
+                Ok(Step::Boundary(self.end_here(gtid, touched)))
+            }
+            Statement::Nothing => Ok(self.statement_end(inside)),
+            Statement::RowChange(verb) => Err(Error::definite(format!("the server logged a {verb} statement instead of its rows"))
+                .detail(format!("default database {}", query.database))
+                .hint("set binlog_format=ROW for every session of the server, then set a position after this event")),
+            Statement::Xa => Err(unsupported(&event.header, "XA transactions are not supported yet")),
+            Statement::Schema => self.on_ddl(event, &query, start, inside),
+        }
+    }
+
+    /// A statement that leaves the schema as it is.
+    fn statement_end(&mut self, inside: bool) -> Step {
+        if inside {
+            return Step::More;
+        }
+        let gtid = self.gtid.clone();
+        Step::Boundary(self.end_here(gtid, true))
+    }
+
+    fn on_ddl(&mut self, event: &RawEvent, query: &query::Query<'_>, start: u64, inside: bool) -> Result<Step> {
+        let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+        let outcome = statement::interpret(query, self.flavor, &self.server_version, &mut self.schema, &self.options.filter);
+        self.tables.clear();
+        let (changes, doubted) = match outcome {
+            statement::Outcome::Nothing => return Ok(self.statement_end(inside)),
+            statement::Outcome::Changes(changes) => {
+                let doubted = self.tables.doubts.statement(&changes, &at);
+                (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
+            }
+            statement::Outcome::Unproved { concerns, why } => (Vec::new(), Some((concerns, why))),
+        };
+        if let Some((tables, why)) = doubted {
+            tracing::warn!(%at, why, "a statement's effect has to be read from the server");
+            self.tables.doubts.raise(&tables);
+            // What the statement changed is taken from the server once it is proved; until then nothing is stored.
+            if !inside {
+                let gtid = self.gtid.clone();
+                self.end_here(gtid, true);
+            }
+            return Ok(Step::NeedsTables(TableRequest { tables, why, at }));
+        }
+        let gtid = self.gtid.clone();
+        let end = (!inside).then(|| self.end_here(gtid.clone(), true));
+        let sql = event.body.slice_ref(query.sql);
+        Ok(Step::Schema(SchemaStep { changes, sql, at, timestamp: event.header.timestamp, gtid, end, repair: false }))
+    }
+
+    fn on_table_map(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        if self.open.is_none() && self.fresh {
+            return Ok(Step::StartedInside(BinlogPosition { file: self.at.file.clone(), offset: start }));
+        }
+        match self.tables.map(&event, self.flavor, &self.schema)? {
+            Resolved::Ready => Ok(Step::More),
+            Resolved::Needs(table, why) => {
+                let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+                self.stalled = Some((event, start));
+                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at }))
+            }
+        }
+    }
+
+    fn on_rows(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        let Some(open) = &mut self.open else {
+            let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+            if self.fresh {
+                return Ok(Step::StartedInside(at));
+            }
+            return Err(Error::definite("a rows event stands outside a transaction").hint("check the binlog file with mysqlbinlog"));
+        };
+        let table_id = RowsEvent::id_of(&event).map_err(|e| bad(&event.header, e))?;
+        let Some(entry) = self.tables.get(table_id) else {
+            return Err(Error::definite(format!("rows of table id {table_id}, which no table map event named")));
+        };
+        open.touches_users |= !entry.own;
+        let Some(slot) = entry.slot.clone() else { return Ok(Step::More) };
+        if slot.role == TableRole::Heartbeats {
+            let seen = own_tables::heartbeat_of(&slot.map, &event, &self.options.client_id).map_err(|e| bad(&event.header, e))?;
+            open.heartbeat = seen.or(open.heartbeat);
+            return Ok(Step::More);
+        }
+        open.push(TxnEvent::Rows { slot, event, start })?;
+        Ok(Step::More)
+    }
+
+    /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
+    /// They are unpacked one at a time by `more`.
+    fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
+        let inner = payload::PayloadEvents::open(event).map_err(|e| bad(&event.header, e))?;
+        self.payload = Some((inner, start));
+        Ok(Step::More)
+    }
+
+    /// The next step of an event that holds others (a compressed transaction). Called after every `push` and `provide`
+    /// until it gives `None`.
+    pub fn more(&mut self) -> Result<Option<Step>> {
+        while self.stalled.is_none() {
+            let Some((inner, start)) = &mut self.payload else { return Ok(None) };
+            let start = *start;
+            let at = format!("in the compressed transaction at {}:{start}", self.at.file);
+            match inner.next_event().map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))? {
+                None => self.payload = None,
+                Some(event) => {
+                    let step = self.handle(event, start).map_err(|e| e.detail(&at))?;
+                    if !matches!(step, Step::More) {
+                        return Ok(Some(step));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Events that the dump thread makes up and that no file holds, so they take no room in it.
+fn is_outside_file(header: &EventHeader) -> bool {
+    use EventType::*;
+    header.is_artificial()
+        || matches!(header.event_type(), Some(Heartbeat | HeartbeatV2))
+        || (header.next_position == 0 && matches!(header.event_type(), Some(Rotate | FormatDescription)))
+}
+
+/// The 64-bit offset with these low 32 bits that lies nearest to `near`, not more than 2 GiB before it.
+fn extend(low: u32, near: u64) -> u64 {
+    let high = near & !0xffff_ffff;
+    let candidate = high | u64::from(low);
+    if candidate + (1 << 31) < near { candidate + (1 << 32) } else { candidate }
+}
+
+fn type_name(header: &EventHeader) -> String {
+    header.event_type().map_or_else(|| format!("type {}", header.type_code), |t| t.name().to_string())
+}
+
+fn unsupported(header: &EventHeader, why: &str) -> Error {
+    Error::definite(format!("cannot pass a {} event: {why}", type_name(header)))
+}
+
+fn bad(header: &EventHeader, error: crate::binlog::DecodeError) -> Error {
+    Error::definite(format!("a {} event cannot be read", type_name(header)))
+        .source(error)
+        .hint("the event is damaged or of a version that is not known; check the file with mysqlbinlog")
+}

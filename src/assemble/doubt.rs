@@ -1,0 +1,245 @@
+//! Which definitions are in doubt, and what proves them again (design §5.3).
+//!
+//! A definition read from the server between two of its log positions is accepted only if a table map carries names
+//! and all agree, or if the stream has reached the second position and no statement that can concern the table stood
+//! between. A matching shape alone is no proof: swapped columns of equal type look the same.
+
+use std::sync::Arc;
+
+use crate::position::BinlogPosition;
+use crate::schema::delta::SchemaChange;
+use crate::schema::{CaseRule, Database, Schema, Table};
+
+/// A table, or with `None` every table of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    pub database: String,
+    pub table: Option<String>,
+}
+
+/// What the server says of a table now. `def` is `None` when it does not exist there.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    pub database: String,
+    pub database_charset: Option<String>,
+    pub table: String,
+    pub def: Option<Arc<Table>>,
+}
+
+/// A definition that becomes proved when the stream reaches `reached`.
+#[derive(Debug)]
+struct Candidate {
+    captured: Captured,
+    reached: BinlogPosition,
+}
+
+#[derive(Debug, Default)]
+pub struct Doubts {
+    /// Statements before this place ran while the first capture was taken.
+    window: Option<BinlogPosition>,
+    doubted: Vec<TableName>,
+    candidates: Vec<Candidate>,
+    case: CaseRule,
+}
+
+impl TableName {
+    pub fn new(database: &str, table: &str) -> Self {
+        TableName { database: database.into(), table: Some(table.into()) }
+    }
+
+    fn covers(&self, case: CaseRule, database: &str, table: &str) -> bool {
+        case.same(&self.database, database) && self.table.as_ref().is_none_or(|t| case.same(t, table))
+    }
+}
+
+impl Doubts {
+    pub fn captured_until(&mut self, until: BinlogPosition) {
+        self.window = Some(until);
+    }
+
+    pub fn set_case(&mut self, case: CaseRule) {
+        self.case = case;
+    }
+
+    /// Puts tables in doubt. Candidates for them were read before this statement, so they are void.
+    pub fn raise(&mut self, tables: &[TableName]) {
+        let case = self.case;
+        for name in tables {
+            self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
+            if !self.doubted.contains(name) {
+                self.doubted.push(name.clone());
+            }
+        }
+    }
+
+    /// The tables that an understood statement leaves in doubt all the same: all that it names while it stands inside
+    /// the capture window, and those that were in doubt before, unless it says the whole definition anew.
+    pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition) -> Vec<TableName> {
+        let in_window = self.window.as_ref().is_some_and(|until| at.is_before(until));
+        let mut left = Vec::new();
+        for change in changes {
+            for (name, whole) in names_of(change) {
+                if in_window || (!whole && self.is_doubted_name(&name)) {
+                    left.push(name);
+                } else if whole {
+                    self.settle(&name);
+                }
+            }
+        }
+        left
+    }
+
+    pub fn is_doubted(&self, database: &str, table: &str) -> bool {
+        self.doubted.iter().any(|d| d.covers(self.case, database, table))
+    }
+
+    fn is_doubted_name(&self, name: &TableName) -> bool {
+        match &name.table {
+            Some(table) => self.is_doubted(&name.database, table),
+            None => self.doubted.iter().any(|d| self.case.same(&d.database, &name.database)),
+        }
+    }
+
+    /// Definitions read from the server, to be proved when the stream reaches `reached`.
+    pub fn candidates(&mut self, captured: Vec<Captured>, reached: BinlogPosition) {
+        self.candidates.extend(captured.into_iter().map(|captured| Candidate { captured, reached: reached.clone() }));
+    }
+
+    /// The candidates that are proved now that the stream stands at `at`.
+    pub fn proved_at(&mut self, at: &BinlogPosition) -> Vec<Captured> {
+        if self.window.as_ref().is_some_and(|until| !at.is_before(until)) {
+            self.window = None;
+        }
+        if self.candidates.is_empty() {
+            return Vec::new();
+        }
+        let (due, waiting) = std::mem::take(&mut self.candidates).into_iter().partition(|c: &Candidate| !at.is_before(&c.reached));
+        self.candidates = waiting;
+        let due: Vec<Captured> = due.into_iter().map(|c: Candidate| c.captured).collect();
+        for captured in &due {
+            self.settle(&TableName::new(&captured.database, &captured.table));
+        }
+        // A doubt over a whole database ends when nothing of it is left to be proved.
+        let (case, waiting) = (self.case, &self.candidates);
+        self.doubted.retain(|d| d.table.is_some() || waiting.iter().any(|c| case.same(&c.captured.database, &d.database)));
+        due
+    }
+
+    /// The table is proved.
+    pub fn settle(&mut self, name: &TableName) {
+        let case = self.case;
+        if let Some(table) = &name.table {
+            self.doubted.retain(|d| !(d.table.is_some() && d.covers(case, &name.database, table)));
+            self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.doubted.is_empty()
+    }
+}
+
+/// The tables that a change concerns, and whether it says all there is to know of each.
+fn names_of(change: &SchemaChange) -> Vec<(TableName, bool)> {
+    match change {
+        SchemaChange::TableCreate { database, table, .. } | SchemaChange::TableDrop { database, table } => {
+            vec![(TableName::new(database, table), true)]
+        }
+        SchemaChange::TableAlter { database, table, def, .. } => {
+            let old = TableName::new(database, table);
+            let new = TableName::new(&def.database, &def.name);
+            if old == new { vec![(old, false)] } else { vec![(old, false), (new, false)] }
+        }
+        SchemaChange::DatabaseDrop { database } => vec![(TableName { database: database.clone(), table: None }, true)],
+        SchemaChange::DatabaseCreate { .. } | SchemaChange::DatabaseAlter { .. } => Vec::new(),
+    }
+}
+
+/// Puts a proved definition into the schema; the change, if it is one.
+pub fn install(schema: &mut Schema, captured: Captured) -> Option<SchemaChange> {
+    let case = schema.case;
+    if captured.def.is_some() && schema.database(&captured.database).is_none() {
+        let charset = captured.database_charset.clone().unwrap_or_else(|| schema.charset.clone());
+        schema.databases.push(Database { name: captured.database.clone(), charset, tables: Vec::new() });
+    }
+    let database = schema.database_mut(&captured.database)?;
+    let index = database.tables.iter().position(|t| case.same(&t.name, &captured.table));
+    let (name, table) = (captured.database, captured.table);
+    match (index, captured.def) {
+        (Some(i), Some(def)) if *database.tables[i] == *def => None,
+        (Some(i), Some(def)) => {
+            let old = std::mem::replace(&mut database.tables[i], def.clone());
+            Some(SchemaChange::TableAlter { database: name, table, old, def })
+        }
+        (Some(i), None) => {
+            database.tables.remove(i);
+            Some(SchemaChange::TableDrop { database: name, table })
+        }
+        (None, Some(def)) => {
+            database.tables.push(def.clone());
+            Some(SchemaChange::TableCreate { database: name, table, def })
+        }
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str) -> Arc<Table> {
+        Arc::new(Table { database: "d".into(), name: name.into(), charset: None, columns: vec![], primary_key: vec![] })
+    }
+
+    fn captured(name: &str) -> Captured {
+        Captured { database: "d".into(), database_charset: None, table: name.into(), def: Some(table(name)) }
+    }
+
+    fn at(offset: u64) -> BinlogPosition {
+        BinlogPosition::new("b.000001", offset)
+    }
+
+    #[test]
+    fn a_candidate_is_proved_when_the_stream_reaches_it() {
+        let mut doubts = Doubts::default();
+        doubts.raise(&[TableName::new("d", "t")]);
+        doubts.candidates(vec![captured("t")], at(100));
+        assert!(doubts.proved_at(&at(99)).is_empty() && doubts.is_doubted("d", "t"));
+        assert_eq!(doubts.proved_at(&at(100)).len(), 1);
+        assert!(!doubts.is_doubted("d", "t"));
+    }
+
+    #[test]
+    fn a_later_statement_voids_the_candidate() {
+        let mut doubts = Doubts::default();
+        doubts.raise(&[TableName::new("d", "t")]);
+        doubts.candidates(vec![captured("t")], at(100));
+        let alter = SchemaChange::TableAlter { database: "d".into(), table: "t".into(), old: table("t"), def: table("t") };
+        let left = doubts.statement(&[alter], &at(50));
+        assert_eq!(left, [TableName::new("d", "t")]);
+        doubts.raise(&left);
+        assert!(doubts.proved_at(&at(100)).is_empty() && doubts.is_doubted("d", "t"));
+    }
+
+    #[test]
+    fn a_whole_definition_ends_the_doubt_but_not_inside_the_capture_window() {
+        let create = SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def: table("t") };
+        let mut doubts = Doubts::default();
+        doubts.raise(&[TableName::new("d", "t")]);
+        assert!(doubts.statement(std::slice::from_ref(&create), &at(10)).is_empty());
+        assert!(!doubts.is_doubted("d", "t"));
+        doubts.captured_until(at(100));
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99)).len(), 1);
+        assert!(doubts.proved_at(&at(100)).is_empty());
+        assert!(doubts.statement(&[create], &at(100)).is_empty());
+    }
+
+    #[test]
+    fn install_says_what_changed() {
+        let mut schema = Schema::default();
+        assert!(matches!(install(&mut schema, captured("t")), Some(SchemaChange::TableCreate { .. })));
+        assert!(install(&mut schema, captured("t")).is_none());
+        let gone = Captured { def: None, ..captured("t") };
+        assert!(matches!(install(&mut schema, gone), Some(SchemaChange::TableDrop { .. })));
+    }
+}

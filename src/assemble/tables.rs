@@ -1,0 +1,174 @@
+//! Table ids of the stream: each table map matched once with our definition and the filter's verdict.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::binlog::format::Flavor;
+use crate::binlog::{RawEvent, TableMap};
+use crate::error::{Error, Result};
+use crate::filter::{Filter, Verdict};
+use crate::position::BinlogPosition;
+use crate::schema::delta::SchemaChange;
+use crate::schema::{Schema, Table};
+
+use super::doubt::{self, Captured, Doubts, TableName};
+use super::metadata;
+use super::transaction::{TableRole, TableSlot};
+
+/// What a table id stands for.
+#[derive(Debug)]
+pub struct Entry {
+    /// The table map event's body, to see whether a later one says the same.
+    map_body: Bytes,
+    /// Whether the table is in our own schema database.
+    pub own: bool,
+    /// `None`: rows of it are passed over.
+    pub slot: Option<Arc<TableSlot>>,
+}
+
+/// What became of a table map.
+#[derive(Debug)]
+pub enum Resolved {
+    Ready,
+    /// The definition has to be read from the server; why, in a sentence.
+    Needs(TableName, String),
+}
+
+pub struct Tables {
+    filter: Arc<Filter>,
+    schema_database: String,
+    entries: HashMap<u64, Entry>,
+    next_slot: u64,
+    pub doubts: Doubts,
+}
+
+impl Tables {
+    pub fn new(filter: Arc<Filter>, schema_database: String) -> Self {
+        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default() }
+    }
+
+    /// Forgets all table ids: after a rotation, a reconnect and every statement that may have changed a definition.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
+    pub fn get(&self, table_id: u64) -> Option<&Entry> {
+        self.entries.get(&table_id)
+    }
+
+    /// Takes a table map event. The same bytes under the same id as before cost one comparison.
+    pub fn map(&mut self, event: &RawEvent, flavor: Flavor, schema: &Schema) -> Result<Resolved> {
+        let id = TableMap::id_of(event).map_err(unreadable)?;
+        if self.entries.get(&id).is_some_and(|e| e.map_body == event.body) {
+            return Ok(Resolved::Ready);
+        }
+        let map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        self.doubts.set_case(schema.case);
+        let own = schema.case.same(&map.database, &self.schema_database);
+        let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema, flavor) };
+        match resolved {
+            Ok(slot) => {
+                self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot });
+                Ok(Resolved::Ready)
+            }
+            Err((name, why)) => Ok(Resolved::Needs(name, why)),
+        }
+    }
+
+    fn user_table(&mut self, map: TableMap, schema: &Schema, flavor: Flavor) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
+        let name = TableName::new(&map.database, &map.table);
+        if self.filter.blacklisted(&map.database, &map.table) {
+            return Ok(None);
+        }
+        let table = schema.table(&map.database, &map.table);
+        let verdict = match (table, &map.names) {
+            (Some(table), _) => {
+                let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+                self.filter.verdict(&table.database, &table.name, &columns)
+            }
+            (None, Some(names)) => {
+                let columns: Vec<&str> = names.iter().map(String::as_str).collect();
+                self.filter.verdict(&map.database, &map.table, &columns)
+            }
+            (None, None) => self.filter.verdict(&map.database, &map.table, &[]),
+        };
+        if matches!(verdict, Verdict::Drop) {
+            return Ok(None);
+        }
+        let Some(table) = table.cloned() else {
+            return Err((name, "it is not in the tracked schema".into()));
+        };
+        if self.doubts.is_doubted(&map.database, &map.table) {
+            return Err((name, "a statement left its definition in doubt".into()));
+        }
+        if let Some(difference) = metadata::differences(&table, &map, flavor).into_iter().next() {
+            return Err((name, format!("the table map contradicts the tracked definition: {difference}")));
+        }
+        Ok(Some(self.slot(map, table, verdict, TableRole::User)))
+    }
+
+    /// Our own tables: heartbeats are read, inserts into `bootstrap` are output, all else is passed over (contract §3.8, §9.1).
+    fn own_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
+        match map.table.as_str() {
+            "heartbeats" => {
+                // Its layout is fixed, so no definition is needed.
+                let table =
+                    Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
+                Ok(Some(self.slot(map, Arc::new(table), Verdict::Drop, TableRole::Heartbeats)))
+            }
+            "bootstrap" => match schema.table(&map.database, &map.table).cloned() {
+                Some(table) => Ok(Some(self.slot(map, table, Verdict::Keep, TableRole::Bootstrap))),
+                None => Err((TableName::new(&map.database, &map.table), "it is not in the tracked schema".into())),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    fn slot(&mut self, map: TableMap, table: Arc<Table>, verdict: Verdict, role: TableRole) -> Arc<TableSlot> {
+        let id = self.next_slot;
+        self.next_slot += 1;
+        Arc::new(TableSlot { id, map, table, verdict, role })
+    }
+
+    /// A definition was read from the server for this table map. It is believed only if the map carries names and all
+    /// agree; a shape that fits is no proof (design §5.3).
+    pub fn accept_for_map(
+        &mut self,
+        event: &RawEvent,
+        flavor: Flavor,
+        schema: &mut Schema,
+        captured: Vec<Captured>,
+        at: &BinlogPosition,
+    ) -> Result<Vec<SchemaChange>> {
+        let map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        let unproved = |why: String| {
+            Error::definite(format!("the definition of {}.{} is not proved: {why}", map.database, map.table)).detail(format!("table map at {at}")).hint(
+                "set binlog_row_metadata=FULL on the server so that definitions can be checked against the binlog; or exclude the table by the filter; \
+                 or start behind this place with --init_position",
+            )
+        };
+        let case = schema.case;
+        let found = captured.into_iter().find(|c| case.same(&c.database, &map.database) && case.same(&c.table, &map.table));
+        let Some(Captured { def: Some(def), database, database_charset, table }) = found else {
+            return Err(unproved("the server no longer has this table".into()));
+        };
+        if map.names.is_none() {
+            return Err(unproved("its rows carry no column names".into()));
+        }
+        if let Some(difference) = metadata::differences(&def, &map, flavor).into_iter().next() {
+            return Err(unproved(format!("the server's definition of now differs from the binlog's: {difference}")));
+        }
+        self.doubts.settle(&TableName::new(&database, &table));
+        let change = doubt::install(schema, Captured { database, database_charset, table, def: Some(def) });
+        match self.map(event, flavor, schema)? {
+            Resolved::Ready => Ok(change.into_iter().collect()),
+            Resolved::Needs(name, why) => Err(Error::bug(format!("{}: still not resolved: {why}", name.database))),
+        }
+    }
+}
+
+fn unreadable(error: crate::binlog::DecodeError) -> Error {
+    Error::definite("a table map cannot be read").source(error)
+}

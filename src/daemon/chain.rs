@@ -1,0 +1,158 @@
+//! Assembler and encoder as one step: raw events in, batches out. The same chain serves the daemon, `binlogd read`
+//! and the tests; what differs between them (where schema versions go, where definitions come from, where batches go)
+//! stands behind `Hooks`.
+
+use std::sync::Arc;
+
+use crate::assemble::{Assembler, Captured, SchemaStep, Step, TableRequest};
+use crate::binlog::RawEvent;
+use crate::encode::batch::Batch;
+use crate::encode::{DdlMessage, Encoder};
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::position::{BinlogPosition, Gtids, Position, ResumePoint};
+use crate::schema::delta::SchemaChange;
+use crate::schema::{Schema, SchemaId};
+
+/// What the chain asks of its surroundings. Calls may block.
+pub trait Hooks {
+    /// Stores a schema version that is valid from `position` on, and returns when it is stored.
+    fn save_schema(&mut self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId>;
+
+    /// Reads definitions from the server, and a log position that the server had reached afterwards.
+    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)>;
+
+    /// Takes a finished batch; may wait, and that is the back-pressure.
+    fn emit(&mut self, batch: Batch) -> Result<()>;
+}
+
+/// What became of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Flow {
+    On,
+    /// The stream was opened inside a transaction; it has to be opened again at a boundary before this place.
+    StartedInside(BinlogPosition),
+}
+
+pub struct Chain {
+    pub assembler: Assembler,
+    encoder: Encoder,
+    filter: Arc<Filter>,
+    output_ddl: bool,
+    /// The executed set at the assembler's boundary, in GTID mode.
+    gtids: Option<Gtids>,
+    pub counters: Counters,
+}
+
+/// What went through, for metrics; the pipeline publishes differences.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counters {
+    pub events: u64,
+    pub bytes: u64,
+    pub transactions: u64,
+    pub schema_changes: u64,
+}
+
+impl Chain {
+    pub fn new(assembler: Assembler, encoder: Encoder, filter: Arc<Filter>, output_ddl: bool, gtids: Option<Gtids>) -> Self {
+        Chain { assembler, encoder, filter, output_ddl, gtids, counters: Counters::default() }
+    }
+
+    /// Where a new connection has to start: the end of the last complete transaction.
+    pub fn resume_position(&self) -> Position {
+        Position { at: self.assembler.boundary().clone(), gtids: self.gtids.clone(), heartbeat: self.assembler.heartbeat() }
+    }
+
+    pub fn event(&mut self, event: RawEvent, hooks: &mut dyn Hooks) -> Result<Flow> {
+        self.counters.events += 1;
+        self.counters.bytes += u64::from(event.header.size);
+        let mut step = Some(self.assembler.push(event)?);
+        while let Some(current) = step {
+            let flow = self.step(current, hooks)?;
+            if flow != Flow::On {
+                return Ok(flow);
+            }
+            step = self.assembler.more()?;
+        }
+        Ok(Flow::On)
+    }
+
+    /// Hands on what is encoded so far. Called when the source is idle, and at the end.
+    pub fn flush(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
+        match self.encoder.finish() {
+            Some(batch) => hooks.emit(batch),
+            None => Ok(()),
+        }
+    }
+
+    fn step(&mut self, mut step: Step, hooks: &mut dyn Hooks) -> Result<Flow> {
+        loop {
+            match step {
+                Step::More => {}
+                Step::Transaction(mut transaction) => {
+                    self.executed(&transaction.end)?;
+                    self.counters.transactions += 1;
+                    self.encoder.transaction(&mut transaction, &mut |batch| hooks.emit(batch))?;
+                }
+                Step::Boundary(end) => {
+                    self.executed(&end)?;
+                    self.encoder.mark_end(end, &mut |batch| hooks.emit(batch))?;
+                }
+                Step::Schema(change) => self.schema_changed(change, hooks)?,
+                Step::NeedsTables(request) => {
+                    let (captured, reached) = hooks.fetch_tables(&request, self.assembler.schema())?;
+                    step = self.assembler.provide(captured, reached)?;
+                    continue;
+                }
+                Step::StartedInside(at) => return Ok(Flow::StartedInside(at)),
+            }
+            return Ok(Flow::On);
+        }
+    }
+
+    fn executed(&mut self, end: &ResumePoint) -> Result<()> {
+        if let (Some(set), Some(gtid)) = (&mut self.gtids, &end.gtid) {
+            set.add(gtid).map_err(|e| Error::definite(format!("cannot add GTID {gtid} to the executed set")).source(e))?;
+        }
+        Ok(())
+    }
+
+    /// Stores the version first, then tells of it: nothing that depends on it goes out before it is stored.
+    fn schema_changed(&mut self, change: SchemaStep, hooks: &mut dyn Hooks) -> Result<()> {
+        self.counters.schema_changes += 1;
+        if let Some(end) = &change.end {
+            self.executed(end)?;
+        }
+        let mut gtids = self.gtids.clone();
+        if let (Some(set), Some(gtid)) = (&mut gtids, &change.gtid) {
+            // Maxwell's stored set of a DDL already contains the statement's own GTID (contract §8.6).
+            set.add(gtid).map_err(|e| Error::definite(format!("cannot add GTID {gtid} to the executed set")).source(e))?;
+        }
+        let position = Position { at: change.at.clone(), gtids, heartbeat: self.assembler.heartbeat() };
+        let id = hooks.save_schema(self.assembler.schema_id(), &change.changes, self.assembler.schema(), &position)?;
+        self.assembler.set_schema_id(id);
+        tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
+        if self.output_ddl && !change.repair {
+            for one in change.changes.iter().filter(|c| passes(&self.filter, c)) {
+                let message =
+                    DdlMessage { change: one, sql: &change.sql, at: &change.at, timestamp: change.timestamp, gtid: change.gtid.as_ref(), schema_id: Some(id) };
+                self.encoder.ddl(&message, &mut |batch| hooks.emit(batch))?;
+            }
+        }
+        match change.end {
+            Some(end) => self.encoder.mark_end(end, &mut |batch| hooks.emit(batch)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a change is told of (contract §7.4): both names of a rename must pass, both against the old database.
+fn passes(filter: &Filter, change: &SchemaChange) -> bool {
+    match change {
+        SchemaChange::DatabaseCreate { database, .. } | SchemaChange::DatabaseAlter { database, .. } | SchemaChange::DatabaseDrop { database } => {
+            filter.ddl_included(database, "")
+        }
+        SchemaChange::TableCreate { database, table, .. } | SchemaChange::TableDrop { database, table } => filter.ddl_included(database, table),
+        SchemaChange::TableAlter { database, table, def, .. } => filter.ddl_included(database, table) && filter.ddl_included(database, &def.name),
+    }
+}

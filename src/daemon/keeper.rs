@@ -1,0 +1,157 @@
+//! The task that owns the store while the daemon runs: saves what is reached, at most once a second, and writes
+//! heartbeats. Delivery goes on while the store is away; health says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::position::ack::Reached;
+use crate::position::{BinlogPosition, Position};
+use crate::status::StatusBoard;
+use crate::store::Store;
+
+use super::sender::Acks;
+use super::shutdown::Shutdown;
+
+/// How often the resume point is looked at (and stored if it moved), as Maxwell does.
+const SAVE_EVERY: Duration = Duration::from_millis(1000);
+/// A heartbeat is due at least this often (contract §3.8).
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
+/// A heartbeat is due when the stream moved on by more than this many bytes since the last one (contract §3.8).
+const HEARTBEAT_BYTES: u64 = 3000;
+/// Health turns red when the store could not be written for this long.
+const STORE_SILENT_MAX: Duration = Duration::from_secs(10);
+/// One store call may take this long before it counts as failed.
+const STORE_CALL_MAX: Duration = Duration::from_secs(30);
+
+/// Saves positions in stream order and beats.
+pub struct Keeper {
+    store: Arc<dyn Store>,
+    acks: Arc<Acks>,
+    metrics: Arc<Metrics>,
+    status: Arc<StatusBoard>,
+    /// The whole position that is reached: every message before it is acknowledged.
+    reached: Position,
+    /// Whether `reached` is worth a save.
+    due: bool,
+    /// Whether heartbeats are written at all.
+    beats: bool,
+    last_beat: Option<(Instant, BinlogPosition)>,
+    /// Since when store calls fail.
+    failing_since: Option<Instant>,
+    retry_at: Option<Instant>,
+    failures: u32,
+}
+
+impl Keeper {
+    pub fn new(store: Arc<dyn Store>, acks: Arc<Acks>, metrics: Arc<Metrics>, status: Arc<StatusBoard>, reached: Position, beats: bool) -> Self {
+        Keeper { store, acks, metrics, status, reached, due: false, beats, last_beat: None, failing_since: None, retry_at: None, failures: 0 }
+    }
+
+    /// Runs until the stop. Errors are definite: a rival process, a store that refuses for good.
+    pub async fn run(&mut self, mut shutdown: Shutdown) -> Result<()> {
+        let mut tick = interval(SAVE_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! { biased;
+                () = shutdown.requested() => return Ok(()),
+                _ = tick.tick() => {}
+            }
+            self.take_reached()?;
+            if self.retry_at.is_some_and(|at| Instant::now() < at) {
+                continue;
+            }
+            let outcome = tokio::select! { biased;
+                () = shutdown.requested() => return Ok(()),
+                outcome = tokio::time::timeout(STORE_CALL_MAX, self.write()) => {
+                    outcome.unwrap_or_else(|_| Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?")))
+                }
+            };
+            self.judge(outcome)?;
+        }
+    }
+
+    /// The last save, at an orderly stop.
+    pub async fn finish(&mut self) -> Result<Position> {
+        self.take_reached()?;
+        if self.due {
+            tracing::info!(position = %self.reached, "storing the final position");
+            self.store.save_position(&self.reached).await?;
+            self.due = false;
+        }
+        Ok(self.reached.clone())
+    }
+
+    fn take_reached(&mut self) -> Result<()> {
+        let Some(Reached { point, gtids, saves }) = self.acks.take_reached() else { return Ok(()) };
+        if let Some(set) = &mut self.reached.gtids {
+            for gtid in &gtids {
+                set.add(gtid).map_err(|e| Error::bug(format!("cannot add GTID {gtid} to the stored set")).source(e))?;
+            }
+        }
+        self.reached.at = point.at;
+        self.reached.heartbeat = point.heartbeat;
+        self.due |= saves;
+        self.metrics.position_reached(&self.reached);
+        self.status.reached(&self.reached);
+        Ok(())
+    }
+
+    async fn write(&mut self) -> Result<()> {
+        if self.due {
+            self.store.save_position(&self.reached).await?;
+            self.due = false;
+            self.metrics.position_saved();
+        }
+        if self.beats && self.heartbeat_due() {
+            let value = self.store.heartbeat(epoch_ms()).await?;
+            tracing::debug!(value, "heartbeat written");
+            self.metrics.heartbeat_written();
+            self.last_beat = Some((Instant::now(), self.reached.at.clone()));
+        }
+        Ok(())
+    }
+
+    fn heartbeat_due(&self) -> bool {
+        let Some((when, at)) = &self.last_beat else { return true };
+        at.file != self.reached.at.file || self.reached.at.offset > at.offset + HEARTBEAT_BYTES || when.elapsed() >= HEARTBEAT_EVERY
+    }
+
+    /// Transient failures are retried with growing pauses while delivery goes on.
+    fn judge(&mut self, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => {
+                if self.failing_since.take().is_some() {
+                    tracing::info!("the schema database answers again");
+                    self.status.healthy("store");
+                }
+                self.retry_at = None;
+                self.failures = 0;
+                Ok(())
+            }
+            Err(error) if error.is_transient() => {
+                let since = *self.failing_since.get_or_insert_with(Instant::now);
+                if self.failures == 0 {
+                    tracing::warn!(%error, "cannot write to the schema database; delivery goes on, the position is stored later");
+                }
+                self.failures += 1;
+                self.metrics.error("store");
+                self.retry_at = Some(Instant::now() + Duration::from_millis(500 * u64::from(self.failures.min(20))));
+                if since.elapsed() >= STORE_SILENT_MAX {
+                    self.status.ill("store", format!("the position cannot be stored: {error}"));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Milliseconds since the epoch.
+pub fn epoch_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,119 @@
+//! `binlogd read FILE…`: what the daemon would emit for recorded binlog files, to stdout, one line a message. No server
+//! is needed: the schema starts empty, and what a statement leaves unproved is an error with its place.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::assemble::spill::SpillDir;
+use crate::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
+use crate::encode::batch::{Batch, Topics};
+use crate::encode::{Encoder, OutputOptions};
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::position::{BinlogPosition, Position};
+use crate::schema::delta::SchemaChange;
+use crate::schema::{Schema, SchemaId};
+use crate::source::file::BinlogFile;
+
+use super::chain::{Chain, Flow, Hooks};
+
+/// What is read, and how it is shown.
+pub struct ReadOptions {
+    pub files: Vec<PathBuf>,
+    /// File name shown in positions; by default the file's own.
+    pub binlog_name: Option<String>,
+    /// The server's default character set, for `CREATE DATABASE` in events that do not tell it.
+    pub charset: String,
+    pub output: OutputOptions,
+    pub filter: Arc<Filter>,
+    pub schema_database: String,
+    pub client_id: String,
+    pub row_queries: bool,
+    pub gtid_mode: bool,
+    pub memory_bytes: usize,
+}
+
+/// Reads all files in order. Ends at the end of the last one.
+pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Result<()> {
+    let topics = Arc::new(Topics::new());
+    let schema = Schema { charset: options.charset.clone(), ..Schema::default() };
+    let assemble = AssembleOptions {
+        schema_database: options.schema_database.clone(),
+        client_id: options.client_id.clone(),
+        filter: options.filter.clone(),
+        row_queries: options.row_queries,
+        memory_bytes: options.memory_bytes,
+        gtid_mode: options.gtid_mode,
+    };
+    let first = options.files.first().map(|f| shown_name(f, &options)).unwrap_or_default();
+    let assembler = Assembler::new(assemble, spill, schema, None, BinlogPosition::new(first, 4), 0);
+    let output_ddl = options.output.ddl;
+    let encoder = Encoder::new(options.output.clone(), topics);
+    let mut chain = Chain::new(assembler, encoder, options.filter.clone(), output_ddl, None);
+    let mut hooks = Printer { out, next_schema_id: 1 };
+    for path in &options.files {
+        read_file(path, &options, &mut chain, &mut hooks)?;
+        chain.flush(&mut hooks)?;
+    }
+    hooks.out.flush().map_err(written)
+}
+
+fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut Printer<'_>) -> Result<()> {
+    let mut file = BinlogFile::open(path)?;
+    chain.assembler.rewind(BinlogPosition::new(shown_name(path, options), 4));
+    while let Some(block) = file.next_block()? {
+        for event in block {
+            match chain.event(event, hooks)? {
+                Flow::On => {}
+                Flow::StartedInside(at) => {
+                    return Err(Error::definite("the file begins inside a transaction").detail(at));
+                }
+            }
+        }
+        chain.assembler.end_of_block();
+    }
+    Ok(())
+}
+
+fn shown_name(path: &Path, options: &ReadOptions) -> String {
+    match &options.binlog_name {
+        Some(name) => name.clone(),
+        None => path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+    }
+}
+
+struct Printer<'a> {
+    out: &'a mut dyn Write,
+    next_schema_id: SchemaId,
+}
+
+fn written(error: std::io::Error) -> Error {
+    Error::definite("cannot write to stdout").source(error)
+}
+
+impl Hooks for Printer<'_> {
+    fn save_schema(&mut self, _: Option<SchemaId>, _: &[SchemaChange], _: &Schema, _: &Position) -> Result<SchemaId> {
+        let id = self.next_schema_id;
+        self.next_schema_id += 1;
+        Ok(id)
+    }
+
+    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
+        let names: Vec<String> =
+            request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();
+        Err(Error::definite(format!("the definition of {} is not known: {}", names.join(", "), request.why))
+            .detail(&request.at)
+            .hint("begin with the file in which the table was created, or exclude it by the filter"))
+    }
+
+    fn emit(&mut self, batch: Batch) -> Result<()> {
+        let mut lines = Vec::with_capacity(batch.arena.len() + batch.messages.len());
+        for message in &batch.messages {
+            lines.extend_from_slice(message.value.of(&batch.arena));
+            lines.push(b'\n');
+        }
+        self.out.write_all(&lines).map_err(written)
+    }
+}
+

@@ -1,0 +1,144 @@
+//! One run of the daemon from its start position until a stop or an error: starts all parts, and stops them from left
+//! to right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::error::{Error, Result};
+use crate::position::Position;
+
+use super::keeper::Keeper;
+use super::pipeline;
+use super::sender::{self, Acks};
+use super::shutdown::{self, Shutdown};
+use super::start::{self, StartContext};
+use super::wire::Wiring;
+
+/// Batches that may wait between encoding and sending, whatever their size; the budget bounds their bytes.
+const BATCHES_MAX: usize = 64;
+
+/// How a run ended, and the position that was stored at its end.
+pub struct Ended {
+    pub result: Result<()>,
+    pub stored: Option<Position>,
+}
+
+/// Runs until `stop` is requested (Ok) or a part fails.
+pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
+    match start_and_run(wiring, stop).await {
+        Ok(ended) => ended,
+        Err(error) => Ended { result: Err(error), stored: None },
+    }
+}
+
+async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
+    let context = StartContext {
+        store: &wiring.store,
+        replication: &wiring.replication,
+        capture: &wiring.capture,
+        gtid_mode: wiring.gtid_mode,
+        init_position: wiring.take_init_position(),
+        server_uuid: wiring.server_uuid.as_deref(),
+    };
+    let begin = tokio::select! { biased;
+        () = stop.requested() => return Ok(Ended { result: Ok(()), stored: None }),
+        begin = start::begin(&context) => begin?,
+    };
+    let producer = wiring.producer()?;
+    tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
+    wiring.status.starting(&begin.position);
+
+    // This run's own stop: given by the outer stop or by the first part that fails.
+    let (trigger, shutdown) = shutdown::channel();
+    let acks = Arc::new(Acks::default());
+    let (batches, queue) = mpsc::channel(BATCHES_MAX);
+    let position = begin.position.clone();
+    let (chain, surroundings) = wiring.pipeline(begin, batches, shutdown.clone())?;
+    let mut pipeline = spawn_pipeline(chain, surroundings)?;
+    let mut sender = tokio::spawn(sender::run(producer, queue, acks.clone(), wiring.metrics.clone(), shutdown.clone()));
+    let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.metrics.clone(), wiring.status.clone(), position, wiring.heartbeats);
+
+    let (mut pipeline_ended, mut sender_ended) = (None, None);
+    let first = {
+        let keeping = keeper.run(shutdown.clone());
+        tokio::pin!(keeping);
+        tokio::select! { biased;
+            () = stop.requested() => Ok(()),
+            ended = &mut sender => {
+                let (producer, result) = joined(ended)?;
+                sender_ended = Some(producer);
+                result.and(Err(Error::bug("the sender stopped by itself")))
+            }
+            ended = &mut pipeline => {
+                let result = ended.unwrap_or_else(|_| Err(Error::bug("the pipeline thread panicked")));
+                pipeline_ended = Some(());
+                result
+            }
+            result = &mut keeping => result,
+        }
+    };
+    if first.is_ok() {
+        tracing::info!("stopping");
+    }
+    trigger.stop();
+    wiring.close_budgets();
+    let deadline = wiring.shutdown_timeout;
+    if pipeline_ended.is_none() && tokio::time::timeout(deadline, pipeline).await.is_err() {
+        tracing::warn!("the pipeline did not stop in time");
+    }
+    let mut producer = match sender_ended {
+        Some(producer) => producer,
+        None => joined((&mut sender).await)?.0,
+    };
+    let mut result = first;
+    if let Err(error) = producer.close(remaining(deadline)).await {
+        tracing::warn!(%error, "not everything was acknowledged in time; it will be sent again");
+    }
+    drop(producer);
+    // A message that failed while closing is replayed anyway; the first error is the one to tell.
+    if let (Ok(()), Some(error)) = (&result, acks.take_failure())
+        && !stop.is_requested()
+    {
+        result = Err(error);
+    }
+    let stored = match tokio::time::timeout(Duration::from_secs(3), keeper.finish()).await {
+        Ok(Ok(position)) => Some(position),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the final position could not be stored; what follows the last stored one will be sent again");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("the schema database did not answer in time; the final position is not stored");
+            None
+        }
+    };
+    wiring.reset_budgets();
+    Ok(Ended { result, stored })
+}
+
+/// Closing gets what the stop's other steps are not expected to need.
+fn remaining(deadline: Duration) -> Duration {
+    deadline.mul_f32(0.75)
+}
+
+type SenderEnd = (Box<dyn crate::producer::Producer>, Result<()>);
+
+fn joined(ended: Result<SenderEnd, tokio::task::JoinError>) -> Result<SenderEnd> {
+    ended.map_err(|e| Error::bug("the sender task failed").source(e))
+}
+
+/// The pipeline runs on a thread of its own, because it computes and blocks; its end arrives as a future.
+fn spawn_pipeline(chain: super::chain::Chain, surroundings: pipeline::Surroundings) -> Result<tokio::sync::oneshot::Receiver<Result<()>>> {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("pipeline".into())
+        .spawn(move || {
+            let result = pipeline::run(chain, surroundings);
+            // Nobody waits for the answer any more when the stop took too long.
+            let _ = ended.send(result);
+        })
+        .map_err(|e| Error::transient("cannot start the pipeline thread").source(e))?;
+    Ok(end)
+}

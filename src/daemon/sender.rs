@@ -1,0 +1,107 @@
+//! The task that owns the producer: takes batches in order, opens a ticket for each, hands them over.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::budget::Permit;
+use crate::encode::batch::Batch;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::position::ack::{AckTracker, Reached};
+use crate::producer::{Completion, Producer};
+
+use super::shutdown::Shutdown;
+
+/// A batch with the permit for its bytes, given back when the producer has accepted it.
+pub struct QueuedBatch {
+    pub batch: Batch,
+    pub permit: Permit,
+}
+
+/// Tickets in stream order, and the first failure. Shared by the sender (opens tickets), the producer's threads
+/// (answer them) and the keeper (takes what is reached).
+#[derive(Default)]
+pub struct Acks {
+    tracker: Mutex<AckTracker>,
+    failure: Mutex<Option<Error>>,
+    /// Rung at every failure.
+    pub failed: Notify,
+}
+
+impl Acks {
+    pub fn tracker(&self) -> MutexGuard<'_, AckTracker> {
+        // The tracker's own asserts are the only panics under this lock; after one the process is on its way out.
+        self.tracker.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub fn take_reached(&self) -> Option<Reached> {
+        self.tracker().reached()
+    }
+
+    pub fn fail(&self, error: Error) {
+        self.failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
+        self.failed.notify_waiters();
+        self.failed.notify_one();
+    }
+
+    pub fn take_failure(&self) -> Option<Error> {
+        self.failure.lock().unwrap_or_else(|e| e.into_inner()).take()
+    }
+}
+
+/// Runs until the queue ends, a stop is requested or the producer fails. The producer is given back to be closed.
+pub async fn run(
+    mut producer: Box<dyn Producer>,
+    mut batches: mpsc::Receiver<QueuedBatch>,
+    acks: Arc<Acks>,
+    metrics: Arc<Metrics>,
+    mut shutdown: Shutdown,
+) -> (Box<dyn Producer>, Result<()>) {
+    loop {
+        let queued = tokio::select! { biased;
+            () = shutdown.requested() => return (producer, Ok(())),
+            () = acks.failed.notified() => match acks.take_failure() {
+                Some(error) => return (producer, Err(error)),
+                None => continue,
+            },
+            queued = batches.recv() => match queued {
+                Some(queued) => queued,
+                None => return (producer, Ok(())),
+            },
+        };
+        let sent = {
+            let send = send_one(&mut *producer, queued, &acks, &metrics);
+            tokio::select! { biased;
+                // A full producer must not keep the daemon from stopping; what was handed over half way is replayed.
+                () = shutdown.requested() => return (producer, Ok(())),
+                result = send => result,
+            }
+        };
+        if let Err(error) = sent {
+            return (producer, Err(error));
+        }
+    }
+}
+
+async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<Acks>, metrics: &Arc<Metrics>) -> Result<()> {
+    let QueuedBatch { batch, permit } = queued;
+    metrics.batch_sent(&batch);
+    let ticket = acks.tracker().open(batch.end.clone(), batch.gtids.clone());
+    if batch.messages.is_empty() {
+        acks.tracker().done(ticket);
+        return Ok(());
+    }
+    let (acks, metrics) = (acks.clone(), metrics.clone());
+    let (rows, commit_us) = (batch.messages.len() as u64, batch.commit_us);
+    let done = Completion::new(move |result| match result {
+        Ok(()) => {
+            metrics.batch_acknowledged(rows, commit_us);
+            acks.tracker().done(ticket);
+        }
+        Err(error) => acks.fail(error),
+    });
+    let result = producer.send(batch, done).await;
+    drop(permit);
+    result
+}
