@@ -15,6 +15,7 @@ mod tables;
 mod upgrade;
 mod widen;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -44,6 +45,8 @@ pub struct MySqlStore {
     origin: Mutex<Origin>,
     /// Held while columns are widened, so that it is done once.
     widening: tokio::sync::Mutex<()>,
+    /// Whether it was said that Maxwell cannot read sets with tags.
+    warned_tags: AtomicBool,
 }
 
 impl MySqlStore {
@@ -61,6 +64,7 @@ impl MySqlStore {
             guard: OffsetGuard::default(),
             origin: Mutex::default(),
             widening: tokio::sync::Mutex::default(),
+            warned_tags: AtomicBool::new(false),
         };
         let mut session = store.session().await?;
         tables::create_missing(&mut session, &store.options.schema_database).await?;
@@ -89,7 +93,12 @@ impl MySqlStore {
     /// The value of a `gtid_set` column, which Maxwell makes 4096 characters wide. A longer set is left out in file mode,
     /// where it is not needed; in GTID mode the column is widened first.
     async fn gtid_text(&self, session: &mut Session<'_>, table: &str, gtids: Option<&Gtids>) -> Result<Option<String>> {
-        let Some(text) = gtids.map(Gtids::to_string) else { return Ok(None) };
+        let Some(gtids) = gtids else { return Ok(None) };
+        let has_tags = matches!(gtids, Gtids::MySql(set) if set.has_tags());
+        if has_tags && self.options.gtid_mode && !self.warned_tags.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the executed GTIDs have tags; Maxwell cannot go on from such a position in GTID mode");
+        }
+        let text = gtids.to_string();
         if text.len() <= tables::GTID_SET_CHARS {
             return Ok(Some(text));
         }
