@@ -16,20 +16,30 @@ pub struct ColumnSpec<'a> {
 /// The declared kind of a column, where the wire type alone does not decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Declared<'a> {
-    Number { unsigned: bool },
+    Number {
+        unsigned: bool,
+    },
     Temporal,
     /// MySQL's charset name in lower case: "utf8mb4", "latin1", "binary" …
-    Text { charset: &'a str },
+    Text {
+        charset: &'a str,
+    },
     Binary,
-    Enum { labels: &'a [String] },
-    Set { labels: &'a [String] },
+    Enum {
+        labels: &'a [String],
+    },
+    Set {
+        labels: &'a [String],
+    },
     Json,
     Geometry,
     Bit,
     Year,
     /// MariaDB's JSON alias: text that is emitted verbatim.
     JsonText,
-    Other { name: &'a str },
+    Other {
+        name: &'a str,
+    },
 }
 
 /// Options that change how values are written.
