@@ -221,6 +221,12 @@ impl Server {
         }
     }
 
+    /// Uses new connections from now on. For whoever gives up a statement half way: the answer is still on the way, so
+    /// that connection must never serve another statement.
+    pub fn forget_connections(&self) {
+        self.replace_pool(Opts::clone);
+    }
+
     /// Runs a statement within the time limit.
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, mysql_async::Error>>) -> Result<T> {
         match tokio::time::timeout(Duration::from_millis(self.options.statement_timeout_ms), work).await {
