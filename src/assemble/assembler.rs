@@ -11,7 +11,9 @@ use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
 use crate::binlog::mariadb_gtid::{AlterPart, MariadbGtidEvent};
 use crate::binlog::table_map::DUMMY_TABLE_ID;
-use crate::binlog::{EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
+use crate::binlog::{
+    EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid,
+};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::position::{BinlogPosition, Gtid, ResumePoint};
@@ -136,7 +138,14 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    pub fn new(options: AssembleOptions, spill: SpillDir, schema: Schema, schema_id: Option<SchemaId>, at: BinlogPosition, heartbeat: i64) -> Self {
+    pub fn new(
+        options: AssembleOptions,
+        spill: SpillDir,
+        schema: Schema,
+        schema_id: Option<SchemaId>,
+        at: BinlogPosition,
+        heartbeat: i64,
+    ) -> Self {
         Assembler {
             tables: Tables::new(options.filter.clone(), options.schema_database.clone()),
             options,
@@ -304,7 +313,9 @@ impl Assembler {
                 self.on_query(&inflated, start)
             }
             EventType::TableMap => self.on_table_map(event, start),
-            WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => self.on_rows(event, start),
+            WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => {
+                self.on_rows(event, start)
+            }
             MariaWriteRowsCompressedV1
             | MariaUpdateRowsCompressedV1
             | MariaDeleteRowsCompressedV1
@@ -322,11 +333,22 @@ impl Assembler {
             TransactionPayload => self.on_payload(&event, start),
             Incident => {
                 let incident = incident::Incident::parse(&event).map_err(|e| bad(&event.header, e))?;
-                Err(Error::definite(format!("the server logged an incident: changes may be missing from its binlog ({})", incident.message))
-                    .hint("find out what the server lost, then set a position after the incident"))
+                Err(Error::definite(format!(
+                    "the server logged an incident: changes may be missing from its binlog ({})",
+                    incident.message
+                ))
+                .hint("find out what the server lost, then set a position after the incident"))
             }
-            Stop | Heartbeat | HeartbeatV2 | PreviousGtids | MariaGtidList | MariaBinlogCheckpoint | MariaStartEncryption | Ignorable
-            | TransactionContext | ViewChange => Ok(Step::More),
+            Stop
+            | Heartbeat
+            | HeartbeatV2
+            | PreviousGtids
+            | MariaGtidList
+            | MariaBinlogCheckpoint
+            | MariaStartEncryption
+            | Ignorable
+            | TransactionContext
+            | ViewChange => Ok(Step::More),
             // Statement-format leftovers; the statement itself is a QUERY event, which is judged there.
             Intvar | Rand | UserVar => Ok(Step::More),
             XaPrepare => Err(unsupported(&event.header, "XA transactions are not supported yet")),
@@ -390,7 +412,9 @@ impl Assembler {
     /// A new group begins while one is open: an event of its end is missing.
     fn unfinished(&self) -> Result<()> {
         match self.open {
-            Some(_) => Err(Error::definite("a transaction begins before the one before it ended").hint("check the binlog file with mysqlbinlog")),
+            Some(_) => {
+                Err(Error::definite("a transaction begins before the one before it ended").hint("check the binlog file with mysqlbinlog"))
+            }
             None => Ok(()),
         }
     }
@@ -562,8 +586,9 @@ impl Assembler {
     /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
-        let inner =
-            payload::TransactionPayload::parse(event).and_then(|p| p.events(self.options.event_bytes_max)).map_err(|e| bad(&event.header, e))?;
+        let inner = payload::TransactionPayload::parse(event)
+            .and_then(|p| p.events(self.options.event_bytes_max))
+            .map_err(|e| bad(&event.header, e))?;
         self.payload = Some((inner, start));
         Ok(Step::More)
     }
@@ -575,7 +600,11 @@ impl Assembler {
             let Some((inner, start)) = &mut self.payload else { return Ok(None) };
             let start = *start;
             let at = format!("in the compressed transaction at {}:{start}", self.at.file);
-            match inner.next().transpose().map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))? {
+            match inner
+                .next()
+                .transpose()
+                .map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))?
+            {
                 None => self.payload = None,
                 Some(event) => {
                     let step = self.handle(event, start).map_err(|e| e.detail(&at))?;

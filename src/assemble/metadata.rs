@@ -40,10 +40,18 @@ fn owned(map: &TableMap) -> Owned {
     let charsets: Option<Vec<Option<&'static str>>> =
         map.collations.as_ref().map(|ids| ids.iter().map(|id| if *id == 0 { None } else { collation::charset_of_id(*id) }).collect());
     let labels = map.labels.as_ref().map(|lists| {
-        lists.iter().enumerate().map(|(i, list)| decoded_labels(list, charsets.as_ref().and_then(|c| c.get(i).copied().flatten()))).collect()
+        lists
+            .iter()
+            .enumerate()
+            .map(|(i, list)| decoded_labels(list, charsets.as_ref().and_then(|c| c.get(i).copied().flatten())))
+            .collect()
     });
     let geometries = map.geometry_types.as_ref().map(|codes| {
-        codes.iter().zip(&map.types).map(|(code, wire)| if matches!(wire, WireType::Geometry { .. }) { geometry_type(*code) } else { None }).collect()
+        codes
+            .iter()
+            .zip(&map.types)
+            .map(|(code, wire)| if matches!(wire, WireType::Geometry { .. }) { geometry_type(*code) } else { None })
+            .collect()
     });
     Owned { kinds: map.types.iter().map(|t| kind(*t)).collect(), charsets, labels, geometries }
 }

@@ -114,8 +114,13 @@ impl Tables {
         match map.table.as_str() {
             "heartbeats" => {
                 // Its layout is fixed, so no definition is needed.
-                let table =
-                    Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
+                let table = Table {
+                    database: map.database.clone(),
+                    name: map.table.clone(),
+                    charset: None,
+                    columns: Vec::new(),
+                    primary_key: Vec::new(),
+                };
                 Ok(Some(self.slot(map, Arc::new(table), Verdict::Drop, TableRole::Heartbeats)))
             }
             "bootstrap" => match schema.table(&map.database, &map.table).cloned() {

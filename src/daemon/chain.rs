@@ -137,10 +137,11 @@ impl Chain {
             for one in change.changes.iter().filter(|c| passes(&self.filter, c)) {
                 let mut fields = Vec::new();
                 one.write_fields(&mut fields);
+                let (database, table) = one.names();
                 let message = DdlMessage {
                     fields: &fields,
-                    database: one.database(),
-                    table: one.table(),
+                    database,
+                    table,
                     sql: &sql,
                     ts: change.timestamp,
                     file: &change.at.file,
@@ -161,10 +162,14 @@ impl Chain {
 /// Whether a change is told of (contract §7.4): both names of a rename must pass, both against the old database.
 fn passes(filter: &Filter, change: &SchemaChange) -> bool {
     match change {
-        SchemaChange::DatabaseCreate { database, .. } | SchemaChange::DatabaseAlter { database, .. } | SchemaChange::DatabaseDrop { database } => {
-            filter.ddl_included(database, "")
+        SchemaChange::DatabaseCreate { database, .. }
+        | SchemaChange::DatabaseAlter { database, .. }
+        | SchemaChange::DatabaseDrop { database } => filter.ddl_included(database, ""),
+        SchemaChange::TableCreate { database, table, .. } | SchemaChange::TableDrop { database, table } => {
+            filter.ddl_included(database, table)
         }
-        SchemaChange::TableCreate { database, table, .. } | SchemaChange::TableDrop { database, table } => filter.ddl_included(database, table),
-        SchemaChange::TableAlter { database, table, def, .. } => filter.ddl_included(database, table) && filter.ddl_included(database, &def.name),
+        SchemaChange::TableAlter { database, table, def, .. } => {
+            filter.ddl_included(database, table) && filter.ddl_included(database, &def.name)
+        }
     }
 }

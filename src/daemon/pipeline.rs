@@ -69,7 +69,9 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
         with.board.error(ErrorKind::Source);
         with.board.state(State::Reconnecting);
         if with.reconnects_max.is_some_and(|max| backoff.attempts() >= max) {
-            return Err(Error::definite("maximum reconnection attempts reached").source(error).hint("raise replication_reconnection_retries, or set it to 0 for no limit"));
+            return Err(Error::definite("maximum reconnection attempts reached")
+                .source(error)
+                .hint("raise replication_reconnection_retries, or set it to 0 for no limit"));
         }
         let pause = backoff.next_delay(rand::random::<f64>());
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, position = %chain.assembler.boundary(), "the binlog connection is lost; connecting again");
@@ -176,7 +178,9 @@ impl Hooks for Surroundings {
 
     fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
         tracing::info!(at = %request.at, why = request.why, "reading table definitions from the server");
-        self.retried("reading table definitions", async |this| tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await)
+        self.retried("reading table definitions", async |this| {
+            tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await
+        })
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

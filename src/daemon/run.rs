@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
-use crate::position::Position;
 use crate::status::State;
 
 use super::keeper::Keeper;
@@ -20,17 +19,18 @@ use super::wire::{Budgets, Wiring};
 /// Batches that may wait between encoding and sending, whatever their size; the budget bounds their bytes.
 const BATCHES_MAX: usize = 64;
 
-/// How a run ended, and the position that was stored at its end.
+/// How a run ended.
 pub struct Ended {
     pub result: Result<()>,
-    pub stored: Option<Position>,
+    /// Whether all parts were started.
+    pub started: bool,
 }
 
 /// Runs until `stop` is requested (Ok) or a part fails.
 pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
     match start_and_run(wiring, stop).await {
         Ok(ended) => ended,
-        Err(error) => Ended { result: Err(error), stored: None },
+        Err(error) => Ended { result: Err(error), started: false },
     }
 }
 
@@ -45,11 +45,11 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         row_server_id: wiring.row_server_id,
     };
     let begin = tokio::select! { biased;
-        () = stop.requested() => return Ok(Ended { result: Ok(()), stored: None }),
+        () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         begin = start::begin(&context) => begin?,
     };
     let producer = tokio::select! { biased;
-        () = stop.requested() => return Ok(Ended { result: Ok(()), stored: None }),
+        () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         producer = wiring.producer() => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
@@ -110,18 +110,14 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     {
         result = Err(error);
     }
-    let stored = match tokio::time::timeout(Duration::from_secs(3), keeper.finish()).await {
-        Ok(Ok(position)) => Some(position),
+    match tokio::time::timeout(Duration::from_secs(3), keeper.finish()).await {
+        Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the final position could not be stored; what follows the last stored one will be sent again");
-            None
+            tracing::warn!(%error, "the final position could not be stored; what follows the last stored one will be sent again")
         }
-        Err(_) => {
-            tracing::warn!("the schema database did not answer in time; the final position is not stored");
-            None
-        }
-    };
-    Ok(Ended { result, stored })
+        Err(_) => tracing::warn!("the schema database did not answer in time; the final position is not stored"),
+    }
+    Ok(Ended { result, started: true })
 }
 
 /// Closing gets what the stop's other steps are not expected to need.

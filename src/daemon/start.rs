@@ -82,7 +82,8 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
     let now = status::binlog_status(&mut conn, &context.identity.version).await?;
     let gtids = if context.gtid_mode { now.gtids } else { None };
     if context.gtid_mode && gtids.is_none() {
-        return Err(Error::definite("gtid_mode is set, but the server tells no executed GTIDs").hint("turn GTIDs on at the server, or leave gtid_mode out"));
+        return Err(Error::definite("gtid_mode is set, but the server tells no executed GTIDs")
+            .hint("turn GTIDs on at the server, or leave gtid_mode out"));
     }
     let position = Position { at: now.at, gtids, heartbeat: 0 };
     tracing::info!(%position, "no stored position; starting at the server's current one");
@@ -91,7 +92,8 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
 
 fn checked(stored: Stored, context: &StartContext<'_>) -> Result<Position> {
     let uuid = context.identity.uuid.as_deref();
-    tables::same_server(uuid, stored.origin.server_uuid.as_deref(), context.gtid_mode).map_err(|e| e.detail(format!("stored position {}", stored.position)))?;
+    tables::same_server(uuid, stored.origin.server_uuid.as_deref(), context.gtid_mode)
+        .map_err(|e| e.detail(format!("stored position {}", stored.position)))?;
     if context.gtid_mode && stored.position.gtids.is_none() {
         return Err(Error::definite("gtid_mode is on, but the stored position has no GTID set")
             .detail(&stored.position)
@@ -111,9 +113,12 @@ async fn refuse_orphans(context: &StartContext<'_>) -> Result<()> {
         "the server was replaced: connect to the old one; or delete that row from `positions` to start at this server's current end, leaving out what \
          lies between; or give --init_position"
     };
-    Err(Error::definite(format!("this client has a stored position under server id {}, not under {}", newest.server_id, context.row_server_id))
-        .detail(&newest.stored.position)
-        .hint(hint))
+    Err(Error::definite(format!(
+        "this client has a stored position under server id {}, not under {}",
+        newest.server_id, context.row_server_id
+    ))
+    .detail(&newest.stored.position)
+    .hint(hint))
 }
 
 /// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there.

@@ -68,11 +68,13 @@ pub async fn log_end(replication: &Server) -> Result<BinlogPosition> {
 /// In file mode a position means something on one server only.
 pub fn same_server(found: Option<&str>, expected: Option<&str>, gtid_mode: bool) -> Result<()> {
     match (found, expected) {
-        (Some(found), Some(expected)) if !gtid_mode && found != expected => {
-            Err(Error::definite("the replication server is not the one that the position belongs to")
-                .detail(format!("expected server_uuid {expected}, found {found}"))
-                .hint("file positions are valid on one server only: connect to the old server, use gtid_mode, or give a start with --init_position"))
-        }
+        (Some(found), Some(expected)) if !gtid_mode && found != expected => Err(Error::definite(
+            "the replication server is not the one that the position belongs to",
+        )
+        .detail(format!("expected server_uuid {expected}, found {found}"))
+        .hint(
+            "file positions are valid on one server only: connect to the old server, use gtid_mode, or give a start with --init_position",
+        )),
         _ => Ok(()),
     }
 }

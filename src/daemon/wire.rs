@@ -85,7 +85,8 @@ impl Wiring {
         let (board, watched) = Board::new(Arc::new(Metrics::new()));
         let admin = match &config.http {
             Some(http) => {
-                let options = HttpOptions { bind_address: http.bind_address.clone(), port: http.port, path_prefix: http.path_prefix.clone() };
+                let options =
+                    HttpOptions { bind_address: http.bind_address.clone(), port: http.port, path_prefix: http.path_prefix.clone() };
                 Some(AdminServer::bind(&options, board.metrics.clone(), watched).await?)
             }
             None => None,
@@ -158,7 +159,13 @@ impl Wiring {
     }
 
     /// The chain and its surroundings for one run.
-    pub fn pipeline(&self, begin: Begin, batches: mpsc::Sender<QueuedBatch>, budgets: &Budgets, shutdown: Shutdown) -> (Chain, Surroundings) {
+    pub fn pipeline(
+        &self,
+        begin: Begin,
+        batches: mpsc::Sender<QueuedBatch>,
+        budgets: &Budgets,
+        shutdown: Shutdown,
+    ) -> (Chain, Surroundings) {
         let config = &self.config;
         let options = AssembleOptions {
             schema_database: config.schema_database.clone(),
@@ -167,7 +174,7 @@ impl Wiring {
             row_queries: config.output.row_query,
             memory_bytes: config.memory.limit_bytes / TRANSACTION_SHARE,
             gtid_mode: config.gtid_mode,
-            event_bytes_max: event_bytes_max(config),
+            event_bytes_max: event_bytes_max(config.memory.row_bytes_max),
         };
         let Begin { position, schema, schema_id, captured_until } = begin;
         let mut assembler = Assembler::new(options, self.spill.clone(), schema, Some(schema_id), position.at, position.heartbeat);
@@ -177,7 +184,7 @@ impl Wiring {
         let encoder = Encoder::new(output_options(config), self.topics.clone());
         let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
         let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
-        dump.event_bytes_max = event_bytes_max(config) as usize;
+        dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
         let surroundings = Surroundings {
             runtime: Handle::current(),
             store: self.store.clone(),
@@ -198,8 +205,8 @@ impl Wiring {
 }
 
 /// An event holds at least one row, an update two images of it, and what stands around them is small.
-fn event_bytes_max(config: &Config) -> u32 {
-    u32::try_from(config.memory.row_bytes_max.saturating_mul(2).saturating_add(1 << 20)).unwrap_or(u32::MAX).min(1 << 30)
+pub fn event_bytes_max(row_bytes_max: u64) -> u32 {
+    u32::try_from(row_bytes_max.saturating_mul(2).saturating_add(1 << 20)).unwrap_or(u32::MAX).min(1 << 30)
 }
 
 /// While no broker can be reached, health says so.
@@ -224,9 +231,7 @@ fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
         ignore_producer_error: config.producer.ignore_error,
     };
     Settings::build(&options).map(Some).map_err(|faults| {
-        let place = |key: &str| {
-            kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default()
-        };
+        let place = |key: &str| kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default();
         let lines: Vec<String> = faults.iter().map(|f| format!("{f}{}", place(&f.key))).collect();
         Error::definite(lines.join("; "))
     })

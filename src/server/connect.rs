@@ -12,9 +12,9 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOp
 use super::fault::{is_server_error, sql_error};
 use super::flavor::ServerVersion;
 use super::rows;
-use super::secret::Secret;
 use super::tls::sql_tls;
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// As many as Maxwell's pools keep at most (contract §1.9).
 const CONNECTIONS_MAX: usize = 5;
@@ -100,7 +100,7 @@ impl ConnectionOptions {
             .ip_or_hostname(self.host.clone())
             .tcp_port(self.port)
             .user(Some(self.user.clone()))
-            .pass(Some(self.password.expose().to_owned()))
+            .pass(Some(self.password.reveal().to_owned()))
             .db_name(self.database.clone())
             // Otherwise the library moves to the Unix socket by itself when the server is local.
             .prefer_socket(false)
@@ -146,7 +146,9 @@ impl Server {
     /// Transient when the server cannot be reached; definite for wrong passwords, missing rights, TLS and the like.
     pub async fn conn(&self) -> Result<Conn> {
         match self.try_conn().await {
-            Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)) if self.options.ssl == SslMode::Preferred => {
+            Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer))
+                if self.options.ssl == SslMode::Preferred =>
+            {
                 tracing::info!(server = %self.options.address(), "the server offers no TLS, connecting without");
                 self.replace_pool(|opts| Opts::from(OptsBuilder::from_opts(opts.clone()).ssl_opts(None)));
                 self.try_conn().await

@@ -96,12 +96,35 @@ mod tests {
     #[test]
     fn grants_of_real_servers() {
         for (lines, slave, client, select) in [
-            (&["GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `maxwell`@`%`", "GRANT ALL PRIVILEGES ON `maxwell`.* TO `maxwell`@`%`"][..], Right::Given, Right::Given, Right::Given),
-            (&["GRANT SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `m`@`%` IDENTIFIED BY PASSWORD '*B4'"], Right::Given, Right::Given, Right::Given),
-            (&["GRANT ALL PRIVILEGES ON *.* TO 'root'@'localhost' WITH GRANT OPTION", "GRANT PROXY ON ''@'' TO 'root'@'localhost'"], Right::Given, Right::Given, Right::Given),
+            (
+                &[
+                    "GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `maxwell`@`%`",
+                    "GRANT ALL PRIVILEGES ON `maxwell`.* TO `maxwell`@`%`",
+                ][..],
+                Right::Given,
+                Right::Given,
+                Right::Given,
+            ),
+            (
+                &["GRANT SELECT, REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `m`@`%` IDENTIFIED BY PASSWORD '*B4'"],
+                Right::Given,
+                Right::Given,
+                Right::Given,
+            ),
+            (
+                &["GRANT ALL PRIVILEGES ON *.* TO 'root'@'localhost' WITH GRANT OPTION", "GRANT PROXY ON ''@'' TO 'root'@'localhost'"],
+                Right::Given,
+                Right::Given,
+                Right::Given,
+            ),
             (&["GRANT USAGE ON *.* TO `m`@`%`"], Right::Missing, Right::Missing, Right::Missing),
             (&["GRANT USAGE ON *.* TO `m`@`%`", "GRANT SELECT ON `shop`.* TO `m`@`%`"], Right::Missing, Right::Missing, Right::Given),
-            (&["GRANT USAGE ON *.* TO `m`@`%`", "GRANT SELECT (`a`, `b ON c`), INSERT (`a`) ON `shop`.`t` TO `m`@`%`"], Right::Missing, Right::Missing, Right::Given),
+            (
+                &["GRANT USAGE ON *.* TO `m`@`%`", "GRANT SELECT (`a`, `b ON c`), INSERT (`a`) ON `shop`.`t` TO `m`@`%`"],
+                Right::Missing,
+                Right::Missing,
+                Right::Given,
+            ),
             (&["GRANT USAGE ON *.* TO `m`@`%`", "GRANT `reader`@`%` TO `m`@`%`"], Right::Unknown, Right::Unknown, Right::Unknown),
             (&["GRANT ALL PRIVILEGES ON `maxwell`.* TO `maxwell`@`%`"], Right::Missing, Right::Missing, Right::Given),
         ] {

@@ -136,8 +136,7 @@ async fn log_end(conn: &mut Conn, version: &ServerVersion) -> Result<(BinlogPosi
 /// MariaDB: the last GTID of every domain before a place in the binlog; `None` when the server has no such place.
 pub async fn mariadb_gtids_at(conn: &mut Conn, at: &BinlogPosition) -> Result<Option<Gtids>> {
     // As a statement with parameters, because the name comes from a stored position.
-    let row: Option<Row> =
-        conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (at.file.as_ref(), at.offset)).await.map_err(sql_error)?;
+    let row: Option<Row> = conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (at.file.as_ref(), at.offset)).await.map_err(sql_error)?;
     let text = row.map(|row| rows::opt_text(&row, 0)).transpose()?.flatten();
     text.map(|text| mariadb_gtids(&text)).transpose()
 }

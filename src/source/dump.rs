@@ -254,7 +254,8 @@ fn settings(options: &DumpOptions, start: &Start, flavor: Flavor) -> Result<Vec<
     match (flavor, start) {
         (Flavor::MySql, Start::Gtids(Gtids::MariaDb(_))) | (Flavor::MariaDb, Start::Gtids(Gtids::MySql(_))) => {
             let kind = if flavor == Flavor::MySql { "MySQL" } else { "MariaDB" };
-            Err(Error::definite(format!("the stored GTIDs are not {kind}'s, but the server is")).hint("give a new start with --init_position"))
+            Err(Error::definite(format!("the stored GTIDs are not {kind}'s, but the server is"))
+                .hint("give a new start with --init_position"))
         }
         (Flavor::MySql, _) => Ok(mysql::settings(options.heartbeat_ms, &options.client_id)),
         (Flavor::MariaDb, Start::Gtids(Gtids::MariaDb(position))) => Ok(mariadb::settings(options.heartbeat_ms, Some(position))),
@@ -391,7 +392,8 @@ mod tests {
     fn ends_and_refusals() {
         let mut cutter = cutter(ChecksumAlgorithm::None);
         assert!(cutter.cut(Bytes::from_static(b"\xfe\0\0\x02\0")).unwrap().is_none());
-        let refused = cutter.cut(Bytes::from_static(b"\xff\xd4\x04#HY000Could not find first log file name in binary log index file")).unwrap_err();
+        let refused =
+            cutter.cut(Bytes::from_static(b"\xff\xd4\x04#HY000Could not find first log file name in binary log index file")).unwrap_err();
         assert_eq!((refused.is_transient(), refused.code()), (false, 2));
         assert!(refused.to_string().contains("m.000001:4"), "{refused}");
         for bytes in [&b""[..], b"\x07abc", b"\0short"] {
