@@ -376,7 +376,8 @@ impl Builder {
                 Ok(taken) => {
                     // The library reads "5s" as 5.
                     let is_number = |text: &str| text.parse::<f64>().is_ok();
-                    if !is_secret(name) && !is_number(&value.text) && taken.get(name).is_ok_and(|t| is_number(&t)) {
+                    let begins_so = value.text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+                    if begins_so && !is_secret(name) && !is_number(&value.text) && taken.get(name).is_ok_and(|t| is_number(&t)) {
                         faults.push(Fault { key: value.from.clone(), text: format!("{} is not a number", value.text) });
                     }
                     continue;
