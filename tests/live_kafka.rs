@@ -158,7 +158,7 @@ async fn keys_partitions_and_order_are_as_sent() {
         for n in 0..200 {
             let messages: Vec<_> = (0..50)
                 .map(|i| {
-                    let hash = (n * 50 + i as i32 - 5000).wrapping_mul(0x0101_0107);
+                    let hash: i32 = (n * 50 + i - 5000_i32).wrapping_mul(0x0101_0107);
                     (topic, hash, format!("{{\"pk.id\":{hash}}}"), format!("{{\"n\":{n},\"i\":{i},\"text\":\"äöü\"}}"))
                 })
                 .collect();

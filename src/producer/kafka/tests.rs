@@ -127,6 +127,24 @@ async fn a_batch_that_the_broker_refuses_is_definite_and_ends_the_client() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_refused_message_is_given_up() {
+    let b = mock();
+    let t = b.topic("t");
+    // Without idempotence the library itself would go on with the next batch.
+    let mut producer = b.producer(&[("enable.idempotence", "false")], false).await;
+    b.mock.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
+    b.mock.request_errors(rdkafka_sys::RDKafkaApiKey::Produce, &[E::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    producer.send(batch(&[(t, 0, "k", "refused")]), b.answers.completion(0)).await.unwrap();
+    // The first request is on its way; this one waits for its answer, because one is allowed at a time.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    producer.send(batch(&[(t, 0, "k", "behind")]), b.answers.completion(1)).await.unwrap();
+    let (first, second) = (b.answers.next(), b.answers.next());
+    assert!(first.0 == 0 && !first.1.unwrap_err().is_transient());
+    assert!(second.0 == 1 && second.1.unwrap_err().is_transient());
+    let _ = producer.close(CLOSE).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_users_own_time_out_fails_the_batches_for_another_try() {
     let b = mock();
     let t = b.topic("t");
