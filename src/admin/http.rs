@@ -316,7 +316,9 @@ mod tests {
     #[tokio::test]
     async fn ill_health_says_why() {
         let server = start("/").await;
-        server.status.send_modify(|s| drop(s.set_cause(CauseKind::Producer, "no Kafka broker can be reached", 0)));
+        server.status.send_modify(|s| {
+            s.set_cause(CauseKind::Producer, "no Kafka broker can be reached", 0);
+        });
         let answer = server.get("/healthcheck", "").await;
         assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("no Kafka broker can be reached (since"), "{answer}");
         assert!(server.get("/metrics", "").await.contains("binlogd_healthy 0\n"));

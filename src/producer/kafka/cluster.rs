@@ -97,6 +97,8 @@ struct State {
     seen: HashMap<(Code, String), Seen>,
     /// The newest error that says why.
     last: Option<(Obstacle, String)>,
+    /// The trouble was told before any error had said why.
+    unexplained: bool,
     reached_once: bool,
 }
 
@@ -121,18 +123,18 @@ impl Cluster {
         self.metrics.error(ErrorKind::Broker);
         let mut state = self.lock();
         if code == Code::of(E::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
-            let sentence = match &state.last {
-                Some((obstacle, reason)) => obstacle.sentence(reason),
-                None => "no Kafka broker can be reached".to_owned(),
-            };
-            drop(state);
-            self.set_trouble(&sentence);
+            state.unexplained = state.last.is_none();
+            match &state.last {
+                Some((obstacle, reason)) => self.set_trouble(&obstacle.sentence(reason)),
+                None => self.set_trouble("no Kafka broker can be reached"),
+            }
             return;
         }
         let plain = plain(reason);
         if let Some(obstacle) = Obstacle::of(code, reason) {
             state.last = Some((obstacle, plain.to_owned()));
-            if obstacle.is_lasting() && self.trouble.borrow().is_none() {
+            let silent = self.trouble.borrow().is_none();
+            if (obstacle.is_lasting() && silent) || std::mem::take(&mut state.unexplained) {
                 self.set_trouble(&obstacle.sentence(plain));
             }
         }
@@ -149,6 +151,8 @@ impl Cluster {
         }
         let mut state = self.lock();
         state.seen.clear();
+        state.last = None;
+        state.unexplained = false;
         let first = !std::mem::replace(&mut state.reached_once, true);
         drop(state);
         self.trouble.send_replace(None);
@@ -160,7 +164,11 @@ impl Cluster {
 
     /// The first answer of the cluster: from here on a loss is a loss.
     pub fn connected(&self) {
-        self.lock().reached_once = true;
+        let mut state = self.lock();
+        state.reached_once = true;
+        state.last = None;
+        state.unexplained = false;
+        drop(state);
         if self.troubled.swap(false, Ordering::Relaxed) {
             self.trouble.send_replace(None);
         }
@@ -273,6 +281,11 @@ mod tests {
         );
         cluster.reached();
         assert!(trouble.borrow().is_none());
+        // The other way round: the reason comes after the fact.
+        cluster.error(Code::of(E::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN), "2/2 brokers are down", now);
+        assert_eq!(trouble.borrow().as_deref(), Some("no Kafka broker can be reached"));
+        cluster.error(Code::of(E::RD_KAFKA_RESP_ERR__RESOLVE), "a:1/1: Failed to resolve 'a:1' (after 9ms in state TRY_CONNECT)", now);
+        assert_eq!(trouble.borrow().as_deref(), Some("no Kafka broker can be reached: a:1/1: Failed to resolve 'a:1'"));
     }
 
     #[test]

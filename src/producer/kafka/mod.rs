@@ -408,3 +408,6 @@ async fn refresh(client: Client, handles: Arc<std::sync::Mutex<Vec<Arc<topics::T
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -376,7 +376,8 @@ impl Builder {
                 Ok(taken) => {
                     // The library reads "5s" as 5.
                     let is_number = |text: &str| text.parse::<f64>().is_ok();
-                    if !is_secret(name) && !is_number(&value.text) && taken.get(name).is_ok_and(|t| is_number(&t)) {
+                    let begins_so = value.text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+                    if begins_so && !is_secret(name) && !is_number(&value.text) && taken.get(name).is_ok_and(|t| is_number(&t)) {
                         faults.push(Fault { key: value.from.clone(), text: format!("{} is not a number", value.text) });
                     }
                     continue;
@@ -434,10 +435,12 @@ mod tests {
         assert_eq!(s.brokers, "a:9092,b:9092");
     }
 
+    type Pairs = &'static [(&'static str, &'static str)];
+
     /// Each row: what the user writes, what librdkafka gets, how many warnings.
     #[test]
     fn mapped() {
-        let rows: &[(&[(&str, &str)], &[(&str, &str)], usize)] = &[
+        let rows: &[(Pairs, Pairs, usize)] = &[
             (&[("acks", "-1")], &[("acks", "all"), ("enable.idempotence", "true")], 0),
             (
                 &[("acks", "1")],
@@ -501,7 +504,7 @@ mod tests {
     /// Each row: what the user writes, and words that the fault must hold.
     #[test]
     fn refused() {
-        let rows: &[(&[(&str, &str)], &str)] = &[
+        let rows: &[(Pairs, &str)] = &[
             (&[("acks", "2x")], "kafka.acks: "),
             (&[("linger.ms", "soon")], "kafka.linger.ms: "),
             (&[("reconnect.backoff.ms", "5s")], "kafka.reconnect.backoff.ms: 5s is not a number"),
