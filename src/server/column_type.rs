@@ -197,7 +197,12 @@ mod tests {
             ("uuid", "uuid", None, other("uuid")),
             ("inet6", "inet6", None, other("inet6")),
             ("json", "json", None, ColumnType::Json),
-            ("no such type", "no such type(3) unsigned", None, ColumnType::Other { name: "no such type".into(), unsigned: true, charset: None }),
+            (
+                "no such type",
+                "no such type(3) unsigned",
+                None,
+                ColumnType::Other { name: "no such type".into(), unsigned: true, charset: None },
+            ),
         ] {
             assert_eq!(of(data_type, full, charset), want, "{data_type}");
         }

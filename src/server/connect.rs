@@ -146,7 +146,9 @@ impl Server {
     /// Transient when the server cannot be reached; definite for wrong passwords, missing rights, TLS and the like.
     pub async fn conn(&self) -> Result<Conn> {
         match self.try_conn().await {
-            Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer)) if self.options.ssl == SslMode::Preferred => {
+            Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer))
+                if self.options.ssl == SslMode::Preferred =>
+            {
                 tracing::info!(server = %self.options.address(), "the server offers no TLS, connecting without");
                 self.replace_pool(|opts| Opts::from(OptsBuilder::from_opts(opts.clone()).ssl_opts(None)));
                 self.try_conn().await

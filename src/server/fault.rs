@@ -140,7 +140,8 @@ pub fn sql_error(error: mysql_async::Error) -> Error {
 
 /// The server offers no TLS, but the mode asks for it.
 pub fn no_tls_on_server() -> Error {
-    Error::definite("the server offers no TLS").hint("switch TLS on at the server (ssl_cert, ssl_key), or set ssl=PREFERRED or ssl=DISABLED")
+    Error::definite("the server offers no TLS")
+        .hint("switch TLS on at the server (ssl_cert, ssl_key), or set ssl=PREFERRED or ssl=DISABLED")
 }
 
 /// A TLS handshake that failed. The text is OpenSSL's; what it means for the user is told apart by its known words.
@@ -168,9 +169,8 @@ pub fn tls_error(text: impl Into<String>) -> Error {
 
 /// A login method that we do not speak, or that we refuse because it would send the password in clear.
 pub fn unknown_plugin(name: &str) -> Error {
-    Error::definite(format!("the account wants the login method `{name}`, which is not supported")).hint(
-        "give the account caching_sha2_password, mysql_native_password, sha256_password or ed25519: ALTER USER … IDENTIFIED WITH …",
-    )
+    Error::definite(format!("the account wants the login method `{name}`, which is not supported"))
+        .hint("give the account caching_sha2_password, mysql_native_password, sha256_password or ed25519: ALTER USER … IDENTIFIED WITH …")
 }
 
 #[cfg(test)]

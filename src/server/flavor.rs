@@ -36,7 +36,9 @@ impl ServerVersion {
         let flavor = if hacked.is_some() || lower.contains("mariadb") { Flavor::MariaDb } else { Flavor::MySql };
         let mut numbers = hacked.unwrap_or(text).splitn(3, '.').map(leading_number);
         match (numbers.next().flatten(), numbers.next().flatten(), numbers.next().flatten()) {
-            (Some(major), Some(minor), patch) => Ok(ServerVersion { flavor, major, minor, patch: patch.unwrap_or(0), text: text.to_owned() }),
+            (Some(major), Some(minor), patch) => {
+                Ok(ServerVersion { flavor, major, minor, patch: patch.unwrap_or(0), text: text.to_owned() })
+            }
             _ => Err(Error::definite(format!("the server's version `{text}` cannot be read"))
                 .hint("connect to MySQL 5.6 or later or to MariaDB, not to a proxy that invents a version")),
         }

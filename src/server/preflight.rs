@@ -216,12 +216,15 @@ fn check_store(variables: &Variables, found: &mut Preflight) {
 }
 
 fn grant_hint(version: &ServerVersion, user: &str) -> String {
-    let select = if version.is_mariadb() { "SELECT, REPLICATION SLAVE, BINLOG MONITOR" } else { "SELECT, REPLICATION SLAVE, REPLICATION CLIENT" };
+    let select =
+        if version.is_mariadb() { "SELECT, REPLICATION SLAVE, BINLOG MONITOR" } else { "SELECT, REPLICATION SLAVE, REPLICATION CLIENT" };
     format!("GRANT {select} ON *.* TO '{user}'@'…'")
 }
 
 fn check_grants(version: &ServerVersion, user: &str, grants: &Grants, found: &mut Preflight) {
-    for (right, names) in [("REPLICATION SLAVE", &["REPLICATION SLAVE"][..]), (CLIENT_RIGHT, &["REPLICATION CLIENT", "BINLOG MONITOR", "SUPER"])] {
+    for (right, names) in
+        [("REPLICATION SLAVE", &["REPLICATION SLAVE"][..]), (CLIENT_RIGHT, &["REPLICATION CLIENT", "BINLOG MONITOR", "SUPER"])]
+    {
         if grants.global(names) == Right::Missing {
             found.faults.push(Finding::new(format!("user '{user}' lacks the right {right}"), grant_hint(version, user)));
         }
@@ -241,7 +244,11 @@ fn retention(variables: &Variables) -> Retention {
     let seconds = variables.number("binlog_expire_logs_seconds").filter(|s| *s > 0.0);
     let days = variables.number("expire_logs_days").filter(|d| *d > 0.0).map(|d| d * 86_400.0);
     let total = variables.number("max_binlog_total_size").filter(|b| *b > 0.0);
-    Retention { seconds: seconds.or(days).filter(|_| auto_purge).map(|s| s as u64), total_bytes: total.map(|b| b as u64), files: Vec::new() }
+    Retention {
+        seconds: seconds.or(days).filter(|_| auto_purge).map(|s| s as u64),
+        total_bytes: total.map(|b| b as u64),
+        files: Vec::new(),
+    }
 }
 
 fn check_retention(retention: &Retention, found: &mut Preflight) {
@@ -325,7 +332,13 @@ mod tests {
         check_grants(&mysql(), "maxwell", &Grants::parse(["GRANT SELECT ON *.* TO `maxwell`@`%`"]), &mut all);
         let error = all.into_result().unwrap_err();
         assert_eq!(error.code(), 1);
-        for part in ["server_id is '0'", "variable log_bin", "variable read_only must be set to 'OFF'", "lacks the right REPLICATION SLAVE", "GRANT SELECT"] {
+        for part in [
+            "server_id is '0'",
+            "variable log_bin",
+            "variable read_only must be set to 'OFF'",
+            "lacks the right REPLICATION SLAVE",
+            "GRANT SELECT",
+        ] {
             assert!(error.to_string().contains(part), "{part} in {error}");
         }
     }
@@ -348,7 +361,12 @@ mod tests {
     #[test]
     fn retention_in_every_spelling() {
         for (variables, seconds, bytes, warnings) in [
-            (Variables::from([("binlog_expire_logs_seconds", "2592000"), ("binlog_expire_logs_auto_purge", "ON")]), Some(2_592_000), None, 0),
+            (
+                Variables::from([("binlog_expire_logs_seconds", "2592000"), ("binlog_expire_logs_auto_purge", "ON")]),
+                Some(2_592_000),
+                None,
+                0,
+            ),
             (Variables::from([("binlog_expire_logs_seconds", "3600"), ("binlog_expire_logs_auto_purge", "OFF")]), None, None, 0),
             (Variables::from([("binlog_expire_logs_seconds", "3600"), ("expire_logs_days", "0.041667")]), Some(3600), None, 1),
             (Variables::from([("expire_logs_days", "7")]), Some(604_800), None, 0),

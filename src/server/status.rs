@@ -5,12 +5,13 @@ use std::sync::Arc;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
+use super::connect::Server;
 use super::fault::{is_server_error, sql_error};
 use super::flavor::{Flavor, ServerVersion};
 use super::rows;
 use crate::error::{Error, Result};
 use crate::position::gtid::{GtidPosition, GtidSet};
-use crate::position::{BinlogPosition, Gtids};
+use crate::position::{BinlogPosition, Gtids, Position};
 use crate::schema::CaseRule;
 
 /// Who the server is.
@@ -81,10 +82,7 @@ pub async fn identity(conn: &mut Conn) -> Result<ServerIdentity> {
         2 => CaseRule::Insensitive,
         other => return Err(Error::definite(format!("the server's lower_case_table_names is {other}; 0, 1 and 2 are known"))),
     };
-    let uuid = match version.flavor {
-        Flavor::MySql => variable(conn, "server_uuid").await?,
-        Flavor::MariaDb => variable(conn, "server_uid").await?,
-    };
+    let uuid = uuid(conn, &version).await?;
     Ok(ServerIdentity { server_id: rows::need(&row, 1)?, uuid, case, charset: rows::text(&row, 3)?, version })
 }
 
@@ -101,6 +99,28 @@ pub async fn binlog_status(conn: &mut Conn, version: &ServerVersion) -> Result<B
             Ok(BinlogStatus { at, gtids })
         }
         Flavor::MariaDb => mariadb_status(conn, version).await,
+    }
+}
+
+/// Where the binlog of this server ends now, as a position without a heartbeat.
+pub async fn binlog_position(server: &Server) -> Result<Position> {
+    let version = server.version().await?;
+    let mut conn = server.conn().await?;
+    let status = binlog_status(&mut conn, &version).await.map_err(|e| e.detail(server.options().address()))?;
+    Ok(Position { gtids: status.gtids, ..Position::new(status.at) })
+}
+
+/// MySQL's `@@server_uuid`, MariaDB's `@@server_uid`; `None` on servers that have neither.
+pub async fn server_uuid(server: &Server) -> Result<Option<String>> {
+    let version = server.version().await?;
+    let mut conn = server.conn().await?;
+    uuid(&mut conn, &version).await.map_err(|e| e.detail(server.options().address()))
+}
+
+async fn uuid(conn: &mut Conn, version: &ServerVersion) -> Result<Option<String>> {
+    match version.flavor {
+        Flavor::MySql => variable(conn, "server_uuid").await,
+        Flavor::MariaDb => variable(conn, "server_uid").await,
     }
 }
 
@@ -136,8 +156,7 @@ async fn log_end(conn: &mut Conn, version: &ServerVersion) -> Result<(BinlogPosi
 /// MariaDB: the last GTID of every domain before a place in the binlog; `None` when the server has no such place.
 pub async fn mariadb_gtids_at(conn: &mut Conn, at: &BinlogPosition) -> Result<Option<Gtids>> {
     // As a statement with parameters, because the name comes from a stored position.
-    let row: Option<Row> =
-        conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (at.file.as_ref(), at.offset)).await.map_err(sql_error)?;
+    let row: Option<Row> = conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (at.file.as_ref(), at.offset)).await.map_err(sql_error)?;
     let text = row.map(|row| rows::opt_text(&row, 0)).transpose()?.flatten();
     text.map(|text| mariadb_gtids(&text)).transpose()
 }

@@ -42,7 +42,8 @@ pub fn sql_tls(options: &ConnectionOptions) -> Result<Option<SslOpts>> {
         tls = tls.with_root_certs(vec![ca.into()]).with_disable_built_in_roots(true);
     }
     if let Some((cert, chain, key)) = material.identity {
-        let container = pkcs12(&cert, chain, &key).map_err(|e| Error::definite("ssl_cert and ssl_key cannot be used together").source(e))?;
+        let container =
+            pkcs12(&cert, chain, &key).map_err(|e| Error::definite("ssl_cert and ssl_key cannot be used together").source(e))?;
         tls = tls.with_client_identity(Some(ClientIdentity::new(container.into()).with_password(IDENTITY_PASSWORD)));
     }
     Ok(Some(tls))
@@ -104,7 +105,8 @@ fn load(options: &ConnectionOptions) -> Result<Material> {
             let own = chain.remove(0);
             // With a callback of its own, OpenSSL does not ask for a pass phrase on the terminal.
             let key_pem = read(key, "ssl_key")?;
-            let key = PKey::private_key_from_pem_callback(&key_pem, |_| Ok(0)).map_err(|_| not_pem(key, "ssl_key", "an unencrypted private key"))?;
+            let key = PKey::private_key_from_pem_callback(&key_pem, |_| Ok(0))
+                .map_err(|_| not_pem(key, "ssl_key", "an unencrypted private key"))?;
             Some((own, chain, key))
         }
         _ => return Err(Error::definite("ssl_cert and ssl_key belong together").hint("give both or neither")),
@@ -150,7 +152,12 @@ mod tests {
             path
         };
         let (cert, key, junk) = (file("cert.pem", &cert), file("key.pem", &key), file("junk.pem", b"hello"));
-        let good = ConnectionOptions { ssl_ca: Some(cert.clone()), ssl_cert: Some(cert.clone()), ssl_key: Some(key.clone()), ..options(SslMode::VerifyCa) };
+        let good = ConnectionOptions {
+            ssl_ca: Some(cert.clone()),
+            ssl_cert: Some(cert.clone()),
+            ssl_key: Some(key.clone()),
+            ..options(SslMode::VerifyCa)
+        };
         assert!(sql_tls(&good).unwrap().is_some());
         dump_tls(&good).unwrap();
         assert!(sql_tls(&options(SslMode::Disabled)).unwrap().is_none());

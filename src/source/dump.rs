@@ -89,7 +89,7 @@ pub struct EventBlock {
 pub struct DumpServer {
     pub version: ServerVersion,
     pub server_id: u32,
-    /// MySQL only.
+    /// MySQL's `@@server_uuid`, MariaDB's `@@server_uid`, as `server::status` gives it.
     pub uuid: Option<String>,
     pub connection_id: u32,
 }
@@ -254,7 +254,8 @@ fn settings(options: &DumpOptions, start: &Start, flavor: Flavor) -> Result<Vec<
     match (flavor, start) {
         (Flavor::MySql, Start::Gtids(Gtids::MariaDb(_))) | (Flavor::MariaDb, Start::Gtids(Gtids::MySql(_))) => {
             let kind = if flavor == Flavor::MySql { "MySQL" } else { "MariaDB" };
-            Err(Error::definite(format!("the stored GTIDs are not {kind}'s, but the server is")).hint("give a new start with --init_position"))
+            Err(Error::definite(format!("the stored GTIDs are not {kind}'s, but the server is"))
+                .hint("give a new start with --init_position"))
         }
         (Flavor::MySql, _) => Ok(mysql::settings(options.heartbeat_ms, &options.client_id)),
         (Flavor::MariaDb, Start::Gtids(Gtids::MariaDb(position))) => Ok(mariadb::settings(options.heartbeat_ms, Some(position))),
@@ -265,7 +266,7 @@ fn settings(options: &DumpOptions, start: &Start, flavor: Flavor) -> Result<Vec<
 fn ask_server(commands: &mut Commands, version: ServerVersion, connection_id: u32) -> Result<DumpServer> {
     let id = commands.value("SELECT @@server_id")?;
     let server_id = id.and_then(|text| text.parse().ok()).ok_or_else(|| Error::definite("the server does not tell its server_id"))?;
-    let uuid = match commands.value("SELECT @@server_uuid") {
+    let uuid = match commands.value(if version.is_mariadb() { "SELECT @@server_uid" } else { "SELECT @@server_uuid" }) {
         Ok(uuid) => uuid,
         Err(e) if is_server_error(&e, &[UNKNOWN_VARIABLE]) => None,
         Err(e) => return Err(e),
@@ -391,7 +392,8 @@ mod tests {
     fn ends_and_refusals() {
         let mut cutter = cutter(ChecksumAlgorithm::None);
         assert!(cutter.cut(Bytes::from_static(b"\xfe\0\0\x02\0")).unwrap().is_none());
-        let refused = cutter.cut(Bytes::from_static(b"\xff\xd4\x04#HY000Could not find first log file name in binary log index file")).unwrap_err();
+        let refused =
+            cutter.cut(Bytes::from_static(b"\xff\xd4\x04#HY000Could not find first log file name in binary log index file")).unwrap_err();
         assert_eq!((refused.is_transient(), refused.code()), (false, 2));
         assert!(refused.to_string().contains("m.000001:4"), "{refused}");
         for bytes in [&b""[..], b"\x07abc", b"\0short"] {

@@ -64,11 +64,8 @@ impl Greeting {
         c.take(10, "filler")?;
         let rest = nonce_size.saturating_sub(8).max(13).min(c.len());
         nonce.extend_from_slice(c.take(rest, "login nonce")?);
-        let plugin = if capabilities & CLIENT_PLUGIN_AUTH != 0 && !c.is_empty() {
-            text_to_nul(&mut c, "login method")?
-        } else {
-            NATIVE.to_owned()
-        };
+        let plugin =
+            if capabilities & CLIENT_PLUGIN_AUTH != 0 && !c.is_empty() { text_to_nul(&mut c, "login method")? } else { NATIVE.to_owned() };
         Ok(Greeting { version, connection_id, capabilities, nonce, plugin })
     }
 }
@@ -257,7 +254,8 @@ impl Auth<'_> {
     /// The password for a server that does not know its hash yet: in clear under TLS, else with the server's key.
     fn whole_password(&self, key_pem: &[u8]) -> Result<Vec<u8>> {
         let hint = "use TLS (ssl=REQUIRED), or check the server's RSA key pair";
-        let fault = |e: openssl::error::ErrorStack| Error::definite("the password cannot be encrypted with the server's key").source(e).hint(hint);
+        let fault =
+            |e: openssl::error::ErrorStack| Error::definite("the password cannot be encrypted with the server's key").source(e).hint(hint);
         let key = Rsa::public_key_from_pem(key_pem).map_err(fault)?;
         let mut masked = nul_ended(self.password());
         for (byte, mask) in masked.iter_mut().zip(self.short_nonce().iter().cycle()) {

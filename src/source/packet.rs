@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn error_packets() {
         let with_state = ErrorPacket::parse(b"\xff\xd4\x04#HY000Could not find first log file").unwrap();
-        assert_eq!((with_state.code, with_state.state.as_str(), with_state.text.as_str()), (1236, "HY000", "Could not find first log file"));
+        assert_eq!(
+            (with_state.code, with_state.state.as_str(), with_state.text.as_str()),
+            (1236, "HY000", "Could not find first log file")
+        );
         let early = ErrorPacket::parse(b"\xff\x10\x04Too many connections").unwrap();
         assert_eq!((early.code, early.state.as_str(), early.text.as_str()), (1040, "", "Too many connections"));
         assert!(error_of(b"\xff\x10").to_string().contains("cannot be read"));

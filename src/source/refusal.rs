@@ -21,17 +21,32 @@ const HINTS: &[(&[&str], &str)] = &[
     (&["same server_uuid/server_id"], OTHER_READER),
     (&["same server_id"], OTHER_READER),
     (&["same server id"], OTHER_READER),
-    (&["could not find first log file"], "the binlog file is not on the server: it was purged (raise binlog_expire_logs_seconds), the name is wrong, or RESET was run"),
+    (
+        &["could not find first log file"],
+        "the binlog file is not on the server: it was purged (raise binlog_expire_logs_seconds), the name is wrong, or RESET was run",
+    ),
     (&["purged required binary logs"], NEW_START),
     (&["purged binary logs containing gtids"], NEW_START),
     (&["binlog files have been purged"], NEW_START),
     (&["could not find gtid state"], NEW_START),
-    (&["not in the master's binlog"], "this server does not have the stored GTIDs: it is not the server, or not a replica of the one, that was read before"),
-    (&["more gtids than"], "this server lacks transactions that were read before: it lost its newest ones in a crash, or is not the same server"),
-    (&["position > file size"], "the stored position is beyond the end of its file: the server lost the end of its log in a crash (sync_binlog=1 prevents it), or RESET was run"),
+    (
+        &["not in the master's binlog"],
+        "this server does not have the stored GTIDs: it is not the server, or not a replica of the one, that was read before",
+    ),
+    (
+        &["more gtids than"],
+        "this server lacks transactions that were read before: it lost its newest ones in a crash, or is not the same server",
+    ),
+    (
+        &["position > file size"],
+        "the stored position is beyond the end of its file: the server lost the end of its log in a crash (sync_binlog=1 prevents it), or RESET was run",
+    ),
     (&["position < 4"], "a position in a binlog file is at least 4"),
     (&["bogus data in log event"], "the position is not where an event begins: give FILE:OFFSET of an event's start, or the offset 4"),
-    (&["exceeded max_allowed_packet"], "the position is not where an event begins, or the file is damaged: SHOW BINLOG EVENTS tells where events begin"),
+    (
+        &["exceeded max_allowed_packet"],
+        "the position is not where an event begins, or the file is damaged: SHOW BINLOG EVENTS tells where events begin",
+    ),
     (&["binary log is not open"], "switch the binlog on: log_bin in the server's configuration"),
     (&["server_id was not set"], "give the server a server_id"),
     (&["gtid_mode"], "the server runs without GTIDs: set gtid_mode=ON on it, or gtid_mode=false here"),
@@ -94,7 +109,13 @@ mod tests {
             ),
             (1236, "bogus data in log event; the first event 'a' at 126", Class::Definite, 2, "where an event begins"),
             (1236, "something new", Class::Definite, 2, "error log"),
-            (1227, "Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s) for this operation", Class::Definite, 2, "GRANT"),
+            (
+                1227,
+                "Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s) for this operation",
+                Class::Definite,
+                2,
+                "GRANT",
+            ),
             (1053, "Server shutdown in progress", Class::Transient, 1, ""),
         ] {
             let error = refusal(ErrorPacket { code, state: "HY000".into(), text: text.into() });
