@@ -25,8 +25,7 @@ const EXCLUDED: &str = "NOT IN ('performance_schema', 'information_schema')";
 ///
 /// Databases come in the server's order of their names, tables by name. Tables that the user may not select from are
 /// absent: information_schema does not show them.
-pub async fn capture(conn: &mut Conn) -> Result<Schema> {
-    let server = &status::identity(conn).await?;
+pub async fn capture(conn: &mut Conn, server: &ServerIdentity) -> Result<Schema> {
     show_hidden_keys(conn, server).await?;
     let collations = collations(conn).await?;
     let sql = format!(
@@ -49,34 +48,18 @@ pub async fn capture(conn: &mut Conn) -> Result<Schema> {
     Ok(Schema { databases, charset: server.charset.clone(), case: server.case })
 }
 
-/// What `capture_tables` found of one database.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CapturedDatabase {
-    /// `None` when there is no such database.
-    pub charset: Option<String>,
-    /// By name.
-    pub tables: Vec<Table>,
-}
-
-/// Reads one table of a database, or all of them, for re-reads. Names are compared as the server compares them; what is
-/// not there is not in the answer.
-pub async fn capture_tables(conn: &mut Conn, database: &str, table: Option<&str>) -> Result<CapturedDatabase> {
-    let server = &status::identity(conn).await?;
+/// Reads single tables, for re-reads; `None` where there is no such table. Names are compared as the server compares them.
+pub async fn capture_tables(conn: &mut Conn, server: &ServerIdentity, tables: &[(&str, &str)]) -> Result<Vec<Option<Arc<Table>>>> {
     show_hidden_keys(conn, server).await?;
     let collations = collations(conn).await?;
-    let sql = "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?";
-    let mut found = CapturedDatabase::default();
-    // information_schema may compare without case where the server itself does not.
-    for row in conn.exec::<Row, _, _>(sql, (database,)).await.map_err(sql_error)? {
-        if server.case.same(&rows::text(&row, 0)?, database) {
-            found.charset = rows::opt_text(&row, 1)?;
-        }
+    let mut found = Vec::with_capacity(tables.len());
+    for (database, name) in tables {
+        // One by one: with two constants in the condition, MySQL 5 and MariaDB open this table only.
+        let drafts = Drafts::read(conn, server, &collations, &Scope::Table(database, name)).await?;
+        // information_schema may compare without case where the server itself does not.
+        let same = |d: &Draft| server.case.same(&d.table.database, database) && server.case.same(&d.table.name, name);
+        found.push(drafts.list.into_iter().find(same).map(|draft| Arc::new(draft.finish())));
     }
-    let scope = table.map_or(Scope::Database(database), |table| Scope::Table(database, table));
-    let drafts = Drafts::read(conn, server, &collations, &scope).await?;
-    let same = |d: &Draft| server.case.same(&d.table.database, database) && table.is_none_or(|t| server.case.same(&d.table.name, t));
-    found.tables = drafts.list.into_iter().filter(same).map(Draft::finish).collect();
-    found.tables.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
@@ -109,8 +92,6 @@ fn charset_of(collation: &str, listed: &HashMap<String, String>) -> String {
 /// Which tables a query is about.
 enum Scope<'a> {
     All,
-    Database(&'a str),
-    /// With two constants in the condition, MySQL 5 and MariaDB open this table only.
     Table(&'a str, &'a str),
 }
 
@@ -119,7 +100,6 @@ impl Scope<'_> {
     fn condition(&self, schema: &str, table: &str) -> (String, Params) {
         match self {
             Scope::All => (format!("{schema} {EXCLUDED}"), Params::Empty),
-            Scope::Database(database) => (format!("{schema} = ?"), Params::from((*database,))),
             Scope::Table(database, name) => (format!("{schema} = ? AND {table} = ?"), Params::from((*database, *name))),
         }
     }

@@ -19,3 +19,4 @@ pub use connect::{ConnectionOptions, Server, SslMode};
 pub use flavor::{Flavor, ServerVersion};
 pub use mysql_async::{Conn, Params, Row};
 pub use secret::Secret;
+pub use status::ServerIdentity;

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
-use super::connect::Server;
 use super::fault::{is_server_error, sql_error};
 use super::flavor::{Flavor, ServerVersion};
 use super::rows;
 use crate::error::{Error, Result};
 use crate::position::gtid::{GtidPosition, GtidSet};
-use crate::position::{BinlogPosition, Gtids, Position};
+use crate::position::{BinlogPosition, Gtids};
 use crate::schema::CaseRule;
 
 /// Who the server is.
@@ -82,7 +81,10 @@ pub async fn identity(conn: &mut Conn) -> Result<ServerIdentity> {
         2 => CaseRule::Insensitive,
         other => return Err(Error::definite(format!("the server's lower_case_table_names is {other}; 0, 1 and 2 are known"))),
     };
-    let uuid = uuid(conn, &version).await?;
+    let uuid = match version.flavor {
+        Flavor::MySql => variable(conn, "server_uuid").await?,
+        Flavor::MariaDb => variable(conn, "server_uid").await?,
+    };
     Ok(ServerIdentity { server_id: rows::need(&row, 1)?, uuid, case, charset: rows::text(&row, 3)?, version })
 }
 
@@ -99,28 +101,6 @@ pub async fn binlog_status(conn: &mut Conn, version: &ServerVersion) -> Result<B
             Ok(BinlogStatus { at, gtids })
         }
         Flavor::MariaDb => mariadb_status(conn, version).await,
-    }
-}
-
-/// Where the binlog of this server ends now, as a position without a heartbeat.
-pub async fn binlog_position(server: &Server) -> Result<Position> {
-    let version = server.version().await?;
-    let mut conn = server.conn().await?;
-    let status = binlog_status(&mut conn, &version).await.map_err(|e| e.detail(server.options().address()))?;
-    Ok(Position { gtids: status.gtids, ..Position::new(status.at) })
-}
-
-/// MySQL's `@@server_uuid`, MariaDB's `@@server_uid`; `None` on servers that have neither.
-pub async fn server_uuid(server: &Server) -> Result<Option<String>> {
-    let version = server.version().await?;
-    let mut conn = server.conn().await?;
-    uuid(&mut conn, &version).await.map_err(|e| e.detail(server.options().address()))
-}
-
-async fn uuid(conn: &mut Conn, version: &ServerVersion) -> Result<Option<String>> {
-    match version.flavor {
-        Flavor::MySql => variable(conn, "server_uuid").await,
-        Flavor::MariaDb => variable(conn, "server_uid").await,
     }
 }
 

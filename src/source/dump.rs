@@ -141,7 +141,13 @@ impl DumpStream {
             Some(other) => return Err(Error::definite(format!("the server's binlog_checksum is `{other}`; CRC32 and NONE are known"))),
         };
         let server = ask_server(&mut commands, version, connection_id)?;
-        commands.register(options.server_id, &format!("binlogd-{}", options.client_id))?;
+        if let Err(e) = commands.register(options.server_id, &format!("binlogd-{}", options.client_id)) {
+            if e.is_transient() {
+                return Err(e);
+            }
+            // Registering only makes us visible; if a right is missing, the answer to the dump says so in better words.
+            tracing::debug!(error = %e, "the server does not register us");
+        }
         commands.session().wire.set_timeouts(Some(FIRST_EVENT_WAIT.max(options.silence().unwrap_or_default())))?;
         let closer = commands.session().wire.closer()?;
         let mut flags = if options.non_blocking { FLAG_NON_BLOCK } else { 0 };
