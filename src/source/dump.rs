@@ -104,8 +104,10 @@ pub struct DumpStream {
     later_silence: Option<Option<Duration>>,
     /// What ended the stream, told after the events before it.
     ended: Option<Result<()>>,
-    /// For the error text, ms.
+    /// For the error text.
     silence: Option<Duration>,
+    /// Whether the log's end ends the stream.
+    non_blocking: bool,
 }
 
 /// Ends a dump from another thread: its `next_block` then returns `None`.
@@ -171,6 +173,7 @@ impl DumpStream {
             later_silence: Some(options.silence()),
             ended: None,
             silence: options.silence(),
+            non_blocking: options.non_blocking,
         })
     }
 
@@ -183,7 +186,8 @@ impl DumpStream {
     }
 
     /// The events that are here, at least one; waits only when none is. `None` at the end of the log (non-blocking mode)
-    /// and after a stop. What came whole before an error is given first.
+    /// and after a stop. What came whole before
+    /// an error is given first.
     ///
     /// # Errors
     /// Transient when the connection is lost or silent for too long; definite when the server refuses the position (exit
@@ -195,7 +199,7 @@ impl DumpStream {
                 self.ended = Some(Ok(()));
                 return ended.map(|()| None);
             }
-            let packets = match self.reader.next() {
+            let packets = match self.reader.packets() {
                 Ok(packets) => packets,
                 Err(_) if self.closer.is_closed() => {
                     self.ended = Some(Ok(()));
@@ -216,7 +220,7 @@ impl DumpStream {
                         block.bytes += event.body.len() + std::mem::size_of::<RawEvent>();
                         block.events.push(event);
                     }
-                    Ok(None) => self.ended = Some(Ok(())),
+                    Ok(None) => self.ended = Some(self.end_of_log()),
                     Err(e) => self.ended = Some(Err(e)),
                 }
                 if self.ended.is_some() {
@@ -227,6 +231,17 @@ impl DumpStream {
                 return Ok(Some(block));
             }
         }
+    }
+
+    /// Asked to wait, a server ends a dump in good order only when it stops, or when it makes room for another reader of
+    /// the same name (older servers; newer ones say so in an error).
+    fn end_of_log(&self) -> Result<()> {
+        if self.non_blocking {
+            return Ok(());
+        }
+        Err(Error::transient("the server ended the dump")
+            .detail(self.cutter.place())
+            .hint("if it does so again and again, another client reads with the same client_id or replica_server_id"))
     }
 
     fn read_fault(&self, error: ReadError) -> Error {
