@@ -134,7 +134,11 @@ mod tests {
 
     #[test]
     fn text_has_message_detail_and_hint() {
-        let e = Error::definite("binlog is no longer on the server").detail("a.000001:4").detail("client maxwell").hint("give a new start").hint("ignored");
+        let e = Error::definite("binlog is no longer on the server")
+            .detail("a.000001:4")
+            .detail("client maxwell")
+            .hint("give a new start")
+            .hint("ignored");
         assert_eq!(e.to_string(), "binlog is no longer on the server (a.000001:4, client maxwell); hint: give a new start");
         assert_eq!(e.code(), 1);
     }

@@ -1,8 +1,11 @@
 //! binlogd: MySQL and MariaDB row changes as Maxwell-format JSON on Kafka. The modules in the order the data flows.
 
 pub mod error;
+pub mod secret;
 
 pub mod budget;
+pub mod metrics;
+pub mod status;
 
 pub mod position;
 
@@ -23,3 +26,9 @@ pub mod encode;
 pub mod producer;
 
 pub mod store;
+
+pub mod admin;
+
+pub mod config;
+
+pub mod daemon;

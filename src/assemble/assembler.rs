@@ -9,11 +9,15 @@ use bytes::Bytes;
 
 use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
-use crate::binlog::mariadb_gtid::MariadbGtidEvent;
-use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, compressed, gtid, incident, payload, query, rotate, rows_query, xid};
+use crate::binlog::mariadb_gtid::{AlterPart, MariadbGtidEvent};
+use crate::binlog::table_map::DUMMY_TABLE_ID;
+use crate::binlog::{
+    EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid,
+};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::position::{BinlogPosition, Gtid, ResumePoint};
+use crate::schema::ddl::Outcome;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 
@@ -37,6 +41,8 @@ pub struct AssembleOptions {
     pub memory_bytes: u64,
     /// Whether GTIDs are tracked for positions (`gtid_mode`).
     pub gtid_mode: bool,
+    /// Largest event that is accepted out of a compressed one, in bytes.
+    pub event_bytes_max: u32,
 }
 
 /// What happened with the event that was pushed.
@@ -110,7 +116,7 @@ pub struct Assembler {
     schema_id: Option<SchemaId>,
     tables: Tables,
     flavor: Flavor,
-    server_version: String,
+    server_version: (u8, u8, u8),
     /// File of the event that comes next, and its offset there.
     at: BinlogPosition,
     /// End of the last complete transaction: where a reconnect goes on.
@@ -118,6 +124,8 @@ pub struct Assembler {
     /// Whether no complete boundary was seen since the stream was opened; then rows mean that it opened inside one.
     fresh: bool,
     gtid: Option<Gtid>,
+    /// The statement that follows takes no effect (MariaDB's `binlog_alter_two_phase`).
+    passes_statement: bool,
     /// Commit time that the last GTID event told, microseconds; 0 if it told none.
     gtid_commit_us: u64,
     heartbeat: i64,
@@ -130,7 +138,14 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    pub fn new(options: AssembleOptions, spill: SpillDir, schema: Schema, schema_id: Option<SchemaId>, at: BinlogPosition, heartbeat: i64) -> Self {
+    pub fn new(
+        options: AssembleOptions,
+        spill: SpillDir,
+        schema: Schema,
+        schema_id: Option<SchemaId>,
+        at: BinlogPosition,
+        heartbeat: i64,
+    ) -> Self {
         Assembler {
             tables: Tables::new(options.filter.clone(), options.schema_database.clone()),
             options,
@@ -138,11 +153,12 @@ impl Assembler {
             schema,
             schema_id,
             flavor: Flavor::MySql,
-            server_version: String::new(),
+            server_version: (0, 0, 0),
             boundary: at.clone(),
             at,
             fresh: true,
             gtid: None,
+            passes_statement: false,
             gtid_commit_us: 0,
             heartbeat,
             seq: 0,
@@ -269,7 +285,7 @@ impl Assembler {
             let told = extend(header.next_position, end);
             if self.open.is_some() || told < end {
                 return Err(Error::definite(format!("the event says that it ends at {told}, the sum of sizes says {end}"))
-                    .detail(format!("{} event at {}", type_name(header), self.at))
+                    .detail(format!("{} event at {}", header.type_name(), self.at))
                     .hint("the binlog file is damaged, or events are missing from the stream; check it with mysqlbinlog"));
             }
             end = told;
@@ -280,31 +296,33 @@ impl Assembler {
 
     fn handle(&mut self, event: RawEvent, start: u64) -> Result<Step> {
         let Some(kind) = event.header.event_type() else {
-            if event.header.flags & crate::binlog::event::FLAG_IGNORABLE != 0 {
+            if event.header.is_ignorable() {
                 return Ok(Step::More);
             }
             return Err(unsupported(&event.header, "its type is not known"));
         };
         use EventType::*;
         match kind {
-            FormatDescription => self.on_format(&event),
+            EventType::FormatDescription => self.on_format(&event),
             Rotate => self.on_rotate(&event),
             Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event),
             MariaGtid => self.on_mariadb_gtid(&event),
             Query => self.on_query(&event, start),
             MariaQueryCompressed => {
-                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                let inflated = compressed::inflate(&event, self.options.event_bytes_max).map_err(|e| bad(&event.header, e))?;
                 self.on_query(&inflated, start)
             }
-            TableMap => self.on_table_map(event, start),
-            WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => self.on_rows(event, start),
+            EventType::TableMap => self.on_table_map(event, start),
+            WriteRowsV1 | UpdateRowsV1 | DeleteRowsV1 | WriteRowsV2 | UpdateRowsV2 | DeleteRowsV2 | PartialUpdateRows => {
+                self.on_rows(event, start)
+            }
             MariaWriteRowsCompressedV1
             | MariaUpdateRowsCompressedV1
             | MariaDeleteRowsCompressedV1
             | MariaWriteRowsCompressed
             | MariaUpdateRowsCompressed
             | MariaDeleteRowsCompressed => {
-                let inflated = compressed::inflate(&event).map_err(|e| bad(&event.header, e))?;
+                let inflated = compressed::inflate(&event, self.options.event_bytes_max).map_err(|e| bad(&event.header, e))?;
                 self.on_rows(inflated, start)
             }
             RowsQuery | MariaAnnotateRows => self.on_row_query(&event),
@@ -315,11 +333,22 @@ impl Assembler {
             TransactionPayload => self.on_payload(&event, start),
             Incident => {
                 let incident = incident::Incident::parse(&event).map_err(|e| bad(&event.header, e))?;
-                Err(Error::definite(format!("the server logged an incident: changes may be missing from its binlog ({})", incident.message))
-                    .hint("find out what the server lost, then set a position after the incident"))
+                Err(Error::definite(format!(
+                    "the server logged an incident: changes may be missing from its binlog ({})",
+                    incident.message
+                ))
+                .hint("find out what the server lost, then set a position after the incident"))
             }
-            Stop | Heartbeat | HeartbeatV2 | PreviousGtids | MariaGtidList | MariaBinlogCheckpoint | MariaStartEncryption | Ignorable
-            | TransactionContext | ViewChange => Ok(Step::More),
+            Stop
+            | Heartbeat
+            | HeartbeatV2
+            | PreviousGtids
+            | MariaGtidList
+            | MariaBinlogCheckpoint
+            | MariaStartEncryption
+            | Ignorable
+            | TransactionContext
+            | ViewChange => Ok(Step::More),
             // Statement-format leftovers; the statement itself is a QUERY event, which is judged there.
             Intvar | Rand | UserVar => Ok(Step::More),
             XaPrepare => Err(unsupported(&event.header, "XA transactions are not supported yet")),
@@ -333,7 +362,7 @@ impl Assembler {
     fn on_format(&mut self, event: &RawEvent) -> Result<Step> {
         let format = FormatDescription::parse(event).map_err(|e| bad(&event.header, e))?;
         self.flavor = format.flavor();
-        self.server_version = format.server_version;
+        self.server_version = format.version();
         self.tables.clear();
         Ok(Step::More)
     }
@@ -370,6 +399,8 @@ impl Assembler {
             return Err(unsupported(&event.header, "XA transactions are not supported yet"));
         }
         self.unfinished()?;
+        // An ALTER in two parts is logged twice with one text; only its commit changes anything.
+        self.passes_statement = matches!(parsed.alter, Some(AlterPart::Start | AlterPart::Rollback { .. }));
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
         if !parsed.standalone {
@@ -381,7 +412,9 @@ impl Assembler {
     /// A new group begins while one is open: an event of its end is missing.
     fn unfinished(&self) -> Result<()> {
         match self.open {
-            Some(_) => Err(Error::definite("a transaction begins before the one before it ended").hint("check the binlog file with mysqlbinlog")),
+            Some(_) => {
+                Err(Error::definite("a transaction begins before the one before it ended").hint("check the binlog file with mysqlbinlog"))
+            }
             None => Ok(()),
         }
     }
@@ -444,8 +477,11 @@ impl Assembler {
             self.begin(event.header.server_id, Some(thread_id));
             return Ok(Step::More);
         }
-        let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
         let inside = self.open.is_some();
+        if std::mem::take(&mut self.passes_statement) {
+            return Ok(self.statement_end(inside));
+        }
+        let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
         match statement::recognise(query.sql, inside) {
             Statement::Begin => {
                 self.unfinished()?;
@@ -478,15 +514,18 @@ impl Assembler {
 
     fn on_ddl(&mut self, event: &RawEvent, query: &query::Query<'_>, start: u64, inside: bool) -> Result<Step> {
         let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-        let outcome = statement::interpret(query, self.flavor, &self.server_version, &mut self.schema, &self.options.filter);
+        let outcome = statement::interpret(query, self.flavor, self.server_version, &mut self.schema, &self.options.filter);
         self.tables.clear();
         let (changes, doubted) = match outcome {
-            statement::Outcome::Nothing => return Ok(self.statement_end(inside)),
-            statement::Outcome::Changes(changes) => {
+            Outcome::Nothing => return Ok(self.statement_end(inside)),
+            Outcome::Changes(changes) => {
                 let doubted = self.tables.doubts.statement(&changes, &at);
                 (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
             }
-            statement::Outcome::Unproved { concerns, why } => (Vec::new(), Some((concerns, why))),
+            Outcome::Unproved { concerns, why } => {
+                let names = concerns.into_iter().map(|(database, table)| TableName { database, table }).collect();
+                (Vec::new(), Some((names, why)))
+            }
         };
         if let Some((tables, why)) = doubted {
             tracing::warn!(%at, why, "a statement's effect has to be read from the server");
@@ -526,7 +565,10 @@ impl Assembler {
             }
             return Err(Error::definite("a rows event stands outside a transaction").hint("check the binlog file with mysqlbinlog"));
         };
-        let table_id = RowsEvent::id_of(&event).map_err(|e| bad(&event.header, e))?;
+        let table_id = TableMap::id_of(&event).map_err(|e| bad(&event.header, e))?;
+        if table_id == DUMMY_TABLE_ID {
+            return Ok(Step::More);
+        }
         let Some(entry) = self.tables.get(table_id) else {
             return Err(Error::definite(format!("rows of table id {table_id}, which no table map event named")));
         };
@@ -544,7 +586,9 @@ impl Assembler {
     /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
-        let inner = payload::PayloadEvents::open(event).map_err(|e| bad(&event.header, e))?;
+        let inner = payload::TransactionPayload::parse(event)
+            .and_then(|p| p.events(self.options.event_bytes_max))
+            .map_err(|e| bad(&event.header, e))?;
         self.payload = Some((inner, start));
         Ok(Step::More)
     }
@@ -556,7 +600,11 @@ impl Assembler {
             let Some((inner, start)) = &mut self.payload else { return Ok(None) };
             let start = *start;
             let at = format!("in the compressed transaction at {}:{start}", self.at.file);
-            match inner.next_event().map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))? {
+            match inner
+                .next()
+                .transpose()
+                .map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))?
+            {
                 None => self.payload = None,
                 Some(event) => {
                     let step = self.handle(event, start).map_err(|e| e.detail(&at))?;
@@ -585,16 +633,12 @@ fn extend(low: u32, near: u64) -> u64 {
     if candidate + (1 << 31) < near { candidate + (1 << 32) } else { candidate }
 }
 
-fn type_name(header: &EventHeader) -> String {
-    header.event_type().map_or_else(|| format!("type {}", header.type_code), |t| t.name().to_string())
-}
-
 fn unsupported(header: &EventHeader, why: &str) -> Error {
-    Error::definite(format!("cannot pass a {} event: {why}", type_name(header)))
+    Error::definite(format!("cannot pass a {} event: {why}", header.type_name()))
 }
 
 fn bad(header: &EventHeader, error: crate::binlog::DecodeError) -> Error {
-    Error::definite(format!("a {} event cannot be read", type_name(header)))
+    Error::definite(format!("a {} event cannot be read", header.type_name()))
         .source(error)
         .hint("the event is damaged or of a version that is not known; check the file with mysqlbinlog")
 }

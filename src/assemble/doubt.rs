@@ -133,10 +133,6 @@ impl Doubts {
             self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
         }
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.doubted.is_empty()
-    }
 }
 
 /// The tables that a change concerns, and whether it says all there is to know of each.

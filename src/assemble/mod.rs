@@ -1,7 +1,16 @@
 //! Events to transactions: begin and commit, table maps, DDL, one byte-budgeted buffer. Invariant: pure but for the
 //! spill file; no async, no sockets, no clock.
 
+mod assembler;
+pub mod boundary;
+mod doubt;
+mod metadata;
+mod own_tables;
 pub mod spill;
+mod statement;
+mod tables;
 pub mod transaction;
 
+pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
+pub use doubt::{Captured, TableName};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};

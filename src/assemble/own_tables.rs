@@ -1,8 +1,8 @@
 //! Rows of our own heartbeats table. Its layout is fixed, so it is read without a tracked definition.
 
+use crate::binlog::rows::RowsKind;
 use crate::binlog::table_map::WireType;
 use crate::binlog::{Cursor, DecodeError, RawEvent, RowsEvent, TableMap};
-use crate::binlog::rows::RowsKind;
 
 /// The heartbeat that this event writes for our client id: the last after image with that `client_id`.
 ///
@@ -30,7 +30,12 @@ pub fn heartbeat_of(map: &TableMap, event: &RawEvent, client_id: &str) -> Result
 }
 
 /// One image: `client_id` and `heartbeat`, each if the image has it.
-fn read_row<'a>(images: &mut Cursor<'a>, rows: &RowsEvent<'a>, after: bool, bytes: u16) -> Result<(Option<&'a [u8]>, Option<i64>), DecodeError> {
+fn read_row<'a>(
+    images: &mut Cursor<'a>,
+    rows: &RowsEvent<'a>,
+    after: bool,
+    bytes: u16,
+) -> Result<(Option<&'a [u8]>, Option<i64>), DecodeError> {
     const WHAT: &str = "heartbeats row";
     let present = if after { rows.present_after } else { rows.present };
     images.take(present.count().div_ceil(8), WHAT)?;

@@ -2,6 +2,34 @@
 //!
 //! Only the first words are looked at here; schema statements go to the DDL parser.
 
+use crate::binlog::format::Flavor;
+use crate::binlog::query::Query;
+use crate::filter::Filter;
+use crate::schema::Schema;
+use crate::schema::ddl::{self, Dialect, Outcome, StatementContext};
+
+/// Moves the schema on by a statement. Tables that rules blacklist are not tracked, so their part is passed over.
+pub fn interpret(query: &Query<'_>, flavor: Flavor, version: (u8, u8, u8), schema: &mut Schema, filter: &Filter) -> Outcome {
+    let (major, minor, patch) = version;
+    let context = StatementContext {
+        default_database: (!query.database.is_empty()).then_some(query.database),
+        sql_mode: query.status.sql_mode.unwrap_or(0),
+        charset_client: query.status.charset_client,
+        collation_server: query.status.collation_server,
+        error_code: query.error_code,
+        dialect: match flavor {
+            Flavor::MySql => Dialect::MySql,
+            Flavor::MariaDb => Dialect::MariaDb,
+        },
+        server_version: u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch),
+    };
+    let skip = |database: &str, table: Option<&str>| match table {
+        Some(table) => filter.blacklisted(database, table),
+        None => filter.database_blacklisted(database),
+    };
+    ddl::interpret(query.sql, &context, schema, &skip)
+}
+
 /// The kinds of statements that the assembler tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statement {

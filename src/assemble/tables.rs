@@ -67,7 +67,7 @@ impl Tables {
         let map = TableMap::parse(event, flavor).map_err(unreadable)?;
         self.doubts.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);
-        let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema, flavor) };
+        let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
                 self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot });
@@ -77,7 +77,7 @@ impl Tables {
         }
     }
 
-    fn user_table(&mut self, map: TableMap, schema: &Schema, flavor: Flavor) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
+    fn user_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
         let name = TableName::new(&map.database, &map.table);
         if self.filter.blacklisted(&map.database, &map.table) {
             return Ok(None);
@@ -103,7 +103,7 @@ impl Tables {
         if self.doubts.is_doubted(&map.database, &map.table) {
             return Err((name, "a statement left its definition in doubt".into()));
         }
-        if let Some(difference) = metadata::differences(&table, &map, flavor).into_iter().next() {
+        if let Some(difference) = metadata::differences(&table, &map).into_iter().next() {
             return Err((name, format!("the table map contradicts the tracked definition: {difference}")));
         }
         Ok(Some(self.slot(map, table, verdict, TableRole::User)))
@@ -114,8 +114,13 @@ impl Tables {
         match map.table.as_str() {
             "heartbeats" => {
                 // Its layout is fixed, so no definition is needed.
-                let table =
-                    Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
+                let table = Table {
+                    database: map.database.clone(),
+                    name: map.table.clone(),
+                    charset: None,
+                    columns: Vec::new(),
+                    primary_key: Vec::new(),
+                };
                 Ok(Some(self.slot(map, Arc::new(table), Verdict::Drop, TableRole::Heartbeats)))
             }
             "bootstrap" => match schema.table(&map.database, &map.table).cloned() {
@@ -157,7 +162,7 @@ impl Tables {
         if map.names.is_none() {
             return Err(unproved("its rows carry no column names".into()));
         }
-        if let Some(difference) = metadata::differences(&def, &map, flavor).into_iter().next() {
+        if let Some(difference) = metadata::differences(&def, &map).into_iter().next() {
             return Err(unproved(format!("the server's definition of now differs from the binlog's: {difference}")));
         }
         self.doubts.settle(&TableName::new(&database, &table));

@@ -242,6 +242,29 @@ mod tests {
         refuses_cuts(42, &body, body.len(), GtidEvent::parse);
     }
 
+    /// Bodies that MySQL 9.7.4 wrote.
+    #[test]
+    fn tagged_events_of_a_server() {
+        let cases = [
+            (
+                "027000000002a86903b4809503cc22c503c5024804f103000000020404060a6d7974616708080a0c0c7f6b41980bc260061055051283120b",
+                "54da5a40-e566-11f1-b124-02fc00000001:mytag:1",
+                1_795_236_394_713_451,
+            ),
+            (
+                "02700000000222222222444466668888aaaaaaaaaaaa04fff0ffffffffffffff06047a7a08080a180c7f2b8a980bc260061055051283120b",
+                "11111111-2222-3333-4444-555555555555:zz:9223372036854775800",
+                1_795_236_394_732_075,
+            ),
+        ];
+        for (hex, gtid, commit_us) in cases {
+            let body: Vec<u8> = (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect();
+            let event = GtidEvent::parse(&raw(42, &body)).unwrap();
+            assert_eq!((event.gtid.unwrap().to_string().as_str(), event.immediate_commit_us), (gtid, Some(commit_us)));
+            assert_eq!(event.transaction_size, Some(341));
+        }
+    }
+
     #[test]
     fn later_fields_of_a_tagged_event() {
         let ignorable = GtidEvent::parse(&raw(42, &tagged_body(&[50, 1], 0))).unwrap();

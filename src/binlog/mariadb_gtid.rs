@@ -17,6 +17,8 @@ pub struct MariadbGtidEvent<'a> {
     /// Transactions with the same number were committed together.
     pub commit_id: Option<u64>,
     pub xa: Option<Xa<'a>>,
+    /// Set where an ALTER is logged in two parts.
+    pub alter: Option<AlterPart>,
     /// The client connection (MariaDB 11.5+).
     pub thread_id: Option<u32>,
 }
@@ -30,6 +32,17 @@ pub enum Xa<'a> {
     Completed(XaId<'a>),
 }
 
+/// With `binlog_alter_two_phase=ON` the same ALTER text stands in two Query events. Only the second one changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AlterPart {
+    /// The server has begun; whether the table changes is not decided.
+    Start,
+    /// The ALTER that began with this sequence number is done.
+    Commit { start: u64 },
+    /// The ALTER that began with this sequence number has failed.
+    Rollback { start: u64 },
+}
+
 mod flag {
     pub const STANDALONE: u8 = 0x01;
     pub const COMMIT_ID: u8 = 0x02;
@@ -40,6 +53,7 @@ mod flag {
 
 mod extra {
     pub const MULTI_ENGINE: u8 = 0x01;
+    pub const START_ALTER: u8 = 0x02;
     pub const COMMIT_ALTER: u8 = 0x04;
     pub const ROLLBACK_ALTER: u8 = 0x08;
     pub const THREAD_ID: u8 = 0x10;
@@ -57,30 +71,37 @@ impl<'a> MariadbGtidEvent<'a> {
             flag::PREPARED_XA => Some(Xa::Prepared(XaId::read_short(&mut c)?)),
             _ => Some(Xa::Completed(XaId::read_short(&mut c)?)),
         };
+        let (alter, thread_id) = read_extra(&mut c)?;
         Ok(MariadbGtidEvent {
             gtid: MariadbGtid { domain, server_id: event.header.server_id, sequence },
             standalone: flags & flag::STANDALONE != 0,
             ddl: flags & flag::DDL != 0,
             commit_id,
             xa,
-            thread_id: thread_id(&mut c)?,
+            alter,
+            thread_id,
         })
     }
 }
 
 /// The extra flags and their fields; zero bytes fill up a short event and read as "no flags".
-fn thread_id(c: &mut Cursor<'_>) -> Result<Option<u32>, DecodeError> {
+fn read_extra(c: &mut Cursor<'_>) -> Result<(Option<AlterPart>, Option<u32>), DecodeError> {
     if c.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let flags = c.u8("extra gtid flags")?;
     if flags & extra::MULTI_ENGINE != 0 {
         c.skip(1, "number of engines")?;
     }
-    if flags & (extra::COMMIT_ALTER | extra::ROLLBACK_ALTER) != 0 {
-        c.skip(8, "sequence of the ALTER")?;
-    }
-    if flags & extra::THREAD_ID != 0 { c.u32("gtid thread id").map(Some) } else { Ok(None) }
+    let alter = match flags & (extra::START_ALTER | extra::COMMIT_ALTER | extra::ROLLBACK_ALTER) {
+        0 => None,
+        extra::START_ALTER => Some(AlterPart::Start),
+        extra::COMMIT_ALTER => Some(AlterPart::Commit { start: c.u64("sequence of the ALTER")? }),
+        extra::ROLLBACK_ALTER => Some(AlterPart::Rollback { start: c.u64("sequence of the ALTER")? }),
+        other => return Err(DecodeError::invalid("extra gtid flags", format!("0x{other:02x}"))),
+    };
+    let thread_id = if flags & extra::THREAD_ID == 0 { None } else { Some(c.u32("gtid thread id")?) };
+    Ok((alter, thread_id))
 }
 
 /// The GTID_LIST event: the last GTID of every domain and server before this file. Within a domain the newest is last.
@@ -138,7 +159,24 @@ mod tests {
             refuses_cuts(162, &with_id, with_id.len(), |e| MariadbGtidEvent::parse(e).map(|_| ()));
         }
         let newer = body(0, &[0x15, 2, 1, 1, 1, 1, 1, 1, 1, 1, 44, 1, 0, 0]);
-        assert_eq!(MariadbGtidEvent::parse(&raw(162, &newer)).unwrap().thread_id, Some(300));
+        let event = raw(162, &newer);
+        let gtid = MariadbGtidEvent::parse(&event).unwrap();
+        assert_eq!((gtid.thread_id, gtid.alter), (Some(300), Some(AlterPart::Commit { start: 0x0101_0101_0101_0101 })));
+    }
+
+    #[test]
+    fn two_part_alter() {
+        let start = 10u64.to_le_bytes();
+        let cases = [
+            (&[0x02u8][..], Some(AlterPart::Start)),
+            (&[&[0x04][..], &start].concat(), Some(AlterPart::Commit { start: 10 })),
+            (&[&[0x08][..], &start].concat(), Some(AlterPart::Rollback { start: 10 })),
+            (&[0], None),
+        ];
+        for (rest, want) in cases {
+            assert_eq!(MariadbGtidEvent::parse(&raw(162, &body(0x21, rest))).unwrap().alter, want);
+        }
+        MariadbGtidEvent::parse(&raw(162, &body(0x21, &[0x06]))).unwrap_err();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod codec;
+pub mod compressed;
 pub mod cursor;
 pub mod event;
 pub mod format;
@@ -9,6 +10,7 @@ pub mod gtid;
 pub mod heartbeat;
 pub mod incident;
 pub mod mariadb_gtid;
+pub mod payload;
 pub mod previous_gtids;
 pub mod query;
 pub mod rotate;

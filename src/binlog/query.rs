@@ -48,6 +48,16 @@ impl<'a> Query<'a> {
     }
 }
 
+/// The thread id of an event whose statement is exactly `BEGIN`, without reading the status variables; `None` for any
+/// other event, damaged ones included.
+pub fn begin_thread_id(event: &RawEvent) -> Option<u32> {
+    let body = &event.body;
+    if !body.ends_with(b"\0BEGIN") || head_size(body).ok()? + 5 != body.len() {
+        return None;
+    }
+    Cursor::new(body).u32("query thread id").ok()
+}
+
 /// Size of what stands before the statement's text, in bytes.
 pub(super) fn head_size(body: &[u8]) -> Result<usize, DecodeError> {
     let mut c = Cursor::new(body);

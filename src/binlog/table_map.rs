@@ -29,7 +29,8 @@ pub struct TableMap {
     /// Labels of ENUM and SET columns (raw bytes in the column's charset), empty for other columns (metadata FULL).
     pub labels: Option<Vec<Arc<[Vec<u8>]>>>,
     /// Indexes of the primary key's columns, in key order (metadata FULL; MySQL and MariaDB omit it without a key, so
-    /// it is `Some(vec![])` when names are there and no key is).
+    /// it is `Some(vec![])` when names are there and no key is). Where a table has no primary key, both servers log its
+    /// first unique key without nullable columns here, as if it were one; nothing tells the two apart.
     pub primary_key: Option<Vec<u16>>,
     /// Column visibility (MySQL 8.0.23+).
     pub visible: Option<Vec<bool>>,

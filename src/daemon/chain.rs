@@ -96,7 +96,7 @@ impl Chain {
                 }
                 Step::Boundary(end) => {
                     self.executed(&end)?;
-                    self.encoder.mark_end(end, &mut |batch| hooks.emit(batch))?;
+                    self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch))?;
                 }
                 Step::Schema(change) => self.schema_changed(change, hooks)?,
                 Step::NeedsTables(request) => {
@@ -132,15 +132,28 @@ impl Chain {
         let id = hooks.save_schema(self.assembler.schema_id(), &change.changes, self.assembler.schema(), &position)?;
         self.assembler.set_schema_id(id);
         tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
+        let sql = String::from_utf8_lossy(&change.sql);
         if self.output_ddl && !change.repair {
             for one in change.changes.iter().filter(|c| passes(&self.filter, c)) {
-                let message =
-                    DdlMessage { change: one, sql: &change.sql, at: &change.at, timestamp: change.timestamp, gtid: change.gtid.as_ref(), schema_id: Some(id) };
-                self.encoder.ddl(&message, &mut |batch| hooks.emit(batch))?;
+                let mut fields = Vec::new();
+                one.write_fields(&mut fields);
+                let (database, table) = one.names();
+                let message = DdlMessage {
+                    fields: &fields,
+                    database,
+                    table,
+                    sql: &sql,
+                    ts: change.timestamp,
+                    file: &change.at.file,
+                    offset: change.at.offset,
+                    gtid: change.gtid.as_ref(),
+                    schema_id: Some(id),
+                };
+                self.encoder.ddl(&message, None, &mut |batch| hooks.emit(batch))?;
             }
         }
         match change.end {
-            Some(end) => self.encoder.mark_end(end, &mut |batch| hooks.emit(batch)),
+            Some(end) => self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch)),
             None => Ok(()),
         }
     }
@@ -149,10 +162,14 @@ impl Chain {
 /// Whether a change is told of (contract §7.4): both names of a rename must pass, both against the old database.
 fn passes(filter: &Filter, change: &SchemaChange) -> bool {
     match change {
-        SchemaChange::DatabaseCreate { database, .. } | SchemaChange::DatabaseAlter { database, .. } | SchemaChange::DatabaseDrop { database } => {
-            filter.ddl_included(database, "")
+        SchemaChange::DatabaseCreate { database, .. }
+        | SchemaChange::DatabaseAlter { database, .. }
+        | SchemaChange::DatabaseDrop { database } => filter.ddl_included(database, ""),
+        SchemaChange::TableCreate { database, table, .. } | SchemaChange::TableDrop { database, table } => {
+            filter.ddl_included(database, table)
         }
-        SchemaChange::TableCreate { database, table, .. } | SchemaChange::TableDrop { database, table } => filter.ddl_included(database, table),
-        SchemaChange::TableAlter { database, table, def, .. } => filter.ddl_included(database, table) && filter.ddl_included(database, &def.name),
+        SchemaChange::TableAlter { database, table, def, .. } => {
+            filter.ddl_included(database, table) && filter.ddl_included(database, &def.name)
+        }
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
+use crate::metrics::ErrorKind;
 use crate::position::ack::Reached;
 use crate::position::{BinlogPosition, Position};
-use crate::status::StatusBoard;
+use crate::status::CauseKind;
 use crate::store::Store;
 
+use super::board::{Board, epoch_us};
 use super::sender::Acks;
 use super::shutdown::Shutdown;
 
@@ -31,8 +32,7 @@ const STORE_CALL_MAX: Duration = Duration::from_secs(30);
 pub struct Keeper {
     store: Arc<dyn Store>,
     acks: Arc<Acks>,
-    metrics: Arc<Metrics>,
-    status: Arc<StatusBoard>,
+    board: Arc<Board>,
     /// The whole position that is reached: every message before it is acknowledged.
     reached: Position,
     /// Whether `reached` is worth a save.
@@ -47,8 +47,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn new(store: Arc<dyn Store>, acks: Arc<Acks>, metrics: Arc<Metrics>, status: Arc<StatusBoard>, reached: Position, beats: bool) -> Self {
-        Keeper { store, acks, metrics, status, reached, due: false, beats, last_beat: None, failing_since: None, retry_at: None, failures: 0 }
+    pub fn new(store: Arc<dyn Store>, acks: Arc<Acks>, board: Arc<Board>, reached: Position, beats: bool) -> Self {
+        Keeper { store, acks, board, reached, due: false, beats, last_beat: None, failing_since: None, retry_at: None, failures: 0 }
     }
 
     /// Runs until the stop. Errors are definite: a rival process, a store that refuses for good.
@@ -86,17 +86,16 @@ impl Keeper {
     }
 
     fn take_reached(&mut self) -> Result<()> {
-        let Some(Reached { point, gtids, saves }) = self.acks.take_reached() else { return Ok(()) };
+        let Some(Reached { end, gtids }) = self.acks.take_reached() else { return Ok(()) };
         if let Some(set) = &mut self.reached.gtids {
             for gtid in &gtids {
                 set.add(gtid).map_err(|e| Error::bug(format!("cannot add GTID {gtid} to the stored set")).source(e))?;
             }
         }
-        self.reached.at = point.at;
-        self.reached.heartbeat = point.heartbeat;
-        self.due |= saves;
-        self.metrics.position_reached(&self.reached);
-        self.status.reached(&self.reached);
+        self.reached.at = end.at;
+        self.reached.heartbeat = end.heartbeat;
+        self.due |= end.saves;
+        self.board.reached(&self.reached);
         Ok(())
     }
 
@@ -104,12 +103,12 @@ impl Keeper {
         if self.due {
             self.store.save_position(&self.reached).await?;
             self.due = false;
-            self.metrics.position_saved();
+            self.board.saved(&self.reached);
         }
         if self.beats && self.heartbeat_due() {
-            let value = self.store.heartbeat(epoch_ms()).await?;
+            let value = self.store.heartbeat(i64::try_from(epoch_us() / 1000).unwrap_or(i64::MAX)).await?;
             tracing::debug!(value, "heartbeat written");
-            self.metrics.heartbeat_written();
+            self.board.metrics.heartbeats.inc();
             self.last_beat = Some((Instant::now(), self.reached.at.clone()));
         }
         Ok(())
@@ -126,7 +125,7 @@ impl Keeper {
             Ok(()) => {
                 if self.failing_since.take().is_some() {
                     tracing::info!("the schema database answers again");
-                    self.status.healthy("store");
+                    self.board.well(CauseKind::Store);
                 }
                 self.retry_at = None;
                 self.failures = 0;
@@ -138,20 +137,14 @@ impl Keeper {
                     tracing::warn!(%error, "cannot write to the schema database; delivery goes on, the position is stored later");
                 }
                 self.failures += 1;
-                self.metrics.error("store");
+                self.board.error(ErrorKind::Store);
                 self.retry_at = Some(Instant::now() + Duration::from_millis(500 * u64::from(self.failures.min(20))));
                 if since.elapsed() >= STORE_SILENT_MAX {
-                    self.status.ill("store", format!("the position cannot be stored: {error}"));
+                    self.board.ill(CauseKind::Store, format!("the position cannot be stored: {error}"));
                 }
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
-}
-
-/// Milliseconds since the epoch.
-pub fn epoch_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

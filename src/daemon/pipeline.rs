@@ -10,16 +10,18 @@ use crate::assemble::{Captured, TableRequest};
 use crate::budget::Budget;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
+use crate::metrics::ErrorKind;
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
-use crate::server::connect::Server;
+use crate::server::Server;
+use crate::server::status::ServerIdentity;
 use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::source::reconnect::Backoff;
-use crate::status::StatusBoard;
+use crate::status::{CauseKind, State};
 use crate::store::Store;
 
+use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
@@ -38,14 +40,13 @@ pub struct Surroundings {
     pub batches: mpsc::Sender<QueuedBatch>,
     pub read_budget: Arc<Budget>,
     pub batch_budget: Arc<Budget>,
-    pub metrics: Arc<Metrics>,
-    pub status: Arc<StatusBoard>,
+    pub board: Arc<Board>,
     pub shutdown: Shutdown,
-    /// `server_uuid` of the server that positions belong to; in file mode another one must not be read.
-    pub server_uuid: Option<String>,
+    /// The server that positions belong to; in file mode another one must not be read.
+    pub identity: ServerIdentity,
     pub gtid_mode: bool,
-    /// 0 is unlimited (`replication_reconnection_retries`).
-    pub reconnects_max: u32,
+    /// `replication_reconnection_retries`; `None` is unlimited.
+    pub reconnects_max: Option<u32>,
 }
 
 /// Runs until the stop (Ok) or an error that a new connection cannot mend.
@@ -64,14 +65,17 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
             backoff.reset();
         }
         chain.assembler.reconnected();
-        with.metrics.reconnect();
-        with.metrics.error("source");
-        if with.reconnects_max != 0 && backoff.attempts() >= with.reconnects_max {
-            return Err(Error::definite("maximum reconnection attempts reached").source(error).hint("raise replication_reconnection_retries, or set it to 0 for no limit"));
+        with.board.metrics.reconnected("source");
+        with.board.error(ErrorKind::Source);
+        with.board.state(State::Reconnecting);
+        if with.reconnects_max.is_some_and(|max| backoff.attempts() >= max) {
+            return Err(Error::definite("maximum reconnection attempts reached")
+                .source(error)
+                .hint("raise replication_reconnection_retries, or set it to 0 for no limit"));
         }
         let pause = backoff.next_delay(rand::random::<f64>());
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, position = %chain.assembler.boundary(), "the binlog connection is lost; connecting again");
-        with.status.ill("replication", format!("no connection to the replication server: {error}"));
+        with.board.ill(CauseKind::Source, format!("no connection to the replication server: {error}"));
         let mut shutdown = with.shutdown.clone();
         if with.runtime.block_on(shutdown.sleep(pause)) {
             return Ok(());
@@ -81,14 +85,15 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
 }
 
 fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue> {
-    with.runtime.block_on(tables::same_server(&with.replication, with.server_uuid.as_deref(), with.gtid_mode))?;
     let from = chain.resume_position();
     let start = match from.gtids {
         Some(gtids) if with.gtid_mode => Start::Gtids(gtids),
         _ => Start::File(from.at),
     };
     let stream = DumpStream::open(&with.dump, &start)?;
-    with.status.healthy("replication");
+    tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode)?;
+    tracing::info!(server = %stream.server().version, position = %chain.assembler.boundary(), "following the binlog");
+    with.board.well(CauseKind::Source);
     BlockQueue::start(stream, with.read_budget.clone())
 }
 
@@ -132,14 +137,9 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
 }
 
 fn publish(chain: &Chain, with: &Surroundings, published: &mut Counters) {
-    with.metrics.stream_read(
-        chain.counters.events - published.events,
-        chain.counters.bytes - published.bytes,
-        chain.counters.transactions - published.transactions,
-        chain.counters.schema_changes - published.schema_changes,
-    );
+    with.board.metrics.schema_changes.inc_by(chain.counters.schema_changes - published.schema_changes);
     *published = chain.counters;
-    with.status.streaming(chain.assembler.position());
+    with.board.read(chain.assembler.position());
 }
 
 impl Surroundings {
@@ -150,15 +150,15 @@ impl Surroundings {
             let this: &Surroundings = self;
             let error = match this.runtime.block_on(call(this)) {
                 Ok(value) => {
-                    self.status.healthy("schema");
+                    self.board.well(CauseKind::Schema);
                     return Ok(value);
                 }
                 Err(error) if error.is_transient() => error,
                 Err(error) => return Err(error),
             };
             tracing::warn!(%error, what, "trying again");
-            self.metrics.error("store");
-            self.status.ill("schema", format!("{what}: {error}"));
+            self.board.error(ErrorKind::Store);
+            self.board.ill(CauseKind::Schema, format!("{what}: {error}"));
             let mut shutdown = self.shutdown.clone();
             if self.runtime.block_on(shutdown.sleep(pause)) {
                 return Err(Error::transient(format!("stopped while {what}")));
@@ -178,12 +178,15 @@ impl Hooks for Surroundings {
 
     fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
         tracing::info!(at = %request.at, why = request.why, "reading table definitions from the server");
-        self.retried("reading table definitions", async |this| tables::fetch(&this.capture, &this.replication, request, schema).await)
+        self.retried("reading table definitions", async |this| {
+            tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await
+        })
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {
         let gone = || Error::transient("the producer has stopped");
-        let permit = self.batch_budget.reserve_blocking(batch.bytes()).map_err(|_| gone())?;
+        let permit = self.batch_budget.reserve_blocking(batch.bytes() as u64).map_err(|_| gone())?;
+        self.board.batch_queued(batch.bytes());
         self.batches.blocking_send(QueuedBatch { batch, permit }).map_err(|_| gone())
     }
 }

@@ -18,6 +18,9 @@ use crate::source::file::BinlogFile;
 
 use super::chain::{Chain, Flow, Hooks};
 
+/// An open transaction takes its events out of the file's read buffers after so many bytes.
+const BLOCK_BYTES: usize = 256 << 10;
+
 /// What is read, and how it is shown.
 pub struct ReadOptions {
     pub files: Vec<PathBuf>,
@@ -31,7 +34,8 @@ pub struct ReadOptions {
     pub client_id: String,
     pub row_queries: bool,
     pub gtid_mode: bool,
-    pub memory_bytes: usize,
+    pub memory_bytes: u64,
+    pub event_bytes_max: u32,
 }
 
 /// Reads all files in order. Ends at the end of the last one.
@@ -45,6 +49,7 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
         row_queries: options.row_queries,
         memory_bytes: options.memory_bytes,
         gtid_mode: options.gtid_mode,
+        event_bytes_max: options.event_bytes_max,
     };
     let first = options.files.first().map(|f| shown_name(f, &options)).unwrap_or_default();
     let assembler = Assembler::new(assemble, spill, schema, None, BinlogPosition::new(first, 4), 0);
@@ -60,18 +65,18 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
 }
 
 fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut Printer<'_>) -> Result<()> {
-    let mut file = BinlogFile::open(path)?;
+    let mut file = BinlogFile::open_with_limit(path, options.event_bytes_max)?;
     chain.assembler.rewind(BinlogPosition::new(shown_name(path, options), 4));
-    while let Some(block) = file.next_block()? {
-        for event in block {
-            match chain.event(event, hooks)? {
-                Flow::On => {}
-                Flow::StartedInside(at) => {
-                    return Err(Error::definite("the file begins inside a transaction").detail(at));
-                }
-            }
+    let mut since_compacted = 0;
+    while let Some(event) = file.next_event()? {
+        since_compacted += event.body.len();
+        if let Flow::StartedInside(at) = chain.event(event, hooks)? {
+            return Err(Error::definite("the file begins inside a transaction").detail(at));
         }
-        chain.assembler.end_of_block();
+        if since_compacted > BLOCK_BYTES {
+            chain.assembler.end_of_block();
+            since_compacted = 0;
+        }
     }
     Ok(())
 }
@@ -100,8 +105,7 @@ impl Hooks for Printer<'_> {
     }
 
     fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
-        let names: Vec<String> =
-            request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();
+        let names: Vec<String> = request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();
         Err(Error::definite(format!("the definition of {} is not known: {}", names.join(", "), request.why))
             .detail(&request.at)
             .hint("begin with the file in which the table was created, or exclude it by the filter"))
@@ -116,4 +120,3 @@ impl Hooks for Printer<'_> {
         self.out.write_all(&lines).map_err(written)
     }
 }
-

@@ -88,7 +88,7 @@ fn read_blocks(mut stream: DumpStream, budget: &Budget, sender: &SyncSender<Resu
                 return;
             }
         };
-        let Ok(permit) = budget.reserve_blocking(block.bytes) else { return };
+        let Ok(permit) = budget.reserve_blocking(block.bytes as u64) else { return };
         if sender.send(Ok(QueuedBlock { block, permit })).is_err() {
             return;
         }

@@ -7,58 +7,64 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Result};
-use crate::position::Position;
+use crate::status::State;
 
 use super::keeper::Keeper;
 use super::pipeline;
 use super::sender::{self, Acks};
 use super::shutdown::{self, Shutdown};
 use super::start::{self, StartContext};
-use super::wire::Wiring;
+use super::wire::{Budgets, Wiring};
 
 /// Batches that may wait between encoding and sending, whatever their size; the budget bounds their bytes.
 const BATCHES_MAX: usize = 64;
 
-/// How a run ended, and the position that was stored at its end.
+/// How a run ended.
 pub struct Ended {
     pub result: Result<()>,
-    pub stored: Option<Position>,
+    /// Whether all parts were started.
+    pub started: bool,
 }
 
 /// Runs until `stop` is requested (Ok) or a part fails.
 pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
     match start_and_run(wiring, stop).await {
         Ok(ended) => ended,
-        Err(error) => Ended { result: Err(error), stored: None },
+        Err(error) => Ended { result: Err(error), started: false },
     }
 }
 
 async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     let context = StartContext {
-        store: &wiring.store,
+        store: &*wiring.store,
         replication: &wiring.replication,
         capture: &wiring.capture,
-        gtid_mode: wiring.gtid_mode,
+        identity: &wiring.identity,
+        gtid_mode: wiring.config.gtid_mode,
         init_position: wiring.take_init_position(),
-        server_uuid: wiring.server_uuid.as_deref(),
+        row_server_id: wiring.row_server_id,
     };
     let begin = tokio::select! { biased;
-        () = stop.requested() => return Ok(Ended { result: Ok(()), stored: None }),
+        () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         begin = start::begin(&context) => begin?,
     };
-    let producer = wiring.producer()?;
+    let producer = tokio::select! { biased;
+        () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
+        producer = wiring.producer() => producer?,
+    };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
-    wiring.status.starting(&begin.position);
+    wiring.board.state(State::Streaming);
 
     // This run's own stop: given by the outer stop or by the first part that fails.
     let (trigger, shutdown) = shutdown::channel();
     let acks = Arc::new(Acks::default());
     let (batches, queue) = mpsc::channel(BATCHES_MAX);
     let position = begin.position.clone();
-    let (chain, surroundings) = wiring.pipeline(begin, batches, shutdown.clone())?;
+    let budgets = Budgets::new(wiring.config.memory.limit_bytes);
+    let (chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
     let mut pipeline = spawn_pipeline(chain, surroundings)?;
-    let mut sender = tokio::spawn(sender::run(producer, queue, acks.clone(), wiring.metrics.clone(), shutdown.clone()));
-    let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.metrics.clone(), wiring.status.clone(), position, wiring.heartbeats);
+    let mut sender = tokio::spawn(sender::run(producer, queue, acks.clone(), wiring.board.clone(), shutdown.clone()));
+    let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.board.clone(), position, true);
 
     let (mut pipeline_ended, mut sender_ended) = (None, None);
     let first = {
@@ -83,8 +89,9 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         tracing::info!("stopping");
     }
     trigger.stop();
-    wiring.close_budgets();
-    let deadline = wiring.shutdown_timeout;
+    wiring.board.state(State::Draining);
+    budgets.close();
+    let deadline = wiring.shutdown_timeout();
     if pipeline_ended.is_none() && tokio::time::timeout(deadline, pipeline).await.is_err() {
         tracing::warn!("the pipeline did not stop in time");
     }
@@ -103,19 +110,14 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     {
         result = Err(error);
     }
-    let stored = match tokio::time::timeout(Duration::from_secs(3), keeper.finish()).await {
-        Ok(Ok(position)) => Some(position),
+    match tokio::time::timeout(Duration::from_secs(3), keeper.finish()).await {
+        Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            tracing::warn!(%error, "the final position could not be stored; what follows the last stored one will be sent again");
-            None
+            tracing::warn!(%error, "the final position could not be stored; what follows the last stored one will be sent again")
         }
-        Err(_) => {
-            tracing::warn!("the schema database did not answer in time; the final position is not stored");
-            None
-        }
-    };
-    wiring.reset_budgets();
-    Ok(Ended { result, stored })
+        Err(_) => tracing::warn!("the schema database did not answer in time; the final position is not stored"),
+    }
+    Ok(Ended { result, started: true })
 }
 
 /// Closing gets what the stop's other steps are not expected to need.

@@ -1,16 +1,17 @@
 //! The task that owns the producer: takes batches in order, opens a ticket for each, hands them over.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use tokio::sync::{Notify, mpsc};
 
 use crate::budget::Permit;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
 use crate::position::ack::{AckTracker, Reached};
 use crate::producer::{Completion, Producer};
 
+use super::board::Board;
 use super::shutdown::Shutdown;
 
 /// A batch with the permit for its bytes, given back when the producer has accepted it.
@@ -55,7 +56,7 @@ pub async fn run(
     mut producer: Box<dyn Producer>,
     mut batches: mpsc::Receiver<QueuedBatch>,
     acks: Arc<Acks>,
-    metrics: Arc<Metrics>,
+    board: Arc<Board>,
     mut shutdown: Shutdown,
 ) -> (Box<dyn Producer>, Result<()>) {
     loop {
@@ -70,33 +71,31 @@ pub async fn run(
                 None => return (producer, Ok(())),
             },
         };
-        let sent = {
-            let send = send_one(&mut *producer, queued, &acks, &metrics);
-            tokio::select! { biased;
-                // A full producer must not keep the daemon from stopping; what was handed over half way is replayed.
-                () = shutdown.requested() => return (producer, Ok(())),
-                result = send => result,
-            }
+        let sent = tokio::select! { biased;
+            // A full producer must not keep the daemon from stopping; what was handed over half way is replayed.
+            () = shutdown.requested() => None,
+            result = send_one(&mut *producer, queued, &acks, &board) => Some(result),
         };
+        let Some(sent) = sent else { return (producer, Ok(())) };
         if let Err(error) = sent {
             return (producer, Err(error));
         }
     }
 }
 
-async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<Acks>, metrics: &Arc<Metrics>) -> Result<()> {
+async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<Acks>, board: &Arc<Board>) -> Result<()> {
     let QueuedBatch { batch, permit } = queued;
-    metrics.batch_sent(&batch);
-    let ticket = acks.tracker().open(batch.end.clone(), batch.gtids.clone());
+    board.batch_taken(&batch);
+    let ticket = acks.tracker().open(batch.end.clone(), batch.gtids.clone(), Instant::now());
     if batch.messages.is_empty() {
         acks.tracker().done(ticket);
         return Ok(());
     }
-    let (acks, metrics) = (acks.clone(), metrics.clone());
-    let (rows, commit_us) = (batch.messages.len() as u64, batch.commit_us);
+    let (acks, board) = (acks.clone(), board.clone());
+    let commit_us = batch.commit_us;
     let done = Completion::new(move |result| match result {
         Ok(()) => {
-            metrics.batch_acknowledged(rows, commit_us);
+            board.batch_acknowledged(commit_us);
             acks.tracker().done(ticket);
         }
         Err(error) => acks.fail(error),

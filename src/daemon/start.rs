@@ -1,18 +1,17 @@
 //! Where a run starts: the position (contract §2.5), and the schema valid there.
 
-use std::sync::Arc;
-
 use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Position};
 use crate::schema::{Schema, SchemaId};
-use crate::server::connect::Server;
-use crate::server::{capture, status};
+use crate::server::status::{self, ServerIdentity};
+use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
-use crate::store::Store;
+use crate::store::{Store, Stored};
 
 use super::chain::Chain;
 use super::pipeline::Surroundings;
+use super::tables;
 
 /// Where to start, and with what.
 pub struct Begin {
@@ -25,72 +24,101 @@ pub struct Begin {
 
 /// What finding the start needs.
 pub struct StartContext<'a> {
-    pub store: &'a Arc<dyn Store>,
+    pub store: &'a dyn Store,
     pub replication: &'a Server,
     pub capture: &'a Server,
+    pub identity: &'a ServerIdentity,
     pub gtid_mode: bool,
     /// `--init_position`
     pub init_position: Option<Position>,
-    pub server_uuid: Option<&'a str>,
+    /// Server id under which this client's position stands.
+    pub row_server_id: u32,
 }
 
 /// Determines the position, then loads or captures the schema.
 pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
-    let mut position = initial_position(context).await?;
-    if let Some((schema_id, schema)) = context.store.load_schema(&position).await? {
+    let (position, fresh) = initial_position(context).await?;
+    // A position just taken from the server has no history: nobody followed the stream up to it.
+    if !fresh && let Some((schema_id, schema)) = context.store.load_schema(&position).await? {
         return Ok(Begin { position, schema, schema_id, captured_until: None });
     }
-    tracing::info!(%position, "no schema version is stored for this position; capturing the definitions");
+    tracing::info!(%position, "capturing the definitions of all tables");
     let mut conn = context.capture.conn().await?;
-    let schema = capture::capture(&mut conn).await?;
+    let schema = capture::capture(&mut conn, context.identity).await?;
     drop(conn);
-    let tables: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
-    let after = status::binlog_position(context.replication).await?;
-    tracing::info!(databases = schema.databases.len(), tables, "definitions captured");
-    if position.gtids.as_ref().is_none_or(|g| g.is_empty()) && context.gtid_mode {
-        position.gtids = after.gtids.clone();
-    }
+    let count: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
+    let after = tables::log_end(context.replication).await?;
+    tracing::info!(databases = schema.databases.len(), tables = count, "definitions captured");
     let schema_id = context.store.save_snapshot(&schema, &position).await?;
-    Ok(Begin { position, schema, schema_id, captured_until: Some(after.at) })
+    if fresh {
+        // Only now: a kill before this starts afresh, not with a position that has no schema.
+        context.store.save_position(&position).await?;
+    }
+    Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
 }
 
-async fn initial_position(context: &StartContext<'_>) -> Result<Position> {
+/// The position, and whether it was taken from the server just now.
+async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)> {
     if let Some(position) = &context.init_position {
         tracing::info!(%position, "starting at the position that was given");
-        return Ok(position.clone());
+        if context.gtid_mode && position.gtids.is_none() {
+            return Err(Error::definite("--init_position names a file and offset, but gtid_mode is on")
+                .hint("start once with gtid_mode=false, or leave --init_position out"));
+        }
+        return Ok((position.clone(), false));
     }
     if let Some(stored) = context.store.load_position().await? {
-        check_same_server(&stored, context)?;
-        return Ok(stored.position);
+        return Ok((checked(stored, context)?, false));
     }
-    let position = match context.store.load_other_client_position().await? {
-        Some(position) => {
-            tracing::info!(%position, "found the position of another client of this server");
-            position
-        }
-        None => current_position(context).await?,
-    };
-    context.store.save_position(&position).await?;
-    Ok(position)
-}
-
-fn check_same_server(stored: &crate::store::Stored, context: &StartContext<'_>) -> Result<()> {
-    let (Some(was), Some(is), false) = (stored.server_uuid.as_deref(), context.server_uuid, context.gtid_mode) else { return Ok(()) };
-    if was == is {
-        return Ok(());
+    refuse_orphans(context).await?;
+    if let Some(position) = context.store.load_other_client_position().await?
+        && position.gtids.is_some() == context.gtid_mode
+    {
+        tracing::info!(%position, "found the position of another client of this server");
+        context.store.save_position(&position).await?;
+        return Ok((position, false));
     }
-    Err(Error::definite("the stored position belongs to another server")
-        .detail(format!("stored with server_uuid {was}, connected to {is}, position {}", stored.position))
-        .hint("connect to the old server, start with gtid_mode, or give a start with --init_position FILE:OFFSET"))
-}
-
-async fn current_position(context: &StartContext<'_>) -> Result<Position> {
-    let mut position = status::binlog_position(context.replication).await?;
-    if !context.gtid_mode {
-        position.gtids = None;
+    let mut conn = context.replication.conn().await?;
+    let now = status::binlog_status(&mut conn, &context.identity.version).await?;
+    let gtids = if context.gtid_mode { now.gtids } else { None };
+    if context.gtid_mode && gtids.is_none() {
+        return Err(Error::definite("gtid_mode is set, but the server tells no executed GTIDs")
+            .hint("turn GTIDs on at the server, or leave gtid_mode out"));
     }
+    let position = Position { at: now.at, gtids, heartbeat: 0 };
     tracing::info!(%position, "no stored position; starting at the server's current one");
-    Ok(position)
+    Ok((position, true))
+}
+
+fn checked(stored: Stored, context: &StartContext<'_>) -> Result<Position> {
+    let uuid = context.identity.uuid.as_deref();
+    tables::same_server(uuid, stored.origin.server_uuid.as_deref(), context.gtid_mode)
+        .map_err(|e| e.detail(format!("stored position {}", stored.position)))?;
+    if context.gtid_mode && stored.position.gtids.is_none() {
+        return Err(Error::definite("gtid_mode is on, but the stored position has no GTID set")
+            .detail(&stored.position)
+            .hint("start once more with gtid_mode=false, or delete the row from `positions` to start at the server's current end"));
+    }
+    Ok(stored.position)
+}
+
+/// A first start at the end of the log would lose what a row of this client under another server id still waits for.
+async fn refuse_orphans(context: &StartContext<'_>) -> Result<()> {
+    let others: Vec<_> = context.store.client_positions().await?.into_iter().filter(|p| p.server_id != context.row_server_id).collect();
+    let Some(newest) = others.first() else { return Ok(()) };
+    let hint = if newest.server_id == 0 || context.row_server_id == 0 {
+        "gtid_mode was switched over a stored position: switch it back; or delete that row from `positions` to start at the server's current end, \
+         leaving out what lies between; or give --init_position"
+    } else {
+        "the server was replaced: connect to the old one; or delete that row from `positions` to start at this server's current end, leaving out what \
+         lies between; or give --init_position"
+    };
+    Err(Error::definite(format!(
+        "this client has a stored position under server id {}, not under {}",
+        newest.server_id, context.row_server_id
+    ))
+    .detail(&newest.stored.position)
+    .hint(hint))
 }
 
 /// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there.

@@ -3,35 +3,60 @@
 
 use std::sync::Arc;
 
+use crate::config::Config;
 use crate::error::{Class, Error};
 use crate::source::reconnect::Backoff;
 
 use super::run;
-use super::shutdown::{Shutdown, ShutdownTrigger};
+use super::shutdown::{self, Shutdown, ShutdownTrigger};
 use super::wire::Wiring;
+
+/// Connects, then runs until a signal. What fails before the first run ends the process at once: at a start somebody is
+/// there to read the error, and a service manager to try again.
+pub async fn daemon(config: Config) -> Result<(), Error> {
+    let (trigger, stop) = shutdown::channel();
+    let trigger = Arc::new(trigger);
+    let signalled = trigger.clone();
+    tokio::spawn(async move {
+        match shutdown::signal().await {
+            Ok(name) => tracing::info!("{name} received"),
+            Err(error) => tracing::error!(%error, "signals cannot be received; stopping"),
+        }
+        signalled.stop();
+    });
+    let mut requested = stop.clone();
+    let (wiring, admin) = tokio::select! { biased;
+        () = requested.requested() => return Ok(()),
+        connected = Wiring::connect(config) => connected?,
+    };
+    if let Some(admin) = admin {
+        let mut stop = stop.clone();
+        tokio::spawn(admin.run(async move { stop.requested().await }));
+    }
+    supervise(wiring, &trigger).await
+}
 
 /// Runs until a stop or an error that cannot be mended by starting again. The exit code of the process.
 pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result<(), Error> {
     let mut shutdown: Shutdown = trigger.handle();
     let mut backoff = Backoff::new();
     loop {
-        let saved_before = wiring.metrics.positions_saved();
+        let saved_before = wiring.board.saves();
         let ended = run::run(&wiring, trigger.handle()).await;
         let error = match ended.result {
             Ok(()) => return Ok(()),
             Err(_) if shutdown.is_requested() => return Ok(()),
             Err(error) => error,
         };
-        if error.class() != Class::Transient {
+        let saved = wiring.board.saves() > saved_before;
+        if error.class() != Class::Transient || (wiring.board.saves() == 0 && !ended.started) {
             return Err(error);
         }
-        if wiring.metrics.positions_saved() > saved_before {
+        if saved {
             backoff.reset();
         }
         let pause = backoff.next_delay(rand::random::<f64>());
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, "starting again from the stored position");
-        wiring.metrics.error("run");
-        wiring.status.ill("run", format!("starting again: {error}"));
         if shutdown.sleep(pause).await {
             return Ok(());
         }

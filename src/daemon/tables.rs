@@ -1,44 +1,80 @@
 //! Definitions read again from the server, with a log position that bounds their age.
 
-use std::sync::Arc;
-
-use crate::assemble::{Captured, TableRequest};
+use crate::assemble::{Captured, TableName, TableRequest};
 use crate::error::{Error, Result};
 use crate::position::BinlogPosition;
 use crate::schema::Schema;
-use crate::server::connect::Server;
-use crate::server::{capture, status};
+use crate::server::status::{self, ServerIdentity};
+use crate::server::{Server, capture, rows};
 
 /// Reads the requested tables, then the server's log position: the definitions were valid at some place before it.
 ///
 /// A request for a whole database answers for every table that either side knows.
-pub async fn fetch(capture: &Server, replication: &Server, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
-    let mut conn = capture.conn().await?;
+pub async fn fetch(
+    capture: &Server,
+    replication: &Server,
+    identity: &ServerIdentity,
+    request: &TableRequest,
+    schema: &Schema,
+) -> Result<(Vec<Captured>, BinlogPosition)> {
     let mut captured = Vec::new();
     for name in &request.tables {
-        let found = capture::capture_tables(&mut conn, &name.database, name.table.as_deref()).await?;
-        let mut names: Vec<String> = match &name.table {
-            Some(table) => vec![table.clone()],
-            None => schema.database(&name.database).map(|d| d.tables.iter().map(|t| t.name.clone()).collect()).unwrap_or_default(),
-        };
-        names.extend(found.tables.iter().map(|t| t.name.clone()).filter(|t| !names.iter().any(|n| schema.case.same(n, t))).collect::<Vec<_>>());
-        for table in names {
-            let def = found.tables.iter().find(|t| schema.case.same(&t.name, &table)).cloned().map(Arc::new);
-            captured.push(Captured { database: name.database.clone(), database_charset: found.charset.clone(), table, def });
+        let tables = names(capture, name, schema).await?;
+        let charset = database_charset(capture, &name.database).await?;
+        let wanted: Vec<(&str, &str)> = tables.iter().map(|t| (name.database.as_str(), t.as_str())).collect();
+        let mut conn = capture.conn().await?;
+        let found = capture::capture_tables(&mut conn, identity, &wanted).await?;
+        captured.extend(tables.iter().zip(found).map(|(table, def)| Captured {
+            database: name.database.clone(),
+            database_charset: charset.clone(),
+            table: table.clone(),
+            def,
+        }));
+    }
+    Ok((captured, log_end(replication).await?))
+}
+
+async fn names(capture: &Server, name: &TableName, schema: &Schema) -> Result<Vec<String>> {
+    if let Some(table) = &name.table {
+        return Ok(vec![table.clone()]);
+    }
+    let mut names: Vec<String> =
+        schema.database(&name.database).map(|d| d.tables.iter().map(|t| t.name.clone()).collect()).unwrap_or_default();
+    let sql = "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?";
+    for row in capture.exec(sql, (name.database.as_str(),)).await? {
+        let found = rows::text(&row, 0)?;
+        if !names.iter().any(|n| schema.case.same(n, &found)) {
+            names.push(found);
         }
     }
-    let reached = status::binlog_position(replication).await?.at;
-    Ok((captured, reached))
+    Ok(names)
+}
+
+async fn database_charset(capture: &Server, database: &str) -> Result<Option<String>> {
+    let sql = "SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?";
+    match capture.exec(sql, (database,)).await?.first() {
+        Some(row) => rows::opt_text(row, 0),
+        None => Ok(None),
+    }
+}
+
+/// Where the replication server's log ends now.
+pub async fn log_end(replication: &Server) -> Result<BinlogPosition> {
+    let mut conn = replication.conn().await?;
+    let version = replication.version().await?;
+    Ok(status::binlog_status(&mut conn, &version).await?.at)
 }
 
 /// In file mode a position means something on one server only.
-pub async fn same_server(replication: &Server, expected: Option<&str>, gtid_mode: bool) -> Result<()> {
-    let (Some(expected), false) = (expected, gtid_mode) else { return Ok(()) };
-    let found = status::server_uuid(replication).await?;
-    match found {
-        Some(found) if found != expected => Err(Error::definite("the replication server is not the one that the position belongs to")
-            .detail(format!("expected server_uuid {expected}, found {found}"))
-            .hint("file positions are valid on one server only: connect to the old server, use gtid_mode, or give a start with --init_position")),
+pub fn same_server(found: Option<&str>, expected: Option<&str>, gtid_mode: bool) -> Result<()> {
+    match (found, expected) {
+        (Some(found), Some(expected)) if !gtid_mode && found != expected => Err(Error::definite(
+            "the replication server is not the one that the position belongs to",
+        )
+        .detail(format!("expected server_uuid {expected}, found {found}"))
+        .hint(
+            "file positions are valid on one server only: connect to the old server, use gtid_mode, or give a start with --init_position",
+        )),
         _ => Ok(()),
     }
 }

@@ -1,2 +1,29 @@
 //! Transactions to finished message bytes. Invariant: no I/O, no async, no clock but `push_ts`.
+//!
+//! `plan` compiles a table's encoder once; `encoder` walks transactions, `image` cuts rows, `fast` writes messages and
+//! `open` keeps the batch that is being filled. Never here: producers, positions' storage, configuration text.
+
 pub mod batch;
+mod columns;
+mod ddl;
+mod encoder;
+mod envelope;
+mod fast;
+pub mod hash;
+mod image;
+mod key;
+mod names;
+mod open;
+pub mod options;
+mod partition;
+mod plan;
+mod verdict;
+
+pub use columns::decode_columns;
+pub use ddl::DdlMessage;
+pub use encoder::{EncodeStats, Encoder};
+pub use fast::Oddities;
+pub use hash::HashFunction;
+pub use names::Naming;
+pub use open::Sink;
+pub use options::{ColumnPattern, KeyFormat, OutputOptions, PartitionBy, Partitioning};

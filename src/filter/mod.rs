@@ -1,12 +1,18 @@
 //! Which tables, rows and DDL statements are output (Maxwell's `filter` option, contract §7.1–7.5).
 //!
-//! `grammar` reads the text, `rules` evaluates it. Verdicts are made once per table definition.
+//! `token` and `grammar` read the text, `pattern` and `java_regex` compile what a rule matches, `rules` evaluates names
+//! and `row_rules` values. Verdicts are made once per table definition.
 //! Invariant: no I/O, no event bytes.
 
-pub mod grammar;
-pub mod rules;
+mod grammar;
+pub mod java_regex;
+mod pattern;
+mod row_rules;
+mod rules;
+mod token;
 
-pub use rules::{Filter, RowRules};
+pub use row_rules::{RowRules, RowValue};
+pub use rules::Filter;
 
 use std::sync::Arc;
 

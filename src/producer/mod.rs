@@ -1,8 +1,8 @@
 //! Where finished messages go. One file per sink, chosen once; dynamic dispatch once per batch.
 
 pub mod file;
-pub mod hash;
 pub mod kafka;
+mod lines;
 pub mod stdout;
 
 use std::time::Duration;
@@ -59,4 +59,91 @@ pub trait Producer: Send {
 
     /// Whether keys and partition hashes are used; if not, encoding leaves them out.
     fn wants_keys(&self) -> bool;
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Batches and completions for the tests of every sink.
+
+    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    use bytes::Bytes;
+
+    use super::Completion;
+    use crate::encode::batch::{Batch, Message, MessageKind, Span, TopicId};
+    use crate::error::Result;
+
+    /// A batch of (topic, partition hash, key, value).
+    pub fn batch(messages: &[(TopicId, i32, &str, &str)]) -> Batch {
+        let mut arena = Vec::new();
+        let mut span = |text: &str| {
+            let start = arena.len() as u32;
+            arena.extend_from_slice(text.as_bytes());
+            Span { start, len: text.len() as u32 }
+        };
+        let messages: Vec<Message> = messages
+            .iter()
+            .enumerate()
+            .map(|(i, &(topic, partition_hash, key, value))| Message {
+                topic,
+                partition_hash,
+                kind: MessageKind::Row,
+                key: span(key),
+                value: span(value),
+                offset: 100 + i as u64,
+            })
+            .collect();
+        let rows = messages.len() as u64;
+        let file = Arc::from("master.000001");
+        Batch { file, arena: Bytes::from(arena), messages, end: None, gtids: Vec::new(), rows, transactions: 1, commit_us: 0 }
+    }
+
+    /// A batch of lines, for sinks without topics.
+    pub fn lines(values: &[&str]) -> Batch {
+        batch(&values.iter().map(|v| (TopicId(0), 0, "", *v)).collect::<Vec<_>>())
+    }
+
+    /// Completions that answer into one channel, each with its number.
+    pub struct Answers {
+        sender: SyncSender<(usize, Result<()>)>,
+        pub receiver: Receiver<(usize, Result<()>)>,
+    }
+
+    impl Answers {
+        pub fn new() -> Self {
+            let (sender, receiver) = sync_channel(100_000);
+            Answers { sender, receiver }
+        }
+
+        pub fn completion(&self, number: usize) -> Completion {
+            let sender = self.sender.clone();
+            Completion::new(move |result| drop(sender.try_send((number, result))))
+        }
+
+        /// The next answer; a test that waits longer than this hangs for a reason worth seeing.
+        pub fn next(&self) -> (usize, Result<()>) {
+            self.receiver.recv_timeout(std::time::Duration::from_secs(60)).expect("an answer")
+        }
+
+        /// What is answered by now.
+        pub fn so_far(&self) -> Vec<(usize, Result<()>)> {
+            self.receiver.try_iter().collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Answers;
+
+    #[test]
+    fn a_completion_answers_once_and_dropping_it_is_a_failure() {
+        let answers = Answers::new();
+        answers.completion(1).done();
+        answers.completion(2).failed(crate::error::Error::definite("no"));
+        drop(answers.completion(3));
+        let seen: Vec<_> = answers.so_far().into_iter().map(|(n, r)| (n, r.map_err(|e| e.is_transient()))).collect();
+        assert_eq!(seen, [(1, Ok(())), (2, Err(false)), (3, Err(true))]);
+    }
 }

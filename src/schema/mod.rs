@@ -2,8 +2,10 @@
 //!
 //! Invariant: no I/O, no clock, no bytes of events. `ddl` moves a schema on, `delta` reads and writes Maxwell's JSON form.
 
+pub mod collation;
 pub mod ddl;
 pub mod delta;
+pub mod repair;
 
 use std::sync::Arc;
 
@@ -71,7 +73,10 @@ pub struct Column {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnType {
     /// tinyint, smallint, mediumint, int, bigint
-    Int { width: IntWidth, unsigned: bool },
+    Int {
+        width: IntWidth,
+        unsigned: bool,
+    },
     Float,
     Double,
     Decimal,
@@ -79,21 +84,44 @@ pub enum ColumnType {
     Year,
     Date,
     /// datetime, timestamp and time, with the declared number of fractional digits (0 when none).
-    Datetime { fraction: u8 },
-    Timestamp { fraction: u8 },
-    Time { fraction: u8 },
+    Datetime {
+        fraction: u8,
+    },
+    Timestamp {
+        fraction: u8,
+    },
+    Time {
+        fraction: u8,
+    },
     /// char, varchar, tinytext … longtext. `None`: the charset is not known (Maxwell's null).
-    Text { kind: TextKind, charset: Option<String> },
+    Text {
+        kind: TextKind,
+        charset: Option<String>,
+    },
     /// binary, varbinary, tinyblob … longblob
-    Binary { kind: BinaryKind },
-    Enum { labels: Arc<[String]>, charset: Option<String> },
-    Set { labels: Arc<[String]>, charset: Option<String> },
+    Binary {
+        kind: BinaryKind,
+    },
+    Enum {
+        labels: Arc<[String]>,
+        charset: Option<String>,
+    },
+    Set {
+        labels: Arc<[String]>,
+        charset: Option<String>,
+    },
     Json,
     /// The declared geometry type: "geometry", "point", "linestring" … lower case.
-    Geometry { name: &'static str },
+    Geometry {
+        name: &'static str,
+    },
     /// A type that is tracked but that Maxwell's format cannot name: "vector", "uuid", "inet4", "inet6" … lower case.
     /// Rows of such a column are handled by later codecs; until then a row that would be output stops the daemon.
-    Other { name: String, unsigned: bool, charset: Option<String> },
+    Other {
+        name: String,
+        unsigned: bool,
+        charset: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +194,70 @@ impl ColumnType {
             ColumnType::Json => "json",
             ColumnType::Geometry { name } => name,
             ColumnType::Other { name, .. } => name,
+        }
+    }
+}
+
+/// Maxwell's names of the geometry types, in lower case; MySQL 8 also calls the collection `geomcollection`.
+pub fn geometry_name(word: &str) -> Option<&'static str> {
+    const NAMES: [&str; 8] =
+        ["geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"];
+    let word = if word.eq_ignore_ascii_case("geomcollection") { "geometrycollection" } else { word };
+    NAMES.into_iter().find(|name| name.eq_ignore_ascii_case(word))
+}
+
+impl TextKind {
+    /// The smallest TEXT type that holds this many bytes (`get_blob_type_from_length` of the servers).
+    pub fn holding(bytes: u64) -> Self {
+        match bytes {
+            0..=0xff => TextKind::Tiny,
+            0x100..=0xffff => TextKind::Text,
+            0x1_0000..=0xff_ffff => TextKind::Medium,
+            _ => TextKind::Long,
+        }
+    }
+
+    /// The most bytes of a TEXT type; `None` for CHAR and VARCHAR, whose length is declared.
+    pub fn max_bytes(self) -> Option<u64> {
+        match self {
+            TextKind::Char | TextKind::Varchar => None,
+            TextKind::Tiny => Some(0xff),
+            TextKind::Text => Some(0xffff),
+            TextKind::Medium => Some(0xff_ffff),
+            TextKind::Long => Some(0xffff_ffff),
+        }
+    }
+}
+
+impl BinaryKind {
+    /// The smallest BLOB type that holds this many bytes.
+    pub fn holding(bytes: u64) -> Self {
+        match TextKind::holding(bytes) {
+            TextKind::Tiny => BinaryKind::Tiny,
+            TextKind::Text => BinaryKind::Blob,
+            TextKind::Medium => BinaryKind::Medium,
+            _ => BinaryKind::Long,
+        }
+    }
+}
+
+impl ColumnType {
+    /// The labels of ENUM and SET.
+    pub fn labels(&self) -> Option<&Arc<[String]>> {
+        match self {
+            ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// The character set of text and labels, if it is known.
+    pub fn charset(&self) -> Option<&str> {
+        match self {
+            ColumnType::Text { charset, .. }
+            | ColumnType::Enum { charset, .. }
+            | ColumnType::Set { charset, .. }
+            | ColumnType::Other { charset, .. } => charset.as_deref(),
+            _ => None,
         }
     }
 }

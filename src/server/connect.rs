@@ -12,9 +12,9 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOp
 use super::fault::{is_server_error, sql_error};
 use super::flavor::ServerVersion;
 use super::rows;
-use super::secret::Secret;
 use super::tls::sql_tls;
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// As many as Maxwell's pools keep at most (contract §1.9).
 const CONNECTIONS_MAX: usize = 5;
@@ -100,7 +100,7 @@ impl ConnectionOptions {
             .ip_or_hostname(self.host.clone())
             .tcp_port(self.port)
             .user(Some(self.user.clone()))
-            .pass(Some(self.password.expose().to_owned()))
+            .pass(Some(self.password.reveal().to_owned()))
             .db_name(self.database.clone())
             // Otherwise the library moves to the Unix socket by itself when the server is local.
             .prefer_socket(false)
@@ -221,6 +221,12 @@ impl Server {
         if let Err(e) = pool.disconnect().await {
             tracing::debug!(server = %self.options.address(), error = %e, "closing the connections failed");
         }
+    }
+
+    /// Uses new connections from now on. For whoever gives up a statement half way: the answer is still on the way, so
+    /// that connection must never serve another statement.
+    pub fn forget_connections(&self) {
+        self.replace_pool(Opts::clone);
     }
 
     /// Runs a statement within the time limit.

@@ -11,12 +11,11 @@ pub mod flavor;
 pub mod grants;
 pub mod preflight;
 pub mod rows;
-pub mod secret;
 pub mod status;
 pub mod tls;
 
+pub use crate::secret::Secret;
 pub use connect::{ConnectionOptions, Server, SslMode};
 pub use flavor::{Flavor, ServerVersion};
 pub use mysql_async::{Conn, Params, Row};
-pub use secret::Secret;
 pub use status::ServerIdentity;

@@ -230,7 +230,7 @@ impl Auth<'_> {
     }
 
     fn password(&self) -> &[u8] {
-        self.options.password.expose().as_bytes()
+        self.options.password.reveal().as_bytes()
     }
 
     fn short_nonce(&self) -> &[u8] {

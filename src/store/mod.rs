@@ -3,34 +3,100 @@
 //! `mysql` keeps them in Maxwell's tables, `memory` in the process (tests, `binlogd read`).
 //! A store refuses to go back: positions are saved in stream order, by one writer per client id.
 
+mod heartbeat;
 pub mod memory;
 pub mod mysql;
+mod offset;
+mod versions;
+
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::position::Position;
 use crate::schema::delta::SchemaChange;
-use crate::schema::{Schema, SchemaId};
+use crate::schema::{CaseRule, Schema, SchemaId};
+use crate::server::Flavor;
 
-/// A position as it was stored, with what our own side table adds to Maxwell's row.
+pub use memory::{MemoryDisk, MemoryStore};
+pub use mysql::MySqlStore;
+pub use versions::position_sha;
+
+/// Whose rows a store reads and writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Name of the schema database (Maxwell's `schema_database`).
+    pub schema_database: String,
+    /// Name of this daemon among those that share the schema database (Maxwell's `client_id`).
+    pub client_id: String,
+    /// `@@server_id` of the replication server. In GTID mode positions and heartbeats are kept under 0 instead
+    /// (contract §2.5), schema versions always under this.
+    pub server_id: u32,
+    pub gtid_mode: bool,
+    /// Flavor of the replication server, which decides how GTID texts are read.
+    pub flavor: Flavor,
+    /// `lower_case_table_names` of the replication server; it is not stored with a schema version.
+    pub case: CaseRule,
+}
+
+impl StoreOptions {
+    /// The server id under which positions and heartbeats stand.
+    pub fn row_server_id(&self) -> u32 {
+        if self.gtid_mode { 0 } else { self.server_id }
+    }
+}
+
+/// Where a stored position comes from: what our side table adds to Maxwell's row, so that another server behind the same
+/// address, a RESET and a name that is used again are noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// `@@server_uuid` of the replication server; `None` on MariaDB, which has none.
+    pub server_uuid: Option<String>,
+    /// When a binlog file was made.
+    pub birth: Option<FileBirth>,
+}
+
+/// A binlog file and when it was made: the time in the header of its format description event (epoch seconds).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileBirth {
+    pub file: Arc<str>,
+    pub created: u32,
+}
+
+/// A position as it was stored. `origin` is empty if Maxwell wrote the row last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     pub position: Position,
-    /// `@@server_uuid` of the replication server when it was stored; `None` if Maxwell wrote the row last.
-    pub server_uuid: Option<String>,
+    pub origin: Origin,
+}
+
+/// A row of this client under any server id (0 is GTID mode's).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientPosition {
+    pub server_id: u32,
+    pub stored: Stored,
 }
 
 /// Positions, heartbeats and schema versions of one client on one replication server. All errors are classified:
 /// transient ones (lost connection, dead lock, read-only during a failover) are worth another try.
 pub trait Store: Send + Sync {
-    /// The stored position of this client, if it has one.
+    /// The stored position of this client, if it has one. In GTID mode a row that has no GTID set comes without one; a
+    /// row that names neither file nor set is a definite error, because starting at the end would lose changes.
     fn load_position(&self) -> BoxFuture<'_, Result<Option<Stored>>>;
 
     /// The position of whichever other client of the same server has the highest heartbeat (contract §2.5 step 4).
     fn load_other_client_position(&self) -> BoxFuture<'_, Result<Option<Position>>>;
 
-    /// Saves a position. The caller passes positions in stream order.
+    /// All positions of this client, whatever the server id, the newest heartbeat first. Another server's row means
+    /// that the server was replaced (design §4), 0 against another that `gtid_mode` was switched.
+    fn client_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>>;
+
+    /// Says where the following positions come from. Called at each connection, and at each new binlog file.
+    fn set_origin(&self, origin: Origin);
+
+    /// Saves a position. The caller passes positions in stream order; going back is refused as a bug where it can be
+    /// seen. In file mode a point at or beyond 2^32 cannot be stored and is passed over.
     fn save_position<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<()>>;
 
     /// Writes a heartbeat: value = max(now_ms, last + 1), compare-and-swap on the last value (design §4). Returns the
@@ -39,13 +105,17 @@ pub trait Store: Send + Sync {
     fn heartbeat(&self, now_ms: i64) -> BoxFuture<'_, Result<i64>>;
 
     /// The schema version valid at `position` (contract §8.6 "Restore"), with deltas applied.
+    ///
+    /// In file mode versions with a higher `last_heartbeat_read` than the position's are invisible. In GTID mode any
+    /// version whose set is contained counts, however old: a position that was just taken from the server (no client
+    /// followed the stream up to it) needs a capture, not this.
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
 
     /// Stores a full snapshot valid from `position` on. The same position again gives the id it already has.
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>>;
 
-    /// Stores one statement's changes as a delta on `base`, valid from `position` (the statement's start) on. The same
-    /// position again (a replayed statement) gives the id it already has.
+    /// Stores one statement's changes as a delta on `base`, valid from `position` on: the statement's start, with its
+    /// own GTID in the set (contract §8.6). The same position again (a replayed statement) gives the id it already has.
     fn save_changes<'a>(
         &'a self,
         base: SchemaId,
@@ -53,4 +123,63 @@ pub trait Store: Send + Sync {
         schema: &'a Schema,
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>>;
+}
+
+/// Whether a stored file position may be used on the server that answers now. For file mode only: in GTID mode another
+/// server of the same group is a normal failover.
+///
+/// # Errors
+/// Definite when both sides are known and differ: the same file name there holds other events.
+pub fn check_same_server(stored: &Stored, current: &Origin) -> Result<()> {
+    let at = &stored.position.at;
+    let hint = "start where the old server's changes end: on a new server with `master_recovery=true` (it is found by our heartbeat), in GTID \
+                mode with `gtid_mode=true`, or at a position you choose with `--init_position`; then bootstrap the tables that may have changed between";
+    if let (Some(then), Some(now)) = (&stored.origin.server_uuid, &current.server_uuid)
+        && !then.eq_ignore_ascii_case(now)
+    {
+        let text = format!("the stored position {at} belongs to the server {then}, but the server is now {now}");
+        return Err(Error::definite(text).hint(hint));
+    }
+    if let (Some(then), Some(now)) = (&stored.origin.birth, &current.birth)
+        && then.file == now.file
+        && then.created != now.created
+    {
+        let text = format!(
+            "the stored position {at} belongs to a file made at {}, but the server's file of that name was made at {}",
+            then.created, now.created
+        );
+        return Err(Error::definite(text).detail("epoch seconds; the binlog was reset, or the server was cloned").hint(hint));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::BinlogPosition;
+
+    fn origin(uuid: Option<&str>, created: Option<u32>) -> Origin {
+        Origin { server_uuid: uuid.map(str::to_owned), birth: created.map(|created| FileBirth { file: "m.000003".into(), created }) }
+    }
+
+    #[test]
+    fn another_server_or_file_is_noticed_and_the_unknown_is_not() {
+        let position = Position::new(BinlogPosition::new("m.000003", 400));
+        for (then, now, same) in [
+            (origin(Some("a"), Some(1)), origin(Some("a"), Some(1)), true),
+            (origin(Some("a"), None), origin(Some("A"), Some(1)), true),
+            (origin(None, None), origin(Some("b"), Some(1)), true),
+            (origin(Some("a"), Some(1)), origin(None, None), true),
+            (origin(Some("a"), Some(1)), origin(Some("b"), Some(1)), false),
+            (origin(None, Some(1)), origin(None, Some(2)), false),
+        ] {
+            let result = check_same_server(&Stored { position: position.clone(), origin: then.clone() }, &now);
+            assert_eq!(result.is_ok(), same, "{then:?} {now:?}");
+            if let Err(e) = result {
+                assert!(!e.is_transient() && e.to_string().contains("m.000003:400") && e.to_string().contains("master_recovery"), "{e}");
+            }
+        }
+        let other_file = Origin { server_uuid: None, birth: Some(FileBirth { file: "m.000004".into(), created: 9 }) };
+        assert!(check_same_server(&Stored { position, origin: origin(None, Some(1)) }, &other_file).is_ok());
+    }
 }

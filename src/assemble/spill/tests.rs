@@ -28,6 +28,7 @@ fn slot(id: u64) -> Arc<TableSlot> {
         primary_key: None,
         visible: None,
         geometry_types: None,
+        vector_dimensions: None,
     };
     let table = Arc::new(Table { database: "d".into(), name: "t".into(), charset: None, columns: vec![], primary_key: vec![] });
     Arc::new(TableSlot { id, map, table, verdict: Verdict::Keep, role: TableRole::User })

@@ -1,0 +1,26 @@
+# The commands of this project. Each is a script under scripts/ that also runs alone.
+.DEFAULT_GOAL := help
+.PHONY: help demo check test bench build clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: ## a real MySQL and Kafka, a small shop, and its changes as JSON (some minutes the first time)
+	@scripts/demo.sh
+
+check: ## format, clippy, unit and fixture tests: no server, fast
+	@scripts/check.sh
+
+test: ## everything: check, then all servers and the live tests
+	@scripts/test.sh
+
+bench: ## catch-up speed, memory and latency beside kcat (and Maxwell, if MAXWELL_RUN names it)
+	@scripts/bench.sh
+
+build: ## target/release/binlogd
+	cargo build --locked --release
+
+clean: ## remove build output, test data and downloaded servers (target/)
+	@scripts/servers.sh reap
+	@scripts/servers.sh clean
+	cargo clean

@@ -1,0 +1,89 @@
+# shellcheck shell=bash
+# Apache Kafka 4.0 (KRaft: broker and controller in one process), its jars by Maven.
+# Instances: kafka, kafka-… (one broker each); kafka3-1, kafka3-2, kafka3-3 are one cluster, started together by the name kafka3.
+kind_label=kafka
+kind_image=kafka
+kind_recipe='kafka 4.0.0 from Maven, 1'
+case $name in kafka3-*) kind_image= ;; esac
+
+kind_install() {
+  command -v java >/dev/null || need_packages openjdk-17-jre-headless
+  command -v mvn >/dev/null || need_packages maven
+  command -v kcat >/dev/null || need_packages kafkacat
+  mkdir -p "$home/pom"
+  cat >"$home/pom/pom.xml" <<'POM'
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>binlogd.test</groupId><artifactId>broker</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>4.0.0</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>4.0.0</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+POM
+  mvn -q -B -Dstyle.color=never -f "$home/pom/pom.xml" dependency:copy-dependencies -DoutputDirectory="$home/libs" 2>&1
+  [ -e "$home/libs/kafka_2.13-4.0.0.jar" ]
+}
+
+kafka_java() { java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$home/libs/*" "$@"; }
+
+# The other brokers of this one's cluster are found by their folders.
+kafka_members() { case $name in kafka3-*) echo kafka3-1 kafka3-2 kafka3-3 ;; *) echo "$name" ;; esac; }
+kafka_address() {
+  local member list=
+  for member in $(kafka_members); do list+=,127.0.0.1:$(cat "$run/$member/port"); done
+  printf '%s' "${list#,}"
+}
+
+kind_ports() { echo port port.controller; }
+
+# A restarted broker may register only when the session of its former life is over: by default 9 s, here 3.
+kind_prepare() {
+  local id=1 port controller member voters='' copies=1 cluster
+  port=$(cat "$dir/port"); controller=$(cat "$dir/port.controller")
+  for member in $(kafka_members); do
+    [ -e "$run/$member/port.controller" ] || die "$name: its cluster is started by the name kafka3 first"
+    [ "$member" != "$name" ] || id=$(wc -w <<<"$voters x")
+    voters="$voters $(wc -w <<<"$voters x")@127.0.0.1:$(cat "$run/$member/port.controller")"
+  done
+  case $name in kafka3-*) copies=3 ;; esac
+  voters=$(xargs <<<"$voters")
+  {
+    printf '%s\n' process.roles=broker,controller "node.id=$id" "controller.quorum.voters=${voters// /,}" \
+      "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller" "advertised.listeners=PLAINTEXT://127.0.0.1:$port" \
+      controller.listener.names=CONTROLLER listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT \
+      "log.dirs=$dir/data" "default.replication.factor=$copies" "offsets.topic.replication.factor=$copies" \
+      "transaction.state.log.replication.factor=$copies" "transaction.state.log.min.isr=$((copies > 1 ? 2 : 1))" \
+      group.initial.rebalance.delay.ms=0 \
+      broker.session.timeout.ms=3000 broker.heartbeat.interval.ms=500
+    # A later line wins over an earlier one.
+    [ ${#extra[@]} -eq 0 ] || printf '%s\n' "${extra[@]}"
+  } >"$dir/server.properties"
+  # Its unpacked libraries stay behind after a kill.
+  mkdir -p "$dir/tmp"
+  [ -e "$dir/ready" ] && return
+  rm -rf "$dir/data"
+  # One id for the cluster, made from its place; the first letter must not look like an option.
+  cluster=$(printf '%s' "$run/${name%-*}" | md5sum | cut -c1-21)
+  kafka_java kafka.tools.StorageTool format -t "A$cluster" -c "$dir/server.properties" >>"$dir/server.log" 2>&1 ||
+    { tail -5 "$dir/server.log" >&2; die "$name: the log folder could not be formatted, see $dir/server.log"; }
+}
+
+kind_command() {
+  local heap=1g
+  case $name in kafka3-*) heap=512m ;; esac
+  command=(java "-Xmx$heap" -Dorg.slf4j.simpleLogger.showDateTime=true '-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS' \
+    "-Djava.io.tmpdir=$dir/tmp" -cp "$home/libs/*" kafka.Kafka "$dir/server.properties")
+}
+
+kind_answers() { kcat -b "127.0.0.1:$(cat "$dir/port")" -L -m 1 2>/dev/null | grep -q ' 127.0.0.1:'; }
+kind_first_start() { :; }
+kind_version() { echo 4.0.0; }
+kafka_topics() { kafka_java org.apache.kafka.tools.TopicCommand --bootstrap-server "$(kafka_address)" "$@"; }
+kind_topic() {
+  local topic=$1 partitions=$2 option options=(); shift 2
+  for option in "$@"; do options+=(--config "$option"); done
+  kafka_topics --create --if-not-exists --topic "$topic" --partitions "$partitions" ${options[@]+"${options[@]}"} >&2
+}
+kind_environment() { case $name in kafka) printf 'export BINLOGD_TEST_KAFKA=%q\n' "$(kafka_address)" ;; kafka3-1) printf 'export BINLOGD_TEST_KAFKA3=%q\n' "$(kafka_address)" ;; esac; }

@@ -1,0 +1,111 @@
+//! A table map's optional metadata in the form that definitions are compared with.
+
+use std::sync::Arc;
+
+use crate::binlog::TableMap;
+use crate::binlog::codec::charset::Charset;
+use crate::binlog::table_map::WireType;
+use crate::schema::repair::{Difference, RowMetadata, WireKind};
+use crate::schema::{IntWidth, Table, collation, geometry_name};
+
+/// What `RowMetadata` borrows from.
+struct Owned {
+    kinds: Vec<WireKind>,
+    charsets: Option<Vec<Option<&'static str>>>,
+    labels: Option<Vec<Option<Arc<[String]>>>>,
+    geometries: Option<Vec<Option<&'static str>>>,
+}
+
+/// Every difference between a definition and what a table map says; empty when rows can be decoded with it.
+pub fn differences(table: &Table, map: &TableMap) -> Vec<Difference> {
+    let owned = owned(map);
+    table.agrees_with(&view(map, &owned, !table.primary_key.is_empty()))
+}
+
+fn view<'a>(map: &'a TableMap, owned: &'a Owned, has_key: bool) -> RowMetadata<'a> {
+    RowMetadata {
+        kinds: &owned.kinds,
+        names: map.names.as_deref(),
+        unsigned: map.unsigned.as_deref(),
+        charsets: owned.charsets.as_deref(),
+        labels: owned.labels.as_deref(),
+        // For a table without a primary key the servers log its first unique key instead, so only one that we track can
+        // be compared.
+        primary_key: map.primary_key.as_deref().filter(|_| has_key),
+        geometries: owned.geometries.as_deref(),
+    }
+}
+
+fn owned(map: &TableMap) -> Owned {
+    let charsets: Option<Vec<Option<&'static str>>> =
+        map.collations.as_ref().map(|ids| ids.iter().map(|id| if *id == 0 { None } else { collation::charset_of_id(*id) }).collect());
+    let labels = map.labels.as_ref().map(|lists| {
+        lists
+            .iter()
+            .enumerate()
+            .map(|(i, list)| decoded_labels(list, charsets.as_ref().and_then(|c| c.get(i).copied().flatten())))
+            .collect()
+    });
+    let geometries = map.geometry_types.as_ref().map(|codes| {
+        codes
+            .iter()
+            .zip(&map.types)
+            .map(|(code, wire)| if matches!(wire, WireType::Geometry { .. }) { geometry_type(*code) } else { None })
+            .collect()
+    });
+    Owned { kinds: map.types.iter().map(|t| kind(*t)).collect(), charsets, labels, geometries }
+}
+
+/// `None` for columns without labels, and for labels in a charset that cannot be decoded here.
+fn decoded_labels(list: &[Vec<u8>], charset: Option<&str>) -> Option<Arc<[String]>> {
+    if list.is_empty() {
+        return None;
+    }
+    let charset = Charset::named(charset?)?;
+    list.iter()
+        .map(|label| {
+            let mut text = Vec::with_capacity(label.len());
+            charset.write_text(label, &mut text);
+            String::from_utf8(text).ok()
+        })
+        .collect::<Option<Vec<String>>>()
+        .map(Into::into)
+}
+
+fn geometry_type(code: u8) -> Option<&'static str> {
+    // `Field::geometry_type` (MySQL `include/field_types.h`); MariaDB uses the same numbers.
+    const NAMES: [&str; 8] =
+        ["geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"];
+    NAMES.get(usize::from(code)).copied().and_then(geometry_name)
+}
+
+fn kind(wire: WireType) -> WireKind {
+    match wire {
+        WireType::Tiny => WireKind::Int(IntWidth::Tiny),
+        WireType::Short => WireKind::Int(IntWidth::Small),
+        WireType::Int24 => WireKind::Int(IntWidth::Medium),
+        WireType::Long => WireKind::Int(IntWidth::Int),
+        WireType::LongLong => WireKind::Int(IntWidth::Big),
+        WireType::Float => WireKind::Float,
+        WireType::Double => WireKind::Double,
+        WireType::Decimal { .. } => WireKind::Decimal,
+        WireType::Year => WireKind::Year,
+        WireType::Date => WireKind::Date,
+        WireType::OldTime => WireKind::Time { fraction: 0 },
+        WireType::OldDatetime => WireKind::Datetime { fraction: 0 },
+        WireType::OldTimestamp => WireKind::Timestamp { fraction: 0 },
+        WireType::Time { fraction } => WireKind::Time { fraction },
+        WireType::Datetime { fraction } => WireKind::Datetime { fraction },
+        WireType::Timestamp { fraction } => WireKind::Timestamp { fraction },
+        WireType::Bit { .. } => WireKind::Bit,
+        WireType::String { .. } => WireKind::String,
+        WireType::Varchar { .. } | WireType::VarcharCompressed { .. } => WireKind::Varchar,
+        WireType::Blob { pack } | WireType::BlobCompressed { pack } => WireKind::Blob { pack },
+        WireType::Json { .. } => WireKind::Json,
+        WireType::Geometry { .. } => WireKind::Geometry,
+        WireType::Vector { .. } => WireKind::Vector,
+        WireType::Enum { .. } => WireKind::Enum,
+        WireType::Set { .. } => WireKind::Set,
+        WireType::Unknown { .. } => WireKind::Unknown,
+    }
+}

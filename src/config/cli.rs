@@ -1,0 +1,136 @@
+//! The door: arguments and environment in, what to do out.
+//!
+//! `binlogd [options]` is the daemon, with Maxwell's options in Maxwell's grammar. A first word that is the name of a
+//! command selects that command; Maxwell has no such words, so nothing of its command lines changes its meaning.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::arguments::{self, Arguments, Dialect};
+use super::fault::{Findings, NoteLevel};
+use super::help;
+use super::layers::{self, DefaultFile, Raw, Surroundings};
+use super::settings::{Config, ReadConfig};
+use super::validate;
+
+/// The option of `binlogd read` that the daemon does not have.
+pub(super) const BINLOG_NAME: &str = "binlog_name";
+
+/// What the user asked for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// The daemon.
+    Run(Box<Config>),
+    /// `binlogd read`: recorded binlog files to standard output.
+    Read(Box<ReadConfig>),
+    /// `--version`
+    Version,
+}
+
+/// The process is to end at once, with these texts. `--help` ends this way too, with Maxwell's status 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    pub code: u8,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Reads the process's arguments (without the program's name) and environment.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Invocation, Exit> {
+    let variables = environment.into_iter().map(|(name, value)| (lossy(name), lossy(value))).collect();
+    parse_in(arguments, &Surroundings { variables, directory: PathBuf::new() })
+}
+
+/// The same in given surroundings.
+pub fn parse_in(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Result<Invocation, Exit> {
+    let mut line: Vec<String> = Vec::new();
+    let mut findings = Findings::default();
+    for argument in arguments {
+        match argument.into_string() {
+            Ok(text) => line.push(text),
+            Err(wrong) => {
+                let what = format!("argument {} is not UTF-8 text: {}", line.len() + 1, wrong.to_string_lossy());
+                findings.fault(what, None, Some("write it in UTF-8".into()));
+            }
+        }
+    }
+    match line.split_first() {
+        Some((command, rest)) if command == "read" => read(rest, around, findings),
+        _ => daemon(&line, around, findings),
+    }
+}
+
+/// Text of the environment that is not UTF-8 becomes replacement characters; it can only be a value nobody asks for or
+/// one that fails its check.
+fn lossy(text: OsString) -> String {
+    text.to_string_lossy().into_owned()
+}
+
+fn daemon(line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
+    let mut arguments = arguments::parse(line, Dialect::Daemon, &mut findings);
+    if findings.faults.is_empty() && arguments.options.contains_key("version") {
+        return Ok(Invocation::Version);
+    }
+    let files = std::mem::take(&mut arguments.files);
+    let raw = sources(arguments, around, DefaultFile::Read, &mut findings, help::section)?;
+    let checked = validate::daemon(&raw, around, findings);
+    let unknown_arguments = |findings: &mut Findings| {
+        if !files.is_empty() {
+            let hint = "options begin with --".to_string();
+            findings.fault(format!("Unknown argument(s): [{}]", files.join(", ")), None, Some(hint));
+        }
+    };
+    match checked {
+        Ok(config) if files.is_empty() => Ok(Invocation::Run(Box::new(config))),
+        Ok(config) => {
+            let mut findings = Findings { faults: Vec::new(), notes: config.notes };
+            unknown_arguments(&mut findings);
+            Err(failed(&findings))
+        }
+        Err(mut findings) => {
+            unknown_arguments(&mut findings);
+            Err(failed(&findings))
+        }
+    }
+}
+
+fn read(line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
+    let mut arguments = arguments::parse(line, Dialect::Read, &mut findings);
+    let files = std::mem::take(&mut arguments.files);
+    let raw = sources(arguments, around, DefaultFile::Ignore, &mut findings, |_| help::read_command())?;
+    match validate::read_command(&raw, around, files, findings) {
+        Ok(config) => Ok(Invocation::Read(Box::new(config))),
+        Err(findings) => Err(failed(&findings)),
+    }
+}
+
+/// Reads all sources; after that, and only if they could be read, `--help` has its turn (contract §1.4).
+fn sources(
+    arguments: Arguments,
+    around: &Surroundings,
+    default_file: DefaultFile,
+    findings: &mut Findings,
+    help: impl FnOnce(Option<&str>) -> String,
+) -> Result<Raw, Exit> {
+    let wanted = arguments.options.get("help").cloned();
+    let raw = layers::read(arguments, around, default_file, findings);
+    match wanted {
+        Some(section) if findings.faults.is_empty() => Err(Exit { code: 1, stdout: help(section.as_deref()), stderr: String::new() }),
+        _ => Ok(raw),
+    }
+}
+
+/// All faults, and the warnings, which may explain them.
+fn failed(findings: &Findings) -> Exit {
+    let warnings = findings.notes.iter().filter(|n| n.level == NoteLevel::Warning);
+    let warnings: String = warnings.map(|n| format!("warning: {}\n", n.text)).collect();
+    let stderr = format!("{warnings}{}binlogd --help all lists all options\n", validate::lines(&findings.faults));
+    Exit { code: 1, stdout: String::new(), stderr }
+}
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -1,0 +1,53 @@
+//! Options that belong to no section of Maxwell's.
+
+use super::Group::General as G;
+use super::Opt;
+
+pub(super) static OPTIONS: &[Opt] = &[
+    Opt::text(G, "config", "the properties file; a file that is named must exist")
+        .command_line_only()
+        .default_words("`config.properties` in the working directory, if it is there")
+        .read(),
+    Opt::text(G, "env_config", "name of an environment variable that holds options as a JSON object").command_line_only().read(),
+    Opt::text(G, "env_config_prefix", "read options from all environment variables that begin with this text, in any letter case").read(),
+    Opt::text(G, "help", "show the options of a section, or `all`").command_line_only().optional_argument().read(),
+    Opt::flag(G, "version", "show the version and end").command_line_only().ours(),
+    Opt::text(G, "binlog_name", "only of `binlogd read`: the file name that is shown in positions")
+        .command_line_only()
+        .default_words("the file's own name")
+        .ours()
+        .read(),
+    Opt::choice(
+        G,
+        "log_level",
+        &["off", "fatal", "error", "warn", "info", "debug", "trace", "all"],
+        "Invalid value for log_level: {}",
+        "how much is logged to standard error, in any letter case",
+    )
+    .default("info")
+    .read(),
+    Opt::choice(G, "log_format", &["text", "json"], "please specify --log_format=text|json", "lines for people, or one JSON object a line")
+        .default("text")
+        .ours()
+        .read(),
+    Opt::flag(G, "daemon", "run in the background (Maxwell's launcher does this, its daemon does not)")
+        .command_line_only()
+        .refused("running in the background is not built in yet: start binlogd under systemd or in a container, or append `&`"),
+    Opt::text(G, "kafka_version", "which Kafka client library Maxwell's launcher picks")
+        .command_line_only()
+        .default("2.7.0")
+        .no_effect("the one Kafka client is built in"),
+    Opt::choice(
+        G,
+        "producer",
+        &[
+            "stdout", "file", "kafka", "kinesis", "nats", "pubsub", "sns", "sqs", "rabbitmq", "redis", "bigquery", "custom", "none",
+            "profiler", "buffer",
+        ],
+        "Unknown producer type: {}",
+        "where messages go",
+    )
+    .default("stdout")
+    .refused_unless(&["stdout", "file", "kafka"], "this producer is not built yet; there are stdout, file and kafka"),
+    Opt::text(G, "client_id", "name of this instance: two that share a schema database need different ones").default("maxwell").read(),
+];

@@ -1,0 +1,27 @@
+//! Kafka. Every other `kafka.NAME` key is passed on to the client as NAME.
+
+use super::Group::Kafka as G;
+use super::Opt;
+
+pub(super) static OPTIONS: &[Opt] = &[
+    Opt::text(G, "kafka.bootstrap.servers", "brokers to begin with, as host:port with commas between"),
+    Opt::text(G, "kafka_topic", "topic of rows; %{database}, %{table} and %{type} are replaced").default("maxwell"),
+    Opt::choice(G, "kafka_key_format", &["hash", "array"], "invalid kafka_key_format: {}", "form of message keys")
+        .default("hash")
+        .only_with("producer", "kafka"),
+    Opt::choice(
+        G,
+        "kafka_partition_hash",
+        &["default", "murmur3"],
+        "please specify --kafka_partition_hash=default|murmur3",
+        "hash of the partition's text: Java's string hash, or MurmurHash3",
+    )
+    .default("default")
+    .only_with("producer", "kafka"),
+    Opt::text(G, "ddl_kafka_topic", "topic of DDL messages, taken literally").default_words("kafka_topic, taken literally"),
+    Opt::text(G, "dead_letter_topic", "topic for a record about each message that Kafka will never take")
+        .only_with("producer", "kafka")
+        .refused(
+            "dead letters are not built yet; without the option the daemon stops at a message that Kafka refuses, and nothing is lost",
+        ),
+];

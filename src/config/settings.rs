@@ -1,0 +1,256 @@
+//! The typed configuration: plain structs, which `daemon::wire` turns into each module's own options.
+//!
+//! Every value here is checked, and everything here is honoured: what is not supported was refused before.
+
+use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::filter::Filter;
+use crate::position::Position;
+use crate::secret::Secret;
+
+use super::fault::Note;
+use super::layers::Origin;
+
+/// Everything the daemon needs to start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Name of this instance in `positions`, `heartbeats` and `bootstrap`.
+    pub client_id: String,
+    /// Name of the database with Maxwell's tables.
+    pub schema_database: String,
+    /// Server id under which we register as a replica.
+    pub replica_server_id: u32,
+    pub gtid_mode: bool,
+    /// Start here, whatever is stored.
+    pub init_position: Option<Position>,
+    /// The server with the schema database.
+    pub store: MysqlSettings,
+    /// The server whose binlog is followed; a copy of `store` if it is the same.
+    pub replication: MysqlSettings,
+    /// The server from which definitions are captured; `None`: the replication server.
+    pub capture: Option<MysqlSettings>,
+    /// Give up after so many failed reconnections; `None`: never.
+    pub reconnection_retries: Option<u32>,
+    pub bootstrapper: Bootstrapper,
+    pub on_schema_error: OnSchemaError,
+    pub filter: Filter,
+    pub output: OutputSettings,
+    pub producer: ProducerSettings,
+    pub memory: MemorySettings,
+    /// Threads that make messages; 0: the reading thread.
+    pub encode_workers: usize,
+    /// How long an orderly stop may take.
+    pub shutdown_timeout_ms: u64,
+    /// `None`: no HTTP server.
+    pub http: Option<HttpSettings>,
+    pub logging: LogSettings,
+    /// What to log once logging is set up.
+    pub notes: Vec<Note>,
+}
+
+/// What `binlogd read` needs.
+#[derive(Debug, Clone)]
+pub struct ReadConfig {
+    /// Binlog files, in order; at least one.
+    pub files: Vec<PathBuf>,
+    /// The file name shown in positions; `None`: the file's own.
+    pub binlog_name: Option<String>,
+    pub client_id: String,
+    pub schema_database: String,
+    pub gtid_mode: bool,
+    pub filter: Filter,
+    pub output: OutputSettings,
+    pub memory: MemorySettings,
+    pub logging: LogSettings,
+    pub notes: Vec<Note>,
+}
+
+/// One MySQL or MariaDB server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MysqlSettings {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    /// Empty: log in without one.
+    pub password: Secret,
+    pub tls: TlsSettings,
+    pub connect_timeout_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsSettings {
+    pub mode: TlsMode,
+    /// PEM file of trusted issuers; `None`: the system's.
+    pub ca: Option<PathBuf>,
+    /// Client certificate and its key, both PEM files.
+    pub identity: Option<TlsIdentity>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsIdentity {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Maxwell's `ssl` modes, the same as the mysql client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    Disabled,
+    /// With TLS if the server has it.
+    Preferred,
+    Required,
+    /// The certificate's issuer is checked.
+    VerifyCa,
+    /// And the host name.
+    VerifyIdentity,
+}
+
+/// How rows of the `bootstrap` table are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bootstrapper {
+    Async,
+    Sync,
+    None,
+}
+
+/// What happens at a row whose table's definition cannot be proved (design §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnSchemaError {
+    Stop,
+}
+
+/// What is in a message (contract §4.1); the fields are named as the options, without `output_`.
+#[derive(Debug, Clone)]
+pub struct OutputSettings {
+    pub binlog_position: bool,
+    pub gtid_position: bool,
+    pub commit_info: bool,
+    pub xoffset: bool,
+    pub nulls: bool,
+    pub server_id: bool,
+    pub thread_id: bool,
+    pub schema_id: bool,
+    pub row_query: bool,
+    /// UTF-16 units; 0: no limit.
+    pub row_query_max_length: usize,
+    pub primary_keys: bool,
+    pub primary_key_columns: bool,
+    pub null_zerodates: bool,
+    pub ddl: bool,
+    pub push_timestamp: bool,
+    pub naming_strategy: NamingStrategy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NamingStrategy {
+    #[default]
+    AsIs,
+    UnderscoreToCamelcase,
+}
+
+#[derive(Debug, Clone)]
+pub struct ProducerSettings {
+    pub kind: ProducerKind,
+    pub partition: PartitionSettings,
+    /// Drop what the producer fails to deliver and go on.
+    pub ignore_error: bool,
+    /// Stop if the oldest message waits longer for its acknowledgement; `None`: wait for ever.
+    pub ack_timeout_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+pub enum ProducerKind {
+    Stdout,
+    File { path: PathBuf },
+    Kafka(Box<KafkaSettings>),
+}
+
+/// What decides a message's partition (contract §5.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionSettings {
+    pub by: PartitionBy,
+    /// For `Column`: the columns, in order; never empty then.
+    pub columns: Vec<String>,
+    /// For `Column`: what decides when no such column has a value. Never `Column`.
+    pub fallback: PartitionBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionBy {
+    Database,
+    Table,
+    PrimaryKey,
+    TransactionId,
+    ThreadId,
+    Column,
+    Random,
+}
+
+#[derive(Debug, Clone)]
+pub struct KafkaSettings {
+    /// Topic of rows; may hold `%{database}`, `%{table}`, `%{type}`.
+    pub topic: String,
+    /// Topic of DDL messages, never replaced in.
+    pub ddl_topic: String,
+    pub key_format: KeyFormat,
+    pub partition_hash: PartitionHash,
+    /// `kafka.*` keys with the prefix removed, in alphabetical order, under their Java names; `bootstrap.servers` is
+    /// always among them.
+    pub properties: Vec<KafkaProperty>,
+}
+
+/// One property of the Kafka client. Its value may be a password, so it is not shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KafkaProperty {
+    /// The Java client's name.
+    pub name: String,
+    pub value: Secret,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFormat {
+    Hash,
+    Array,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PartitionHash {
+    /// Java's `String.hashCode`.
+    Java,
+    Murmur3,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemorySettings {
+    /// Bound of the whole process, bytes.
+    pub limit_bytes: u64,
+    /// Folder of this instance alone, made when needed and wiped at the start.
+    pub spill_dir: PathBuf,
+    pub spill_bytes_max: u64,
+    /// Largest row, bytes.
+    pub row_bytes_max: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    pub port: u16,
+    /// Begins with `/`.
+    pub path_prefix: String,
+    /// `None`: all addresses.
+    pub bind_address: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    pub level: LevelFilter,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,74 @@
+//! The producer and its own options.
+
+use std::collections::BTreeMap;
+
+use crate::secret::Secret;
+
+use super::super::options::KAFKA_PREFIX;
+use super::super::settings::{KafkaProperty, KafkaSettings, KeyFormat, PartitionHash, PartitionSettings, ProducerKind, ProducerSettings};
+use super::Reader;
+
+const SERVERS: &str = "bootstrap.servers";
+
+/// The producer with what it needs. One that is not built yet is refused later, by the table.
+pub(super) fn kind(reader: &mut Reader) -> ProducerKind {
+    let producer = reader.choice("producer");
+    if reader.is_given("custom_producer.factory") {
+        return ProducerKind::Stdout;
+    }
+    match producer {
+        Some("file") => {
+            let path = reader.path("output_file");
+            if path.is_none() {
+                reader.missing("please specify --output_file=FILE to use the file producer");
+            }
+            ProducerKind::File { path: path.unwrap_or_default() }
+        }
+        Some("kafka") => ProducerKind::Kafka(Box::new(kafka(reader))),
+        Some("custom") => {
+            reader.fault("producer", "Please specify --custom_producer.factory!", "choose another producer: Java classes cannot be loaded");
+            ProducerKind::Stdout
+        }
+        _ => ProducerKind::Stdout,
+    }
+}
+
+fn kafka(reader: &mut Reader) -> KafkaSettings {
+    let properties = properties(reader);
+    if !properties.iter().any(|p| p.name == SERVERS && !p.value.reveal().trim().is_empty()) {
+        reader.missing("Please specify kafka.bootstrap.servers");
+    }
+    let partition_hash = match reader.choice("kafka_partition_hash") {
+        Some("murmur3") => PartitionHash::Murmur3,
+        _ => PartitionHash::Java,
+    };
+    let key_format = match reader.choice("kafka_key_format") {
+        Some("array") => KeyFormat::Array,
+        _ => KeyFormat::Hash,
+    };
+    let topic = reader.filled("kafka_topic");
+    let ddl_topic = reader.text("ddl_kafka_topic").unwrap_or_else(|| topic.clone());
+    if reader.flag("output_ddl") && ddl_topic.contains("%{") {
+        let what = format!("DDL messages would go to a topic with the literal name {ddl_topic}, which Kafka does not allow");
+        reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
+    }
+    KafkaSettings { topic, ddl_topic, key_format, partition_hash, properties }
+}
+
+/// `kafka.*` keys. As in Maxwell the text `kafka.` is removed wherever it stands in the name.
+fn properties(reader: &Reader) -> Vec<KafkaProperty> {
+    let mut properties = BTreeMap::new();
+    for (key, setting) in reader.raw.with_prefix(KAFKA_PREFIX) {
+        let name = key.replace(KAFKA_PREFIX, "");
+        let value = Secret::new(setting.value.clone().unwrap_or_default());
+        if !name.is_empty() {
+            properties.insert(name.clone(), KafkaProperty { name, value, origin: setting.origin.clone() });
+        }
+    }
+    properties.into_values().collect()
+}
+
+pub(super) fn read(reader: &mut Reader, kind: ProducerKind, partition: PartitionSettings) -> ProducerSettings {
+    let ack_timeout_ms = Some(reader.millis("producer_ack_timeout")).filter(|ms| *ms > 0);
+    ProducerSettings { kind, partition, ignore_error: reader.flag("ignore_producer_error"), ack_timeout_ms }
+}

@@ -1,0 +1,321 @@
+//! From the configuration to the parts of a running daemon: connections, store, producer, chain.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::admin::http::{AdminServer, HttpOptions};
+use crate::assemble::spill::SpillDir;
+use crate::assemble::{AssembleOptions, Assembler};
+use crate::budget::Budget;
+use crate::config::{self, Config, MysqlSettings, OutputSettings, ProducerKind, TlsMode};
+use crate::encode::batch::Topics;
+use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::metrics::Metrics;
+use crate::position::Position;
+use crate::producer::Producer;
+use crate::producer::file::FileProducer;
+use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
+use crate::producer::stdout::StdoutProducer;
+use crate::server::connect::{ConnectionOptions, SslMode};
+use crate::server::status::ServerIdentity;
+use crate::server::{Server, preflight};
+use crate::source::dump::DumpOptions;
+use crate::status::CauseKind;
+use crate::store::{MySqlStore, Origin, Store, StoreOptions};
+
+use super::board::Board;
+use super::chain::Chain;
+use super::pipeline::Surroundings;
+use super::sender::QueuedBatch;
+use super::shutdown::Shutdown;
+use super::start::Begin;
+
+/// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, and
+/// librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
+const READ_SHARE: u64 = 8;
+const TRANSACTION_SHARE: u64 = 8;
+const BATCH_SHARE: u64 = 16;
+const PRODUCER_SHARE: u64 = 4;
+/// Batches beyond this size do not make anything faster.
+const BATCH_BYTES: usize = 256 << 10;
+
+/// Everything that lives as long as the process, from which runs are started.
+pub struct Wiring {
+    pub config: Config,
+    pub store: Arc<dyn Store>,
+    pub replication: Arc<Server>,
+    pub capture: Arc<Server>,
+    pub identity: ServerIdentity,
+    pub board: Arc<Board>,
+    pub row_server_id: u32,
+    filter: Arc<Filter>,
+    topics: Arc<Topics>,
+    kafka: Option<Settings>,
+    spill: SpillDir,
+    /// Taken by the first run; later ones go on from the store.
+    init_position: Mutex<Option<Position>>,
+}
+
+/// The byte bounds of one run's queues.
+pub struct Budgets {
+    pub read: Arc<Budget>,
+    pub batch: Arc<Budget>,
+}
+
+impl Budgets {
+    pub fn new(limit_bytes: u64) -> Self {
+        Budgets { read: Arc::new(Budget::new(limit_bytes / READ_SHARE)), batch: Arc::new(Budget::new(limit_bytes / BATCH_SHARE)) }
+    }
+
+    /// Wakes whoever waits for room; nothing more is let in.
+    pub fn close(&self) {
+        self.read.close();
+        self.batch.close();
+    }
+}
+
+impl Wiring {
+    /// Opens the servers and the store, and checks what can be checked before the first event.
+    pub async fn connect(config: Config) -> Result<(Arc<Self>, Option<AdminServer>)> {
+        let (board, watched) = Board::new(Arc::new(Metrics::new()));
+        let admin = match &config.http {
+            Some(http) => {
+                let options =
+                    HttpOptions { bind_address: http.bind_address.clone(), port: http.port, path_prefix: http.path_prefix.clone() };
+                Some(AdminServer::bind(&options, board.metrics.clone(), watched).await?)
+            }
+            None => None,
+        };
+        let kafka = kafka_settings(&config)?;
+        let spill = SpillDir::open(&config.memory.spill_dir, config.memory.spill_bytes_max)?;
+        let store_server = Arc::new(Server::new(connection(&config.store))?);
+        let replication =
+            if config.replication == config.store { store_server.clone() } else { Arc::new(Server::new(connection(&config.replication))?) };
+        let capture = match &config.capture {
+            Some(settings) => Arc::new(Server::new(connection(settings))?),
+            None => replication.clone(),
+        };
+        let checked = preflight::check(&replication, &store_server, config.gtid_mode).await?;
+        for warning in &checked.warnings {
+            tracing::warn!(hint = warning.hint, "{}", warning.message);
+        }
+        let identity = checked.into_result()?.identity;
+        let options = StoreOptions {
+            schema_database: config.schema_database.clone(),
+            client_id: config.client_id.clone(),
+            server_id: identity.server_id,
+            gtid_mode: config.gtid_mode,
+            flavor: identity.version.flavor,
+            case: identity.case,
+        };
+        let row_server_id = options.row_server_id();
+        let store = MySqlStore::open(store_server, options).await?;
+        store.set_origin(Origin { server_uuid: identity.uuid.clone(), birth: None });
+        let init_position = Mutex::new(config.init_position.clone());
+        let filter = Arc::new(config.filter.clone());
+        let wiring = Wiring {
+            store: Arc::new(store),
+            replication,
+            capture,
+            identity,
+            board,
+            row_server_id,
+            filter,
+            topics: Arc::new(Topics::new()),
+            kafka,
+            spill,
+            init_position,
+            config,
+        };
+        Ok((Arc::new(wiring), admin))
+    }
+
+    pub fn take_init_position(&self) -> Option<Position> {
+        self.init_position.lock().unwrap_or_else(|e| e.into_inner()).take()
+    }
+
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.config.shutdown_timeout_ms)
+    }
+
+    /// A new producer; for Kafka this waits for the first broker.
+    pub async fn producer(&self) -> Result<Box<dyn Producer>> {
+        let metrics = self.board.metrics.clone();
+        match &self.config.producer.kind {
+            ProducerKind::Stdout => Ok(Box::new(StdoutProducer::start(metrics)?)),
+            ProducerKind::File { path } => Ok(Box::new(FileProducer::open(path, metrics)?)),
+            ProducerKind::Kafka(_) => {
+                let settings = self.kafka.clone().ok_or_else(|| Error::bug("no Kafka settings"))?;
+                let producer = KafkaProducer::connect(settings, self.topics.clone(), metrics).await?;
+                tokio::spawn(post_trouble(producer.trouble(), self.board.clone()));
+                Ok(Box::new(producer))
+            }
+        }
+    }
+
+    /// The chain and its surroundings for one run.
+    pub fn pipeline(
+        &self,
+        begin: Begin,
+        batches: mpsc::Sender<QueuedBatch>,
+        budgets: &Budgets,
+        shutdown: Shutdown,
+    ) -> (Chain, Surroundings) {
+        let config = &self.config;
+        let options = AssembleOptions {
+            schema_database: config.schema_database.clone(),
+            client_id: config.client_id.clone(),
+            filter: self.filter.clone(),
+            row_queries: config.output.row_query,
+            memory_bytes: config.memory.limit_bytes / TRANSACTION_SHARE,
+            gtid_mode: config.gtid_mode,
+            event_bytes_max: event_bytes_max(config.memory.row_bytes_max),
+        };
+        let Begin { position, schema, schema_id, captured_until } = begin;
+        let mut assembler = Assembler::new(options, self.spill.clone(), schema, Some(schema_id), position.at, position.heartbeat);
+        if let Some(until) = captured_until {
+            assembler.captured_until(until);
+        }
+        let encoder = Encoder::new(output_options(config), self.topics.clone());
+        let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
+        let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
+        dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
+        let surroundings = Surroundings {
+            runtime: Handle::current(),
+            store: self.store.clone(),
+            capture: self.capture.clone(),
+            replication: self.replication.clone(),
+            identity: self.identity.clone(),
+            dump,
+            batches,
+            read_budget: budgets.read.clone(),
+            batch_budget: budgets.batch.clone(),
+            board: self.board.clone(),
+            shutdown,
+            gtid_mode: config.gtid_mode,
+            reconnects_max: config.reconnection_retries,
+        };
+        (chain, surroundings)
+    }
+}
+
+/// An event holds at least one row, an update two images of it, and what stands around them is small.
+pub fn event_bytes_max(row_bytes_max: u64) -> u32 {
+    u32::try_from(row_bytes_max.saturating_mul(2).saturating_add(1 << 20)).unwrap_or(u32::MAX).min(1 << 30)
+}
+
+/// While no broker can be reached, health says so.
+async fn post_trouble(mut trouble: tokio::sync::watch::Receiver<Option<Arc<str>>>, board: Arc<Board>) {
+    loop {
+        let sentence = trouble.borrow_and_update().clone();
+        match sentence {
+            Some(sentence) => board.ill(CauseKind::Producer, &*sentence),
+            None => board.well(CauseKind::Producer),
+        }
+        if trouble.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
+    let ProducerKind::Kafka(kafka) = &config.producer.kind else { return Ok(None) };
+    let options = KafkaOptions {
+        properties: kafka.properties.iter().map(|p| (p.name.clone(), p.value.reveal().to_owned())).collect(),
+        queue_bytes_max: config.memory.limit_bytes / PRODUCER_SHARE,
+        ignore_producer_error: config.producer.ignore_error,
+    };
+    Settings::build(&options).map(Some).map_err(|faults| {
+        let place = |key: &str| kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default();
+        let lines: Vec<String> = faults.iter().map(|f| format!("{f}{}", place(&f.key))).collect();
+        Error::definite(lines.join("; "))
+    })
+}
+
+fn connection(settings: &MysqlSettings) -> ConnectionOptions {
+    let mut options = ConnectionOptions::new(settings.host.clone(), settings.user.clone(), settings.password.clone());
+    options.port = settings.port;
+    options.ssl = match settings.tls.mode {
+        TlsMode::Disabled => SslMode::Disabled,
+        TlsMode::Preferred => SslMode::Preferred,
+        TlsMode::Required => SslMode::Required,
+        TlsMode::VerifyCa => SslMode::VerifyCa,
+        TlsMode::VerifyIdentity => SslMode::VerifyIdentity,
+    };
+    options.ssl_ca = settings.tls.ca.clone();
+    if let Some(identity) = &settings.tls.identity {
+        options.ssl_cert = Some(identity.cert.clone());
+        options.ssl_key = Some(identity.key.clone());
+    }
+    options.connect_timeout_ms = settings.connect_timeout_ms;
+    options
+}
+
+/// The encoder's options for a running daemon.
+fn output_options(config: &Config) -> OutputOptions {
+    let mut options = shown(&config.output);
+    options.batch_bytes = BATCH_BYTES.min((config.memory.limit_bytes / BATCH_SHARE / 4) as usize);
+    if let ProducerKind::Kafka(kafka) = &config.producer.kind {
+        options.topic = kafka.topic.clone();
+        options.ddl_topic = Some(kafka.ddl_topic.clone());
+        options.keys = match kafka.key_format {
+            config::KeyFormat::Hash => KeyFormat::Hash,
+            config::KeyFormat::Array => KeyFormat::Array,
+        };
+        options.partitioning = Some(partitioning(config, kafka.partition_hash));
+    }
+    options
+}
+
+fn partitioning(config: &Config, hash: config::PartitionHash) -> Partitioning {
+    let settings = &config.producer.partition;
+    let simple = |by: config::PartitionBy| match by {
+        config::PartitionBy::Table => PartitionBy::Table,
+        config::PartitionBy::PrimaryKey => PartitionBy::PrimaryKey,
+        config::PartitionBy::TransactionId => PartitionBy::TransactionId,
+        config::PartitionBy::ThreadId => PartitionBy::ThreadId,
+        config::PartitionBy::Random => PartitionBy::Random,
+        // `Column` without columns cannot come here: validation refuses it.
+        config::PartitionBy::Database | config::PartitionBy::Column => PartitionBy::Database,
+    };
+    let by_column = settings.by == config::PartitionBy::Column;
+    Partitioning {
+        by: simple(if by_column { settings.fallback } else { settings.by }),
+        columns: if by_column { settings.columns.clone() } else { Vec::new() },
+        hash: match hash {
+            config::PartitionHash::Java => HashFunction::Java,
+            config::PartitionHash::Murmur3 => HashFunction::Murmur3,
+        },
+    }
+}
+
+/// The `output_*` options.
+pub fn shown(output: &OutputSettings) -> OutputOptions {
+    OutputOptions {
+        binlog_position: output.binlog_position,
+        gtid_position: output.gtid_position,
+        commit_info: output.commit_info,
+        xoffset: output.xoffset,
+        nulls: output.nulls,
+        server_id: output.server_id,
+        thread_id: output.thread_id,
+        schema_id: output.schema_id,
+        row_query: output.row_query,
+        row_query_length_max: output.row_query_max_length,
+        primary_keys: output.primary_keys,
+        primary_key_columns: output.primary_key_columns,
+        null_zerodates: output.null_zerodates,
+        ddl: output.ddl,
+        push_timestamp: output.push_timestamp,
+        naming: match output.naming_strategy {
+            config::NamingStrategy::AsIs => Naming::AsIs,
+            config::NamingStrategy::UnderscoreToCamelcase => Naming::UnderscoreToCamelcase,
+        },
+        ..OutputOptions::default()
+    }
+}

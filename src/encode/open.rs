@@ -1,0 +1,253 @@
+//! The batch that is being filled: an arena of bytes, the messages in it, and what ends in it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+use crate::position::{Gtid, ResumePoint};
+
+use super::batch::{Batch, Message, MessageKind, Span};
+use super::envelope;
+
+/// Takes finished batches, in order.
+pub type Sink<'s> = dyn FnMut(Batch) -> Result<()> + 's;
+
+/// The open arena. Invariants: messages lie in it in order and without gaps; `boundary` is the first message and the
+/// first byte that belong to the transaction that is being encoded.
+#[derive(Debug, Default)]
+pub struct OpenBatch {
+    file: Arc<str>,
+    pub arena: Vec<u8>,
+    messages: Vec<Message>,
+    boundary: Boundary,
+    end: Option<ResumePoint>,
+    gtids: Vec<Gtid>,
+    transactions: u64,
+    commit_us: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Boundary {
+    message: usize,
+    byte: usize,
+}
+
+/// Where the last row message can be made the commit row: its `xoffset` field, or the place where that would stand.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitPlace {
+    pub start: usize,
+    pub len: usize,
+}
+
+impl OpenBatch {
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.end.is_none()
+    }
+
+    /// What follows lies in this file; a batch never spans two.
+    pub fn enter_file(&mut self, file: &Arc<str>, sink: &mut Sink<'_>) -> Result<()> {
+        if *self.file != **file {
+            if let Some(batch) = self.finish() {
+                sink(batch)?;
+            }
+            self.file = file.clone();
+        }
+        Ok(())
+    }
+
+    /// A transaction begins at the end of what is there.
+    pub fn begin_transaction(&mut self) {
+        self.boundary = Boundary { message: self.messages.len(), byte: self.arena.len() };
+    }
+
+    /// Adds the message whose value begins at `start`, whose key begins at `key`, and which ends where the arena does.
+    pub fn push(&mut self, kind: MessageKind, start: usize, key: usize, mut message: Message) -> Result<()> {
+        debug_assert!(start <= key && key <= self.arena.len());
+        let span = |from: usize, to: usize| Some(Span { start: u32::try_from(from).ok()?, len: u32::try_from(to - from).ok()? });
+        let (Some(value), Some(key)) = (span(start, key), span(key, self.arena.len())) else {
+            return Err(Error::definite("a message is larger than 4 GiB").hint("exclude the table or its large columns"));
+        };
+        message.kind = kind;
+        message.value = value;
+        message.key = key;
+        self.messages.push(message);
+        Ok(())
+    }
+
+    /// Makes the last message the commit row: `"commit":true` takes the place of `xoffset`.
+    pub fn commit_last(&mut self, place: CommitPlace) {
+        let Some(last) = self.messages.last_mut() else { return };
+        let (old_end, new_end) = (place.start + place.len, place.start + envelope::COMMIT.len());
+        let length = self.arena.len();
+        if new_end > old_end {
+            self.arena.resize(length + new_end - old_end, 0);
+        }
+        self.arena.copy_within(old_end..length, new_end);
+        self.arena.truncate(length + new_end - old_end);
+        if let Some(field) = self.arena.get_mut(place.start..new_end) {
+            field.copy_from_slice(envelope::COMMIT);
+        }
+        last.value.len = last.value.len + new_end as u32 - old_end as u32;
+        last.key.start = last.key.start + new_end as u32 - old_end as u32;
+    }
+
+    /// A transaction, statement or heartbeat ends here.
+    pub fn end(&mut self, end: ResumePoint, transactions: u64, commit_us: u64) {
+        self.gtids.extend(end.gtid.clone());
+        self.transactions += transactions;
+        self.commit_us = self.commit_us.max(commit_us);
+        // A point that is passed on the way may be the one worth storing.
+        let saves = end.saves || self.end.as_ref().is_some_and(|passed| passed.saves);
+        self.end = Some(ResumePoint { saves, ..end });
+        self.begin_transaction();
+    }
+
+    /// Hands everything over in the middle of a transaction. What ended before it goes as a batch of its own, because
+    /// only a transaction's last batch may have an end.
+    pub fn hand_over(&mut self, sink: &mut Sink<'_>) -> Result<()> {
+        let boundary = std::mem::take(&mut self.boundary);
+        if self.end.is_none() {
+            return match self.finish() {
+                Some(batch) => sink(batch),
+                None => Ok(()),
+            };
+        }
+        let Some(mut ended) = self.finish() else { return Ok(()) };
+        let mut messages = ended.messages.split_off(boundary.message.min(ended.messages.len()));
+        let arena = ended.arena.split_off(boundary.byte.min(ended.arena.len()));
+        for message in &mut messages {
+            message.value.start -= boundary.byte as u32;
+            message.key.start -= boundary.byte as u32;
+        }
+        ended.rows -= count_rows(&messages);
+        let file = ended.file.clone();
+        sink(ended)?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let rows = count_rows(&messages);
+        sink(Batch { file, arena, messages, end: None, gtids: Vec::new(), rows, transactions: 0, commit_us: 0 })
+    }
+
+    /// Takes what is there.
+    pub fn finish(&mut self) -> Option<Batch> {
+        if self.is_empty() {
+            return None;
+        }
+        self.boundary = Boundary::default();
+        let rows = count_rows(&self.messages);
+        Some(Batch {
+            file: self.file.clone(),
+            arena: take_bytes(&mut self.arena),
+            messages: take_messages(&mut self.messages),
+            end: self.end.take(),
+            gtids: std::mem::take(&mut self.gtids),
+            rows,
+            transactions: std::mem::take(&mut self.transactions),
+            commit_us: std::mem::take(&mut self.commit_us),
+        })
+    }
+}
+
+fn count_rows(messages: &[Message]) -> u64 {
+    messages.iter().filter(|m| m.kind == MessageKind::Row).count() as u64
+}
+
+/// Gives a nearly full buffer away, so that nothing is copied, and copies out of a nearly empty one, so that many small
+/// batches in flight do not hold large buffers.
+fn take_bytes(arena: &mut Vec<u8>) -> Bytes {
+    if arena.len() > arena.capacity() / 2 {
+        let next = Vec::with_capacity(arena.capacity().min(NEXT_CAPACITY_MAX));
+        return Bytes::from(std::mem::replace(arena, next));
+    }
+    let bytes = Bytes::copy_from_slice(arena);
+    arena.clear();
+    bytes
+}
+
+fn take_messages(messages: &mut Vec<Message>) -> Vec<Message> {
+    if messages.len() > messages.capacity() / 2 {
+        let next = Vec::with_capacity(messages.capacity().min(NEXT_CAPACITY_MAX / size_of::<Message>()));
+        return std::mem::replace(messages, next);
+    }
+    let taken = messages.as_slice().to_vec();
+    messages.clear();
+    taken
+}
+
+/// A buffer that grew beyond this for one large message is not replaced by one as large.
+const NEXT_CAPACITY_MAX: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::batch::TopicId;
+    use crate::position::BinlogPosition;
+
+    fn point(seq: u64) -> ResumePoint {
+        ResumePoint { seq, at: BinlogPosition::new("b.1", seq), gtid: None, heartbeat: 0, saves: true }
+    }
+
+    fn blank() -> Message {
+        Message { topic: TopicId(0), partition_hash: 0, kind: MessageKind::Row, key: Span::default(), value: Span::default(), offset: 0 }
+    }
+
+    fn add(open: &mut OpenBatch, value: &str, key: &str) {
+        let start = open.arena.len();
+        open.arena.extend_from_slice(value.as_bytes());
+        let key_start = open.arena.len();
+        open.arena.extend_from_slice(key.as_bytes());
+        open.push(MessageKind::Row, start, key_start, blank()).expect("small");
+    }
+
+    fn texts(batch: &Batch) -> Vec<(String, String)> {
+        let text = |span: Span| String::from_utf8_lossy(span.of(&batch.arena)).into_owned();
+        batch.messages.iter().map(|m| (text(m.value), text(m.key))).collect()
+    }
+
+    #[test]
+    fn commit_takes_the_place_of_xoffset() {
+        for (xoffset, len) in [("", 0), (",\"xoffset\":7", 12), (",\"xoffset\":123456", 17)] {
+            let mut open = OpenBatch::default();
+            add(&mut open, "{first}", "k0");
+            let start = open.arena.len() + 2;
+            add(&mut open, &format!("{{a{xoffset},\"data\":{{}}}}"), "k1");
+            open.commit_last(CommitPlace { start, len });
+            let batch = open.finish().expect("messages");
+            assert_eq!(texts(&batch), [("{first}".into(), "k0".into()), ("{a,\"commit\":true,\"data\":{}}".to_string(), "k1".into())]);
+        }
+    }
+
+    #[test]
+    fn what_ended_before_goes_alone() {
+        let mut open = OpenBatch::default();
+        add(&mut open, "one", "1");
+        open.end(point(1), 1, 5);
+        open.begin_transaction();
+        add(&mut open, "two", "2");
+        add(&mut open, "three", "3");
+        let mut batches = Vec::new();
+        open.hand_over(&mut |b| {
+            batches.push(b);
+            Ok(())
+        })
+        .expect("handed over");
+        assert!(open.is_empty());
+        assert_eq!(batches.len(), 2);
+        assert_eq!(texts(&batches[0]), [("one".into(), "1".into())]);
+        assert_eq!((batches[0].end.clone(), batches[0].rows, batches[0].transactions, batches[0].commit_us), (Some(point(1)), 1, 1, 5));
+        assert_eq!(texts(&batches[1]), [("two".into(), "2".into()), ("three".into(), "3".into())]);
+        assert_eq!((batches[1].end.clone(), batches[1].rows, batches[1].transactions), (None, 2, 0));
+    }
+
+    #[test]
+    fn an_end_alone_is_a_batch() {
+        let mut open = OpenBatch::default();
+        assert!(open.finish().is_none());
+        open.end(point(3), 0, 0);
+        let batch = open.finish().expect("an end");
+        assert!(batch.messages.is_empty() && batch.end == Some(point(3)));
+        assert!(open.finish().is_none());
+    }
+}

@@ -1,0 +1,273 @@
+//! Every metric, by name, unit and help, and the handles with which the daemon counts. The registry belongs to a `Metrics`
+//! value, so two daemons in one process (tests) do not share numbers. Never here: clocks, I/O, or a metric that costs more
+//! than one addition per batch.
+//!
+//! Names follow Prometheus's rules: base units last (`_seconds`, `_bytes`), `_total` for what only grows. Maxwell's own
+//! metric names (`MaxwellMetrics_…`) are other families over the same numbers and come from this file too, when they come.
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+/// What a family's numbers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// One family: its name in the export, what it counts and in which unit, and its label if it has one.
+#[derive(Debug)]
+pub struct Family {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub unit: &'static str,
+    pub help: &'static str,
+    pub label: Option<&'static str>,
+}
+
+/// The table: one constant per family, and `ALL` in the order of the documentation.
+macro_rules! families {
+    ($($id:ident: $kind:ident $name:literal $([$label:literal])?, $unit:literal, $help:literal;)+) => {
+        $(pub const $id: Family = Family {
+            name: concat!("binlogd_", $name),
+            kind: Kind::$kind,
+            unit: $unit,
+            help: $help,
+            label: families!(@label $($label)?),
+        };)+
+
+        /// Every family, in the order of the documentation.
+        pub const ALL: &[&Family] = &[$(&$id),+];
+    };
+    (@label $label:literal) => { Some($label) };
+    (@label) => { None };
+}
+
+families! {
+    ROWS: Counter "rows_total", "rows", "Row messages handed to the producer.";
+    TRANSACTIONS: Counter "transactions_total", "transactions", "Transactions handed to the producer completely.";
+    BYTES: Counter "bytes_total", "bytes", "Bytes of keys and values handed to the producer.";
+    BATCHES: Counter "batches_total", "batches", "Batches handed to the producer.";
+    MESSAGES_SUCCEEDED: Counter "messages_succeeded_total", "messages", "Messages that the sink has acknowledged.";
+    MESSAGES_FAILED: Counter "messages_failed_total", "messages", "Messages that the sink has refused or given up.";
+    MESSAGES_DROPPED: Counter "messages_dropped_total", "messages", "Refused messages that were left out because ignore_producer_error is set.";
+    HEARTBEATS: Counter "heartbeats_total", "heartbeats", "Heartbeats written to the schema database.";
+    SCHEMA_CHANGES: Counter "schema_changes_total", "statements", "DDL statements that changed a tracked definition.";
+    RECONNECTS: Counter "reconnects_total" ["to"], "connections", "Connections made anew after a loss, by whom they lead to.";
+    ERRORS: Counter "errors_total" ["kind"], "errors", "Errors met, also those overcome by trying again, by where they came from.";
+    LAG: Gauge "lag_seconds", "seconds", "Age of the newest acknowledged transaction when it was acknowledged; whole seconds where the server gives no finer time; NaN before the first.";
+    IN_FLIGHT_MESSAGES: Gauge "in_flight_messages", "messages", "Messages handed to the producer and not yet answered.";
+    IN_FLIGHT_BYTES: Gauge "in_flight_bytes", "bytes", "Keys and values of the messages in flight.";
+    QUEUE_BYTES: Gauge "queue_bytes" ["queue"], "bytes", "Bytes that wait in one of the daemon's own queues.";
+    POSITION_FILE: Gauge "position_file_number" ["of"], "number", "Digits of the binlog file's name.";
+    POSITION_OFFSET: Gauge "position_offset_bytes" ["of"], "bytes", "Offset in that file.";
+    LAST_SAVE: Gauge "last_save_timestamp_seconds", "seconds since 1970", "When a position was last stored; 0 before the first.";
+    STARTED: Gauge "start_timestamp_seconds", "seconds since 1970", "When the daemon started.";
+    HEALTHY: Gauge "healthy", "0 or 1", "Whether data flows as it should; /healthcheck says why not.";
+    BUILD: Gauge "build_info" ["version"], "1", "The running version, as a label.";
+}
+
+/// Values of the label `kind` of `ERRORS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The replication connection.
+    Source,
+    /// Bytes of the binlog that could not be decoded.
+    Decode,
+    /// Definitions: DDL, capture, a table map that does not agree.
+    Schema,
+    /// The sink refused or gave up messages.
+    Producer,
+    /// A broker of the sink: connections, logins, certificates.
+    Broker,
+    /// Positions, heartbeats and schema versions.
+    Store,
+}
+
+impl ErrorKind {
+    pub const ALL: [ErrorKind; 6] =
+        [ErrorKind::Source, ErrorKind::Decode, ErrorKind::Schema, ErrorKind::Producer, ErrorKind::Broker, ErrorKind::Store];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Source => "source",
+            ErrorKind::Decode => "decode",
+            ErrorKind::Schema => "schema",
+            ErrorKind::Producer => "producer",
+            ErrorKind::Broker => "broker",
+            ErrorKind::Store => "store",
+        }
+    }
+}
+
+/// Values of the label `of` of the positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PositionOf {
+    Read,
+    Acknowledged,
+    Stored,
+}
+
+impl PositionOf {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PositionOf::Read => "read",
+            PositionOf::Acknowledged => "acknowledged",
+            PositionOf::Stored => "stored",
+        }
+    }
+}
+
+/// The handles. Each is an atomic number; cloning one is cheap, looking one up by label is not, so what is counted often
+/// has its own field.
+pub struct Metrics {
+    registry: Registry,
+    pub rows: IntCounter,
+    pub transactions: IntCounter,
+    pub bytes: IntCounter,
+    pub batches: IntCounter,
+    pub messages_succeeded: IntCounter,
+    pub messages_failed: IntCounter,
+    pub messages_dropped: IntCounter,
+    pub heartbeats: IntCounter,
+    pub schema_changes: IntCounter,
+    reconnects: IntCounterVec,
+    errors: IntCounterVec,
+    pub lag_seconds: Gauge,
+    pub in_flight_messages: IntGauge,
+    pub in_flight_bytes: IntGauge,
+    queue_bytes: IntGaugeVec,
+    position_file: IntGaugeVec,
+    position_offset: IntGaugeVec,
+    pub last_save_seconds: Gauge,
+    pub started_seconds: Gauge,
+    pub healthy: IntGauge,
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let r = &registry;
+        let build = register(r, GaugeVec::new(options(&BUILD), &labels(&BUILD)));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let metrics = Metrics {
+            rows: counter(r, &ROWS),
+            transactions: counter(r, &TRANSACTIONS),
+            bytes: counter(r, &BYTES),
+            batches: counter(r, &BATCHES),
+            messages_succeeded: counter(r, &MESSAGES_SUCCEEDED),
+            messages_failed: counter(r, &MESSAGES_FAILED),
+            messages_dropped: counter(r, &MESSAGES_DROPPED),
+            heartbeats: counter(r, &HEARTBEATS),
+            schema_changes: counter(r, &SCHEMA_CHANGES),
+            reconnects: register(r, IntCounterVec::new(options(&RECONNECTS), &labels(&RECONNECTS))),
+            errors: register(r, IntCounterVec::new(options(&ERRORS), &labels(&ERRORS))),
+            lag_seconds: register(r, Gauge::with_opts(options(&LAG))),
+            in_flight_messages: register(r, IntGauge::with_opts(options(&IN_FLIGHT_MESSAGES))),
+            in_flight_bytes: register(r, IntGauge::with_opts(options(&IN_FLIGHT_BYTES))),
+            queue_bytes: register(r, IntGaugeVec::new(options(&QUEUE_BYTES), &labels(&QUEUE_BYTES))),
+            position_file: register(r, IntGaugeVec::new(options(&POSITION_FILE), &labels(&POSITION_FILE))),
+            position_offset: register(r, IntGaugeVec::new(options(&POSITION_OFFSET), &labels(&POSITION_OFFSET))),
+            last_save_seconds: register(r, Gauge::with_opts(options(&LAST_SAVE))),
+            started_seconds: register(r, Gauge::with_opts(options(&STARTED))),
+            healthy: register(r, IntGauge::with_opts(options(&HEALTHY))),
+            registry,
+        };
+        metrics.lag_seconds.set(f64::NAN);
+        for kind in ErrorKind::ALL {
+            // Present from the start, so that a rate over them begins at 0.
+            metrics.errors.with_label_values(&[kind.as_str()]);
+        }
+        metrics
+    }
+
+    /// Counts a connection made anew, to "source", "store" or "kafka".
+    pub fn reconnected(&self, to: &'static str) {
+        self.reconnects.with_label_values(&[to]).inc();
+    }
+
+    pub fn error(&self, kind: ErrorKind) {
+        self.errors.with_label_values(&[kind.as_str()]).inc();
+    }
+
+    /// The gauge of one queue; to be kept by whoever owns the queue.
+    pub fn queue(&self, name: &'static str) -> IntGauge {
+        self.queue_bytes.with_label_values(&[name])
+    }
+
+    /// A place in the binlog: the digits of the file's name (0 if it has none) and the offset in bytes.
+    pub fn position(&self, of: PositionOf, file_number: u64, offset: u64) {
+        let clamp = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.position_file.with_label_values(&[of.as_str()]).set(clamp(file_number));
+        self.position_offset.with_label_values(&[of.as_str()]).set(clamp(offset));
+    }
+
+    /// All numbers as they are now, families sorted by name.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn options(family: &Family) -> Opts {
+    Opts::new(family.name, family.help)
+}
+
+fn labels(family: &Family) -> Vec<&'static str> {
+    family.label.into_iter().collect()
+}
+
+fn counter(registry: &Registry, family: &Family) -> IntCounter {
+    register(registry, IntCounter::with_opts(options(family)))
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    // Both can fail only for a malformed or doubled name; the names are the constants above, and the tests make them all.
+    #[allow(clippy::expect_used)]
+    let collector = made.expect("metric names are well formed");
+    #[allow(clippy::expect_used)]
+    registry.register(Box::new(collector.clone())).expect("metric names are unique");
+    collector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_table_and_the_registry_agree() {
+        let metrics = Metrics::new();
+        metrics.reconnected("source");
+        metrics.queue("reader").set(1);
+        metrics.position(PositionOf::Read, 12, 4);
+        let exported: BTreeSet<String> = metrics.gather().iter().map(|f| f.name().to_owned()).collect();
+        let table: BTreeSet<String> = ALL.iter().map(|f| f.name.to_owned()).collect();
+        assert_eq!(exported, table);
+        for family in ALL {
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_names_every_family() {
+        let text = include_str!("../docs/metrics.md");
+        for family in ALL {
+            let label = family.label.map(|l| format!("{{{l}}}")).unwrap_or_default();
+            let row = format!(
+                "| `{}{label}` | {} | {} | {} |",
+                family.name,
+                if family.kind == Kind::Counter { "counter" } else { "gauge" },
+                family.unit,
+                family.help
+            );
+            assert!(text.contains(&row), "docs/metrics.md lacks this row:\n{row}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What is known of the cluster's reachability: errors of brokers told once and then counted, whether anything can be reached
+//! at all, and what to do about it. Never here: messages, or a decision to stop.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rdkafka_sys::rd_kafka_resp_err_t as E;
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::metrics::{ErrorKind, Metrics};
+
+use super::ffi::Code;
+
+/// A repeated error is told again after so long, with its count.
+const REPEAT: Duration = Duration::from_secs(60);
+
+/// Distinct errors remembered; beyond it all are forgotten, so that a broker that words each error anew costs no memory.
+const REMEMBERED_MAX: usize = 256;
+
+/// Why a cluster cannot be used, as far as its errors tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The login was refused.
+    Login,
+    /// TLS could not be agreed on: certificates, or a port that does not speak it.
+    Tls,
+    /// A name does not resolve.
+    Name,
+    /// No connection: refused, no route, time-out, closed.
+    Connection,
+}
+
+impl Obstacle {
+    fn of(code: Code, reason: &str) -> Option<Obstacle> {
+        match code {
+            c if c == Code::of(E::RD_KAFKA_RESP_ERR__AUTHENTICATION) || c == Code::of(E::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED) => {
+                Some(Obstacle::Login)
+            }
+            c if c == Code::of(E::RD_KAFKA_RESP_ERR__SSL) => Some(Obstacle::Tls),
+            c if c == Code::of(E::RD_KAFKA_RESP_ERR__RESOLVE) => Some(Obstacle::Name),
+            c if c == Code::of(E::RD_KAFKA_RESP_ERR__TRANSPORT) && reason.contains("SSL") => Some(Obstacle::Tls),
+            c if c == Code::of(E::RD_KAFKA_RESP_ERR__TRANSPORT) || c == Code::of(E::RD_KAFKA_RESP_ERR__TIMED_OUT) => {
+                Some(Obstacle::Connection)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether waiting can help. A refused login or certificate stays refused.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Obstacle::Login | Obstacle::Tls)
+    }
+
+    fn hint(self, tls: bool) -> &'static str {
+        match self {
+            Obstacle::Login => {
+                "check kafka.sasl.mechanism, user and password (kafka.sasl.jaas.config), and that the broker's listener uses SASL"
+            }
+            Obstacle::Tls => "check kafka.ssl.truststore.location, the broker's certificate and host name, and that this port speaks TLS",
+            Obstacle::Name => {
+                "check the host names in kafka.bootstrap.servers, and those that the brokers advertise (advertised.listeners)"
+            }
+            Obstacle::Connection if tls => {
+                "check that a broker runs there, that the port is right, and that it speaks TLS (kafka.security.protocol)"
+            }
+            Obstacle::Connection => {
+                "check that a broker runs there and that the port is right; if the port wants TLS or a login, set kafka.security.protocol"
+            }
+        }
+    }
+
+    fn sentence(self, reason: &str) -> String {
+        match self {
+            Obstacle::Login => format!("Kafka refuses the login: {reason}"),
+            Obstacle::Tls => format!("no TLS connection to Kafka: {reason}"),
+            Obstacle::Name | Obstacle::Connection => format!("no Kafka broker can be reached: {reason}"),
+        }
+    }
+}
+
+/// Errors of one client's brokers.
+pub struct Cluster {
+    brokers: String,
+    tls: bool,
+    /// Set while there is trouble, so that a success costs one load in the usual case.
+    troubled: AtomicBool,
+    state: Mutex<State>,
+    trouble: watch::Sender<Option<Arc<str>>>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct State {
+    seen: HashMap<(Code, String), Seen>,
+    /// The newest error that says why.
+    last: Option<(Obstacle, String)>,
+    reached_once: bool,
+}
+
+struct Seen {
+    told: Instant,
+    since_told: u64,
+}
+
+impl Cluster {
+    pub fn new(brokers: String, tls: bool, metrics: Arc<Metrics>) -> Self {
+        let (trouble, _) = watch::channel(None);
+        Cluster { brokers, tls, troubled: AtomicBool::new(false), state: Mutex::default(), trouble, metrics }
+    }
+
+    /// A sentence while no broker can be reached, for health; `None` while all is well.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.trouble.subscribe()
+    }
+
+    /// An error that the client library reports. `now` is only for not telling the same thing too often.
+    pub fn error(&self, code: Code, reason: &str, now: Instant) {
+        self.metrics.error(ErrorKind::Broker);
+        let mut state = self.lock();
+        if code == Code::of(E::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+            let sentence = match &state.last {
+                Some((obstacle, reason)) => obstacle.sentence(reason),
+                None => "no Kafka broker can be reached".to_owned(),
+            };
+            drop(state);
+            self.set_trouble(&sentence);
+            return;
+        }
+        let plain = plain(reason);
+        if let Some(obstacle) = Obstacle::of(code, reason) {
+            state.last = Some((obstacle, plain.to_owned()));
+            if obstacle.is_lasting() && self.trouble.borrow().is_none() {
+                self.set_trouble(&obstacle.sentence(plain));
+            }
+        }
+        if let Some(count) = state.count(code, plain, now) {
+            let repeated = if count > 1 { format!(" ({count} times)") } else { String::new() };
+            tracing::warn!(code = %code.text(), "kafka: {plain}{repeated}");
+        }
+    }
+
+    /// A broker has answered, so it can be reached.
+    pub fn reached(&self) {
+        if !self.troubled.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.lock();
+        state.seen.clear();
+        let first = !std::mem::replace(&mut state.reached_once, true);
+        drop(state);
+        self.trouble.send_replace(None);
+        if !first {
+            self.metrics.reconnected("kafka");
+        }
+        tracing::info!("kafka: the brokers can be reached again");
+    }
+
+    /// The first answer of the cluster: from here on a loss is a loss.
+    pub fn connected(&self) {
+        self.lock().reached_once = true;
+        if self.troubled.swap(false, Ordering::Relaxed) {
+            self.trouble.send_replace(None);
+        }
+    }
+
+    /// What stands in the way, if an error has told.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.lock().last.as_ref().map(|(obstacle, _)| *obstacle)
+    }
+
+    /// The error for a start that has waited in vain.
+    pub fn unreachable(&self, waited: Duration) -> Error {
+        match &self.lock().last {
+            Some((obstacle, reason)) => {
+                let error = Error::definite(obstacle.sentence(reason)).hint(obstacle.hint(self.tls));
+                if obstacle.is_lasting() {
+                    error.detail(format!("kafka.bootstrap.servers={}", self.brokers))
+                } else {
+                    error.detail(format!("kafka.bootstrap.servers={}, waited {} ms", self.brokers, waited.as_millis()))
+                }
+            }
+            None => Error::definite("no Kafka broker has answered")
+                .detail(format!("kafka.bootstrap.servers={}, waited {} ms", self.brokers, waited.as_millis()))
+                .hint(Obstacle::Connection.hint(self.tls)),
+        }
+    }
+
+    fn set_trouble(&self, sentence: &str) {
+        self.troubled.store(true, Ordering::Relaxed);
+        let new = self.trouble.send_replace(Some(sentence.into())).is_none();
+        if new {
+            tracing::error!("{sentence}; trying on");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl State {
+    /// Counts an error. Answers how often it came since it was last told, if it is to be told now.
+    fn count(&mut self, code: Code, plain: &str, now: Instant) -> Option<u64> {
+        if self.seen.len() >= REMEMBERED_MAX {
+            self.seen.clear();
+        }
+        match self.seen.entry((code, plain.to_owned())) {
+            std::collections::hash_map::Entry::Vacant(place) => {
+                place.insert(Seen { told: now, since_told: 0 });
+                Some(1)
+            }
+            std::collections::hash_map::Entry::Occupied(mut place) => {
+                let seen = place.get_mut();
+                seen.since_told += 1;
+                if now.saturating_duration_since(seen.told) < REPEAT {
+                    return None;
+                }
+                seen.told = now;
+                Some(std::mem::take(&mut seen.since_told))
+            }
+        }
+    }
+}
+
+/// The reason without what differs each time: "(after 3ms in state CONNECT, 5 identical error(s) suppressed)".
+fn plain(reason: &str) -> &str {
+    reason.split(" (after ").next().unwrap_or(reason).trim_end_matches([':', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cluster() -> Cluster {
+        Cluster::new("a:1,b:2".into(), false, Arc::default())
+    }
+
+    #[test]
+    fn an_error_is_told_once_and_then_counted() {
+        let mut state = State::default();
+        let start = Instant::now();
+        let code = Code::of(E::RD_KAFKA_RESP_ERR__TRANSPORT);
+        assert_eq!(state.count(code, "a: refused", start), Some(1));
+        assert_eq!(state.count(code, "a: refused", start + Duration::from_secs(1)), None);
+        assert_eq!(state.count(code, "b: refused", start), Some(1));
+        assert_eq!(state.count(code, "a: refused", start + REPEAT), Some(2));
+        assert_eq!(state.count(code, "a: refused", start + REPEAT), None);
+        for i in 0..1000 {
+            state.count(code, &i.to_string(), start);
+        }
+        assert!(state.seen.len() <= REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn one_broker_down_is_no_trouble_all_down_is_and_an_answer_ends_it() {
+        let cluster = cluster();
+        let trouble = cluster.trouble();
+        cluster.connected();
+        let now = Instant::now();
+        cluster.error(
+            Code::of(E::RD_KAFKA_RESP_ERR__TRANSPORT),
+            "a:1/1: Connect to ipv4#1.2.3.4:1 failed: Connection refused (after 1ms in state CONNECT)",
+            now,
+        );
+        assert!(trouble.borrow().is_none());
+        cluster.error(Code::of(E::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN), "2/2 brokers are down", now);
+        assert_eq!(
+            trouble.borrow().as_deref(),
+            Some("no Kafka broker can be reached: a:1/1: Connect to ipv4#1.2.3.4:1 failed: Connection refused")
+        );
+        cluster.reached();
+        assert!(trouble.borrow().is_none());
+    }
+
+    #[test]
+    fn what_to_do_depends_on_what_is_wrong() {
+        let rows = [
+            (E::RD_KAFKA_RESP_ERR__TRANSPORT, "a:1: Connection refused", "check that a broker runs there"),
+            (E::RD_KAFKA_RESP_ERR__RESOLVE, "a:1: Failed to resolve", "check the host names"),
+            (E::RD_KAFKA_RESP_ERR__SSL, "a:1: SSL handshake failed", "ssl.truststore"),
+            (E::RD_KAFKA_RESP_ERR__AUTHENTICATION, "a:1: SASL authentication error", "check kafka.sasl.mechanism"),
+        ];
+        for (code, reason, words) in rows {
+            let cluster = cluster();
+            cluster.error(Code::of(code), reason, Instant::now());
+            let error = cluster.unreachable(Duration::from_secs(60));
+            let text = error.to_string();
+            assert!(!error.is_transient());
+            assert!(text.contains(words) && text.contains(reason) && text.contains("kafka.bootstrap.servers=a:1,b:2"), "{text}");
+        }
+    }
+}

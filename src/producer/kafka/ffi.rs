@@ -1,0 +1,349 @@
+//! The only unsafe code of the Kafka producer: producing on topic handles, reading the event queue, metadata, flush.
+//! Everything else goes through the `rdkafka` crate. Never here: decisions, logging, waiting longer than asked.
+//!
+//! Why not the crate's own calls: its `send` makes a C string per message, its `poll` always runs to the full timeout and
+//! allocates per delivery report, and its `flush` sleeps in steps of 100 ms.
+//!
+//! What all proofs here rest on (librdkafka 2.12, `rdkafka.h`): the library is thread safe; a client lives until
+//! `rd_kafka_destroy`, which `BaseProducer` calls when the last `Arc` is dropped, and every value made here holds such an
+//! `Arc`; topic and queue handles are reference counted and must be destroyed before the client is, which field order
+//! and the `Arc` see to. Error codes that come from a broker may be newer than the library's list, so they are read as
+//! plain integers, never as the Rust enum, for which an unknown value would be undefined behaviour.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::marker::PhantomData;
+use std::ptr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
+use rdkafka_sys as sys;
+
+use super::client::Context;
+
+/// An error code of librdkafka: negative for its own, positive for the broker's. 0 is no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code(pub i32);
+
+impl Code {
+    pub const NONE: Code = Code(0);
+
+    pub fn of(error: sys::rd_kafka_resp_err_t) -> Code {
+        Code(error as i32)
+    }
+
+    /// The library's description, or the number if it has none.
+    pub fn text(self) -> String {
+        match sys::rd_kafka_resp_err_t::try_from(self.0) {
+            // SAFETY: takes a known code and returns a pointer to a static C string.
+            Ok(code) => unsafe { CStr::from_ptr(sys::rd_kafka_err2str(code)) }.to_string_lossy().into_owned(),
+            Err(_) => format!("Kafka error {}", self.0),
+        }
+    }
+}
+
+/// One client: the producer of the `rdkafka` crate, and its main queue.
+pub struct Native {
+    queue: *mut sys::rd_kafka_queue_t,
+    // Declared after the queue; `drop` below destroys the queue while this still holds the client.
+    producer: Arc<BaseProducer<Context>>,
+}
+
+// SAFETY: a queue handle may be used from any thread (librdkafka is thread safe), and it is valid while `self` is.
+unsafe impl Send for Native {}
+// SAFETY: as above; all methods take `&self` and call thread-safe functions.
+unsafe impl Sync for Native {}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from `rd_kafka_queue_get_main` and is destroyed once; the client is alive (`self.producer`).
+        unsafe { sys::rd_kafka_queue_destroy(self.queue) }
+    }
+}
+
+impl Native {
+    pub fn new(producer: Arc<BaseProducer<Context>>) -> Self {
+        // SAFETY: the client is alive; the call returns a counted reference that `drop` gives back.
+        let queue = unsafe { sys::rd_kafka_queue_get_main(producer.client().native_ptr()) };
+        Native { queue, producer }
+    }
+
+    /// A handle to produce on. `None` if the library refuses the name.
+    pub fn topic(&self, name: &str) -> Option<Topic> {
+        let c_name = CString::new(name).ok()?;
+        // SAFETY: the client is alive and the name is a C string that outlives the call, which copies it; a null
+        // configuration means the client's default one.
+        let handle = unsafe { sys::rd_kafka_topic_new(self.producer.client().native_ptr(), c_name.as_ptr(), ptr::null_mut()) };
+        (!handle.is_null()).then(|| Topic { handle, _client: self.producer.clone() })
+    }
+
+    /// The next event, waiting at most so long; `None` if none came or `wake` was called.
+    pub fn poll(&self, wait: Duration) -> Option<Event> {
+        // SAFETY: the queue handle is alive; the event returned is ours to destroy.
+        let event = unsafe { sys::rd_kafka_queue_poll(self.queue, millis(wait)) };
+        (!event.is_null()).then(|| Event { event, _client: self.producer.clone() })
+    }
+
+    /// Makes a waiting `poll` return.
+    pub fn wake(&self) {
+        // SAFETY: the queue handle is alive.
+        unsafe { sys::rd_kafka_queue_yield(self.queue) }
+    }
+
+    /// Waits until every message is answered and its event was dropped by whoever polls, sending without linger meanwhile.
+    /// Blocks; answers whether that was reached in time.
+    pub fn flush(&self, wait: Duration) -> bool {
+        // SAFETY: the client is alive. With delivery reports as events the call polls nothing itself.
+        Code::of(unsafe { sys::rd_kafka_flush(self.producer.client().native_ptr(), millis(wait)) }) == Code::NONE
+    }
+
+    /// Gives up all messages, also those sent and not answered; each gets its delivery report with an error.
+    pub fn purge(&self) {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    /// The reason why this client can do nothing more, if there is one.
+    pub fn fatal_error(&self) -> Option<String> {
+        self.producer.client().fatal_error().map(|(_, reason)| reason)
+    }
+
+    /// Asks the cluster about one topic, or about all that this client has handles for. Blocks at most so long. A broker
+    /// creates an unknown topic on this question if it is set to.
+    pub fn metadata(&self, topic: Option<&Topic>, wait: Duration) -> Result<Vec<TopicFacts>, Code> {
+        let mut answer: *const sys::rd_kafka_metadata = ptr::null();
+        let only = topic.map_or(ptr::null_mut(), |t| t.handle);
+        // SAFETY: client and topic handle are alive; 0 restricts the question to `only`, or to local topics if that is
+        // null; on success `answer` points to memory that we free below.
+        let code = Code::of(unsafe { sys::rd_kafka_metadata(self.producer.client().native_ptr(), 0, only, &mut answer, millis(wait)) });
+        if code != Code::NONE || answer.is_null() {
+            return Err(code);
+        }
+        // SAFETY: on success the library returned a complete structure: `topics` holds `topic_cnt` elements, each with a
+        // C string. The reference does not outlive the block, after which the structure is freed, once.
+        let facts = unsafe {
+            let count = usize::try_from((*answer).topic_cnt).unwrap_or(0);
+            let facts = (0..count).map(|i| TopicFacts::read((*answer).topics.add(i))).collect();
+            sys::rd_kafka_metadata_destroy(answer);
+            facts
+        };
+        Ok(facts)
+    }
+}
+
+/// What the cluster says about one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicFacts {
+    pub name: String,
+    pub partitions: i32,
+    pub error: Code,
+}
+
+impl TopicFacts {
+    /// # Safety
+    /// `topic` must point to a complete `rd_kafka_metadata_topic`.
+    unsafe fn read(topic: *const sys::rd_kafka_metadata_topic) -> Self {
+        // SAFETY: by the contract of this function; the code is read as the integer that it is in C.
+        unsafe {
+            TopicFacts {
+                name: CStr::from_ptr((*topic).topic).to_string_lossy().into_owned(),
+                partitions: (*topic).partition_cnt,
+                error: Code(ptr::addr_of!((*topic).err).cast::<i32>().read()),
+            }
+        }
+    }
+}
+
+/// A topic handle.
+pub struct Topic {
+    handle: *mut sys::rd_kafka_topic_t,
+    _client: Arc<BaseProducer<Context>>,
+}
+
+// SAFETY: topic handles may be used from any thread, and this one is valid while `self` is.
+unsafe impl Send for Topic {}
+// SAFETY: as above.
+unsafe impl Sync for Topic {}
+
+impl Drop for Topic {
+    fn drop(&mut self) {
+        // SAFETY: came from `rd_kafka_topic_new`, destroyed once, and the client is alive (`self._client`).
+        unsafe { sys::rd_kafka_topic_destroy(self.handle) }
+    }
+}
+
+impl Topic {
+    /// Puts one message into the library's queue, copying its bytes. Never waits. An empty key is sent as no key.
+    #[inline]
+    pub fn produce(&self, partition: i32, key: &[u8], value: &[u8], opaque: usize) -> Result<(), Code> {
+        let key_start = if key.is_empty() { ptr::null() } else { key.as_ptr().cast::<c_void>() };
+        // SAFETY: the handle is alive. `value` and `key` are readable for their lengths during the call; with MSG_F_COPY
+        // the library copies the value before it returns (and always copies the key), and writes to neither, so the cast
+        // to a mutable pointer is only the C signature's. The opaque is a number for the library to hand back; it is
+        // never followed as a pointer, by us or by it.
+        let failed = unsafe {
+            sys::rd_kafka_produce(
+                self.handle,
+                partition,
+                sys::RD_KAFKA_MSG_F_COPY,
+                value.as_ptr().cast_mut().cast::<c_void>(),
+                value.len(),
+                key_start,
+                key.len(),
+                opaque as *mut c_void,
+            )
+        };
+        if failed == 0 {
+            return Ok(());
+        }
+        // SAFETY: reads the calling thread's last error, which the failed call has just set to one of the library's own.
+        Err(Code::of(unsafe { sys::rd_kafka_last_error() }))
+    }
+}
+
+/// One event of the main queue.
+pub struct Event {
+    event: *mut sys::rd_kafka_event_t,
+    _client: Arc<BaseProducer<Context>>,
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: the event came from `rd_kafka_queue_poll` and is destroyed once, here.
+        unsafe { sys::rd_kafka_event_destroy(self.event) }
+    }
+}
+
+/// What an event is.
+pub enum EventKind<'a> {
+    Deliveries(Deliveries<'a>),
+    /// Trouble with a broker or with the client as a whole.
+    Error {
+        code: Code,
+        reason: String,
+        fatal: bool,
+    },
+    /// A line for the log: syslog level (3 is error, 7 debug), facility, text.
+    Log {
+        level: i32,
+        facility: String,
+        text: String,
+    },
+    Other,
+}
+
+impl Event {
+    pub fn kind(&mut self) -> EventKind<'_> {
+        // SAFETY (whole function): the event is alive; the accessors of an event type are called on that type only, and
+        // the strings they return live as long as the event and are copied here.
+        match unsafe { sys::rd_kafka_event_type(self.event) } {
+            sys::RD_KAFKA_EVENT_DR => EventKind::Deliveries(Deliveries { event: self }),
+            sys::RD_KAFKA_EVENT_ERROR => unsafe {
+                EventKind::Error {
+                    code: Code::of(sys::rd_kafka_event_error(self.event)),
+                    reason: text(sys::rd_kafka_event_error_string(self.event)),
+                    fatal: sys::rd_kafka_event_error_is_fatal(self.event) != 0,
+                }
+            },
+            sys::RD_KAFKA_EVENT_LOG => {
+                let (mut facility, mut line): (*const c_char, *const c_char) = (ptr::null(), ptr::null());
+                let mut level: c_int = 0;
+                // SAFETY: as above; the three are valid places to write to.
+                if unsafe { sys::rd_kafka_event_log(self.event, &mut facility, &mut line, &mut level) } != 0 {
+                    return EventKind::Other;
+                }
+                // SAFETY: set by the successful call.
+                unsafe { EventKind::Log { level, facility: text(facility), text: text(line) } }
+            }
+            _ => EventKind::Other,
+        }
+    }
+}
+
+/// The delivery reports of one event, one message after the other.
+pub struct Deliveries<'a> {
+    event: &'a mut Event,
+}
+
+impl Deliveries<'_> {
+    /// The next report, which must be let go before the one after it.
+    #[inline]
+    pub fn next_report(&mut self) -> Option<Report<'_>> {
+        // SAFETY: the event is alive and is a delivery report event. The message returned lives as long as the event,
+        // which `self` borrows mutably, and the next call does not touch it.
+        let message = unsafe { sys::rd_kafka_event_message_next(self.event.event) };
+        (!message.is_null()).then_some(Report { message, _event: PhantomData })
+    }
+}
+
+/// What became of one message. Kept as a pointer and read field by field, because `err` may hold a number that the Rust
+/// enum does not have. Every read below is of a complete message that the event keeps alive for the lifetime `'a`.
+pub struct Report<'a> {
+    message: *const sys::rd_kafka_message_t,
+    _event: PhantomData<&'a Event>,
+}
+
+impl Report<'_> {
+    #[inline]
+    pub fn opaque(&self) -> usize {
+        // SAFETY: see the type.
+        unsafe { (*self.message)._private as usize }
+    }
+
+    #[inline]
+    pub fn code(&self) -> Code {
+        // SAFETY: see the type; the field is a C int at a valid address.
+        Code(unsafe { ptr::addr_of!((*self.message).err).cast::<i32>().read() })
+    }
+
+    /// Bytes of key and value.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        // SAFETY: see the type.
+        unsafe { (*self.message).len + (*self.message).key_len }
+    }
+
+    pub fn partition(&self) -> i32 {
+        // SAFETY: see the type.
+        unsafe { (*self.message).partition }
+    }
+
+    pub fn topic(&self) -> String {
+        // SAFETY: see the type; the message keeps its topic alive, and the name is a C string that lives as long.
+        unsafe {
+            let topic = (*self.message).rkt;
+            if topic.is_null() { String::new() } else { text(sys::rd_kafka_topic_name(topic)) }
+        }
+    }
+
+    pub fn key(&self) -> &[u8] {
+        // SAFETY: see the type; the message owns `key_len` bytes at `key`, unless that is null.
+        unsafe {
+            let key = (*self.message).key;
+            if key.is_null() { &[] } else { std::slice::from_raw_parts(key.cast::<u8>(), (*self.message).key_len) }
+        }
+    }
+
+    /// The broker's own words about a refused message, else the library's.
+    pub fn reason(&self) -> String {
+        if self.code() == Code::NONE {
+            return String::new();
+        }
+        // SAFETY: see the type; the string lives as long as the message, and is null if there is none.
+        let words = unsafe { text(sys::rd_kafka_message_produce_errstr(self.message)) };
+        if words.is_empty() { self.code().text() } else { words }
+    }
+}
+
+/// # Safety
+/// `from` must be null or a C string.
+unsafe fn text(from: *const c_char) -> String {
+    if from.is_null() {
+        return String::new();
+    }
+    // SAFETY: by the contract of this function.
+    unsafe { CStr::from_ptr(from) }.to_string_lossy().trim().to_owned()
+}
+
+fn millis(wait: Duration) -> c_int {
+    c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX)
+}

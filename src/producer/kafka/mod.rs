@@ -1,0 +1,410 @@
+//! Producer `kafka`: messages to explicit partitions, at least once, in order per partition.
+//!
+//! A batch's messages are copied into librdkafka's queue, whose bound in bytes is the back-pressure: `send` waits while it is
+//! full. Delivery never gives up by itself (`message.timeout.ms=0`), so a broker that is away only makes everything wait. The
+//! first message that is refused for good, or that runs into a time-out which the user has set, ends the client: everything
+//! queued is purged, all batches in flight fail, and the daemon makes a new producer and sends again from the resume point, or
+//! stops. Nothing that follows a failed message can therefore overtake it.
+//!
+//! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
+//! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts; `cluster` knows
+//! whether brokers can be reached; `refusal` says what a failed message means.
+
+mod client;
+mod cluster;
+mod delivery;
+mod ffi;
+mod java;
+mod refusal;
+mod security;
+mod settings;
+mod topics;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use rdkafka_sys::rd_kafka_resp_err_t as E;
+use tokio::sync::watch;
+
+use crate::encode::batch::{Batch, Message, TopicId, Topics};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+
+use super::{Completion, Producer};
+use client::{Client, Thread, fatal_failure};
+use delivery::{Failure, Opaque, Slot};
+use ffi::Code;
+use refusal::{Undelivered, record_bytes_max, too_large};
+use topics::TopicTable;
+
+pub use settings::{Fault, KafkaOptions, Settings};
+
+/// One question at the start, and while there is trouble, may take so long.
+const ASK: Duration = Duration::from_secs(1);
+
+/// A full queue is looked at again after so long even if nothing was told.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// While no broker can be reached and nothing is sent, somebody must find out when that is over.
+const TROUBLE_PROBE: Duration = Duration::from_secs(5);
+
+/// A topic that was changed or deleted under us is asked for anew so many times per message.
+const TOPIC_TRIES: u32 = 3;
+
+/// How long the reports of a purge, and the end of the client, may take at a stop.
+const LAST_STEPS: Duration = Duration::from_secs(1);
+
+/// Sends batches to Kafka.
+pub struct KafkaProducer {
+    settings: Settings,
+    client: Client,
+    thread: Thread,
+    topics: TopicTable,
+    metrics: Arc<Metrics>,
+    /// Asks for partition counts now and then.
+    refresher: tokio::task::JoinHandle<()>,
+    closed: bool,
+}
+
+impl KafkaProducer {
+    /// Makes the client and waits until a broker has answered, at most `kafka.max.block.ms`. A refused login or certificate
+    /// ends the wait at once. The error names the brokers, the reason and what to look at.
+    pub async fn connect(settings: Settings, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Result<Self> {
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        let (client, thread) = Client::start(&settings, metrics.clone())?;
+        let topics = TopicTable::new(topics);
+        if let Err(error) = wait_for_cluster(&client, settings.block).await {
+            thread.stop(&client.native);
+            return Err(error);
+        }
+        let refresher = tokio::spawn(refresh(
+            Client { native: client.native.clone(), shared: client.shared.clone() },
+            topics.handles(),
+            settings.metadata_refresh,
+        ));
+        tracing::info!(brokers = %settings.brokers, "kafka: connected");
+        Ok(KafkaProducer { settings, client, thread, topics, metrics, refresher, closed: false })
+    }
+
+    /// A sentence while no broker can be reached, for health; `None` while all is well.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.client.shared.cluster.trouble()
+    }
+
+    async fn send_batch(&mut self, batch: Batch, done: Completion) -> Result<()> {
+        if let Some(failure) = self.client.shared.broken() {
+            done.failed(failure.error());
+            return Err(failure.error());
+        }
+        let Batch { file, arena, messages, .. } = batch;
+        let slot = match self.client.shared.in_flight.open(file, messages, done) {
+            Ok(slot) => slot,
+            Err(done) => {
+                let failure = Failure::definite("a batch holds more messages than can be counted");
+                done.failed(failure.error());
+                return Err(failure.error());
+            }
+        };
+        let mut sending =
+            Sending { shared: self.client.shared.clone(), slot, next: 0, skipped: 0, asked: (None, 0), untold: 0, untold_bytes: 0 };
+        match self.send_messages(&arena, &mut sending).await {
+            Ok(()) => Ok(()),
+            Err(failure) => {
+                sending.slot.fail(&failure);
+                if self.client.shared.break_with(&failure) {
+                    self.client.native.purge();
+                }
+                Err(failure.error())
+            }
+        }
+    }
+
+    async fn send_messages(&mut self, arena: &[u8], sending: &mut Sending) -> Result<(), Failure> {
+        let slot = sending.slot.clone();
+        while let Some(message) = slot.messages.get(sending.next as usize) {
+            let (key, value) = (message.key.of(arena), message.value.of(arena));
+            if record_bytes_max(key, value) > self.settings.request_bytes_max {
+                self.refuse_too_large(&slot, message, key, value)?;
+                sending.next += 1;
+                sending.skipped += 1;
+                continue;
+            }
+            let opaque = Opaque { slot: slot.number(), index: sending.next }.pack();
+            // The usual case stays in this function without a wait.
+            let code = match self.topics.get(message.topic) {
+                Some(handle) => match handle.topic.produce(handle.partition(message.partition_hash), key, value, opaque) {
+                    Ok(()) => {
+                        sending.queued(key.len() + value.len());
+                        continue;
+                    }
+                    Err(code) => code,
+                },
+                None => Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC),
+            };
+            sending.account();
+            self.make_way(code, opaque, message, key, value, sending).await?;
+        }
+        Ok(())
+    }
+
+    /// The library did not take a message. Waits for or mends what stands in the way, so that it can be tried again.
+    async fn make_way(
+        &mut self,
+        code: Code,
+        opaque: usize,
+        message: &Message,
+        key: &[u8],
+        value: &[u8],
+        sending: &mut Sending,
+    ) -> Result<(), Failure> {
+        if code == Code::of(E::RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+            return self.wait_for_room(opaque, message, key, value, sending).await;
+        }
+        if code == Code::of(E::RD_KAFKA_RESP_ERR__FATAL) {
+            return Err(self.wait_for_reason().await);
+        }
+        let known = self.topics.get(message.topic).is_some();
+        if !known || code == Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) || code == Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+            sending.tries(message.topic, known)?;
+            // Fewer partitions than before, or none: the topic was deleted, and perhaps made anew.
+            self.topics.forget(message.topic);
+            return self.topics.open(message.topic, &self.client, self.settings.block).await;
+        }
+        if code == Code::of(E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            // Our own check stands before the library's and is the stricter one; the user may have lowered the latter.
+            return Err(self.too_large(&sending.slot, message, key, value));
+        }
+        Err(Failure::transient(format!("the Kafka client did not take a message: {}", code.text())))
+    }
+
+    /// The back-pressure: waits until reports have made room in the library's queue. Tries once more after it has registered
+    /// for being told, so that room made in between is not missed.
+    async fn wait_for_room(
+        &self,
+        opaque: usize,
+        message: &Message,
+        key: &[u8],
+        value: &[u8],
+        sending: &mut Sending,
+    ) -> Result<(), Failure> {
+        let room = self.client.shared.room.notified();
+        tokio::pin!(room);
+        room.as_mut().enable();
+        if let Some(failure) = self.client.shared.broken() {
+            return Err(failure);
+        }
+        if let Some(handle) = self.topics.get(message.topic)
+            && handle.topic.produce(handle.partition(message.partition_hash), key, value, opaque).is_ok()
+        {
+            sending.queued(key.len() + value.len());
+            return Ok(());
+        }
+        let _ = tokio::time::timeout(LOOK_AGAIN, room).await;
+        match self.client.shared.broken() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    /// The library has declared the client dead. The reports of the messages that caused it say more than it does.
+    async fn wait_for_reason(&self) -> Failure {
+        let told = self.client.shared.failed_told.notified();
+        tokio::pin!(told);
+        told.as_mut().enable();
+        if self.client.shared.broken().is_none() {
+            let _ = tokio::time::timeout(LOOK_AGAIN, told).await;
+        }
+        let reason = || self.client.native.fatal_error().unwrap_or_else(|| "it is stopped".into());
+        self.client.shared.broken().unwrap_or_else(|| fatal_failure(&reason()))
+    }
+
+    fn too_large(&self, slot: &Slot, message: &Message, key: &[u8], value: &[u8]) -> Failure {
+        too_large(
+            record_bytes_max(key, value),
+            self.settings.request_bytes_max,
+            &self.undelivered(slot, message, key, value, &self.topic_name(message.topic)),
+        )
+    }
+
+    /// A message that Kafka would refuse never gets into a batch with others. It stops the daemon, or is left out.
+    fn refuse_too_large(&self, slot: &Slot, message: &Message, key: &[u8], value: &[u8]) -> Result<(), Failure> {
+        if !self.settings.ignore_producer_error {
+            self.metrics.messages_failed.inc();
+            return Err(self.too_large(slot, message, key, value));
+        }
+        self.metrics.messages_failed.inc();
+        self.metrics.messages_dropped.inc();
+        let topic = self.topic_name(message.topic);
+        let undelivered = self.undelivered(slot, message, key, value, &topic);
+        tracing::error!("{}", undelivered.log_line("RecordTooLargeException"));
+        tracing::error!("{}; left out, because ignore_producer_error is set", self.too_large(slot, message, key, value).message);
+        Ok(())
+    }
+
+    fn topic_name(&self, id: TopicId) -> Arc<str> {
+        self.topics.name(id)
+    }
+
+    fn undelivered<'a>(&self, slot: &'a Slot, message: &Message, key: &'a [u8], value: &[u8], topic: &'a str) -> Undelivered<'a> {
+        Undelivered { file: &slot.file, offset: message.offset, topic, partition: -1, key, bytes: key.len() + value.len() }
+    }
+
+    async fn close_within(&mut self, deadline: Duration) -> Result<()> {
+        if std::mem::replace(&mut self.closed, true) {
+            return Ok(());
+        }
+        let end = Instant::now() + deadline;
+        self.refresher.abort();
+        let in_flight = &self.client.shared.in_flight;
+        if !in_flight.is_empty() && self.client.shared.broken().is_none() {
+            // Only so that a long linger does not hold back the last messages; it ends by itself.
+            let native = self.client.native.clone();
+            let flushed = tokio::task::spawn_blocking(move || native.flush(deadline));
+            let _ = tokio::time::timeout(deadline, in_flight.wait_empty()).await;
+            drop(flushed);
+        }
+        let (batches, messages) = in_flight.unanswered();
+        if batches > 0 {
+            self.client.native.purge();
+            let _ = tokio::time::timeout(LAST_STEPS, in_flight.wait_empty()).await;
+        }
+        self.topics.clear();
+        self.thread.stop(&self.client.native);
+        let left = end.saturating_duration_since(Instant::now()).max(LAST_STEPS);
+        self.thread.ended(left).await;
+        match (batches, self.client.shared.broken()) {
+            (0, _) => Ok(()),
+            (_, Some(failure)) => Err(failure.error()),
+            (_, None) => Err(Error::transient(format!("{messages} messages were not acknowledged within {} ms", deadline.as_millis()))
+                .hint("they are sent again at the next start")),
+        }
+    }
+}
+
+impl Drop for KafkaProducer {
+    fn drop(&mut self) {
+        self.refresher.abort();
+        if !self.closed {
+            self.client.native.purge();
+            self.thread.stop(&self.client.native);
+        }
+    }
+}
+
+impl Producer for KafkaProducer {
+    fn send(&mut self, batch: Batch, done: Completion) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.send_batch(batch, done))
+    }
+
+    fn close(&mut self, deadline: Duration) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.close_within(deadline))
+    }
+
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn wants_keys(&self) -> bool {
+        true
+    }
+}
+
+/// A `send` at work. Dropping it, also half way, settles what was not queued: the batch then fails, and its slot becomes free
+/// with the last report of what was.
+struct Sending {
+    shared: Arc<client::Shared>,
+    slot: Arc<Slot>,
+    /// Index of the next message.
+    next: u32,
+    /// Messages left out.
+    skipped: u32,
+    /// The topic that was last asked for anew, and how often in a row.
+    asked: (Option<TopicId>, u32),
+    /// Queued since the metrics were told.
+    untold: i64,
+    untold_bytes: i64,
+}
+
+impl Sending {
+    /// Counts how often a topic was not as known; a topic that changes again and again is left to a new client.
+    fn tries(&mut self, topic: TopicId, known: bool) -> Result<(), Failure> {
+        let (last, count) = &mut self.asked;
+        if *last != Some(topic) {
+            (*last, *count) = (Some(topic), 0);
+        }
+        *count += u32::from(known);
+        if *count > TOPIC_TRIES {
+            return Err(Failure::transient("a topic is not there, though the cluster says that it is"));
+        }
+        Ok(())
+    }
+
+    /// The next message is in the library's queue.
+    #[inline]
+    fn queued(&mut self, bytes: usize) {
+        self.next += 1;
+        self.untold += 1;
+        self.untold_bytes += bytes as i64;
+    }
+
+    /// Tells the metrics, once in a while.
+    fn account(&mut self) {
+        self.shared.metrics.in_flight_messages.add(std::mem::take(&mut self.untold));
+        self.shared.metrics.in_flight_bytes.add(std::mem::take(&mut self.untold_bytes));
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.account();
+        let unsent = (self.slot.messages.len() as u32).saturating_sub(self.next);
+        if unsent > 0 {
+            self.slot.fail(&Failure::transient("a batch was handed over only in part"));
+        }
+        self.shared.in_flight.settle(&self.slot, unsent + self.skipped + 1);
+    }
+}
+
+/// Waits for the first answer of a broker.
+async fn wait_for_cluster(client: &Client, block: Duration) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let left = block.saturating_sub(start.elapsed());
+        let (native, wait) = (client.native.clone(), ASK.min(left.max(Duration::from_millis(1))));
+        let answer = tokio::task::spawn_blocking(move || native.metadata(None, wait)).await;
+        if matches!(answer, Ok(Ok(_))) {
+            client.shared.cluster.connected();
+            return Ok(());
+        }
+        let lasting = client.shared.cluster.obstacle().is_some_and(|o| o.is_lasting());
+        if lasting || client.shared.fatal.load(Ordering::Acquire) || start.elapsed() >= block {
+            return Err(client.shared.cluster.unreachable(start.elapsed()));
+        }
+        // The question comes back early when there is no broker to ask.
+        tokio::time::sleep(Duration::from_millis(50).min(left)).await;
+    }
+}
+
+/// Asks for partition counts at intervals, and for a sign of life while there is trouble.
+async fn refresh(client: Client, handles: Arc<std::sync::Mutex<Vec<Arc<topics::TopicHandle>>>>, every: Duration) {
+    let mut trouble = client.shared.cluster.trouble();
+    let mut asked = tokio::time::Instant::now();
+    loop {
+        let pause = if trouble.borrow_and_update().is_some() { TROUBLE_PROBE.min(every) } else { every };
+        tokio::select! {
+            _ = tokio::time::sleep_until(asked + pause) => {
+                client.refresh_all(&handles).await;
+                asked = tokio::time::Instant::now();
+            }
+            changed = trouble.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

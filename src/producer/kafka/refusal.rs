@@ -1,0 +1,183 @@
+//! What a message that was not delivered means: sent again from the resume point, or a stop with a sentence. And how such a
+//! message is named to the user. Never here: state, logging.
+
+use rdkafka_sys::rd_kafka_resp_err_t as E;
+use serde_json::Value;
+
+use super::delivery::Failure;
+use super::ffi::Code;
+
+/// A message that was not delivered.
+pub struct Undelivered<'a> {
+    pub file: &'a str,
+    pub offset: u64,
+    pub topic: &'a str,
+    pub partition: i32,
+    pub key: &'a [u8],
+    /// Of key and value.
+    pub bytes: usize,
+}
+
+impl Undelivered<'_> {
+    fn detail(&self) -> String {
+        let partition = if self.partition < 0 { String::new() } else { format!(" partition {}", self.partition) };
+        format!("{}:{}, topic {}{partition}, {}, {} bytes", self.file, self.offset, self.topic, row_identity(self.key), self.bytes)
+    }
+
+    /// Maxwell's line for the log.
+    pub fn log_line(&self, exception: &str) -> String {
+        format!("{exception} @ {}:{} -- {}: {}", self.file, self.offset, self.topic, row_identity(self.key))
+    }
+}
+
+/// The batch was purged because another one failed, or at a stop.
+pub fn is_purged(code: Code) -> bool {
+    code == Code::of(E::RD_KAFKA_RESP_ERR__PURGE_QUEUE) || code == Code::of(E::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+}
+
+/// Sorts a delivery error. What is not known to be lasting is transient: the daemon then makes a new producer and sends
+/// again from the resume point, which loses nothing.
+pub fn classify(code: Code, reason: &str, message: &Undelivered<'_>) -> Failure {
+    let Some(hint) = lasting(code) else {
+        let mut failure = Failure::transient(format!("Kafka did not take a message: {reason}")).detail(message.detail());
+        if code == Code::of(E::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT) {
+            failure =
+                failure.hint("it is sent again from the last stored position; without kafka.delivery.timeout.ms delivery waits instead");
+        }
+        return failure;
+    };
+    Failure::definite(format!("Kafka refuses a message: {reason}")).detail(message.detail()).hint(hint)
+}
+
+/// The failure for a message that our own check found too large, and the sentence for the log if it is left out.
+pub fn too_large(size: usize, limit: usize, message: &Undelivered<'_>) -> Failure {
+    Failure::definite(format!("a message of {size} bytes is larger than kafka.max.request.size={limit}")).detail(message.detail()).hint(
+        "raise kafka.max.request.size, and max.message.bytes of the topic (message.max.bytes of the broker); \
+             or set ignore_producer_error=true to leave such messages out",
+    )
+}
+
+/// What to do about an error that trying again cannot mend; `None` for all others.
+fn lasting(code: Code) -> Option<&'static str> {
+    let rows: &[(E, &'static str)] = &[
+        (
+            E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+            "the broker refuses the whole batch that this message was in: raise max.message.bytes of the topic, or lower \
+             kafka.max.request.size and kafka.batch.size to it",
+        ),
+        (
+            E::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
+            "a batch is larger than a segment of the topic's log: lower kafka.batch.size, or raise segment.bytes of the topic",
+        ),
+        (E::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, "lower kafka.batch.size"),
+        (E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "Kafka does not allow this topic; see kafka_topic"),
+        (
+            E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            "grant this user WRITE and DESCRIBE (and CREATE, if topics are to be made) on the topic",
+        ),
+        (
+            E::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            "grant this user IDEMPOTENT_WRITE on the cluster, or set kafka.enable.idempotence=false",
+        ),
+        (E::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS, "set kafka.acks=all"),
+        (E::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, "choose another kafka.compression.type"),
+        (
+            E::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP,
+            "see message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic, and this machine's clock",
+        ),
+        (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "see the broker's policies"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_RECORD, "see the topic's validation; a compacted topic wants a key in every message"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_MSG, "see the topic's validation; a compacted topic wants a key in every message"),
+        (E::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD, "another message of the same batch is invalid; see the log"),
+        (E::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, "the topic's log format is too old"),
+    ];
+    rows.iter().find(|(lasting, _)| Code::of(*lasting) == code).map(|(_, hint)| *hint)
+}
+
+/// `database:table:[(column,value), …]` from a key in either format; the key itself if it is neither.
+pub fn row_identity(key: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(key) {
+        Ok(Value::Object(fields)) => {
+            let name = |of: &str| fields.get(of).map(plain).unwrap_or_default();
+            let columns = fields.iter().filter_map(|(k, v)| Some((k.strip_prefix("pk.")?, v)));
+            format!("{}:{}:{}", name("database"), name("table"), pairs(columns))
+        }
+        Ok(Value::Array(parts)) => {
+            let name = |i: usize| parts.get(i).map(plain).unwrap_or_default();
+            let columns = parts.get(2).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flatten();
+            format!("{}:{}:{}", name(0), name(1), pairs(columns.map(|(k, v)| (k.as_str(), v))))
+        }
+        _ if key.is_empty() => "no key".into(),
+        _ => format!("key {}", String::from_utf8_lossy(key)),
+    }
+}
+
+fn pairs<'a>(columns: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
+    let pairs: Vec<String> = columns.map(|(name, value)| format!("({name},{})", plain(value))).collect();
+    format!("[{}]", pairs.join(", "))
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Bytes of a record batch with this one record, at most: Java's estimate, by which its client refuses a message. 61 for the
+/// batch's header, 21 for the record's, the lengths as zigzag varints, one byte for "no headers".
+/// Source: Kafka's message format (v2) documentation.
+pub fn record_bytes_max(key: &[u8], value: &[u8]) -> usize {
+    61 + 21 + 1 + if key.is_empty() { 1 } else { varint_bytes(key.len()) + key.len() } + varint_bytes(value.len()) + value.len()
+}
+
+/// Length of a number as a zigzag varint.
+fn varint_bytes(n: usize) -> usize {
+    let bits = usize::BITS as usize + 1 - n.leading_zeros() as usize;
+    bits.div_ceil(7).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity() {
+        let rows = [
+            (r#"{"database":"db","table":"t","pk.id":1,"pk.k":"v"}"#, "db:t:[(id,1), (k,v)]"),
+            (r#"["db","t",[{"id":1},{"k":"v"}]]"#, "db:t:[(id,1), (k,v)]"),
+            (r#"{"database":"db","table":"t","_uuid":"x"}"#, "db:t:[]"),
+            (r#"["db","t",[]]"#, "db:t:[]"),
+            ("5c0b", "key 5c0b"),
+            ("", "no key"),
+            ("[[[", "key [[["),
+        ];
+        for (key, wanted) in rows {
+            assert_eq!(row_identity(key.as_bytes()), wanted);
+        }
+    }
+
+    #[test]
+    fn record_sizes() {
+        for (n, bytes) in [(0, 1), (1, 1), (63, 1), (64, 2), (8191, 2), (8192, 3), (1_048_575, 3), (1_048_576, 4)] {
+            assert_eq!(varint_bytes(n), bytes, "{n}");
+        }
+        assert_eq!(record_bytes_max(b"", b""), 61 + 21 + 1 + 1 + 1);
+        assert_eq!(record_bytes_max(b"kk", &[0; 100]), 61 + 21 + 1 + 1 + 2 + 2 + 100);
+    }
+
+    #[test]
+    fn classes() {
+        let message = Undelivered { file: "m.000001", offset: 4, topic: "t", partition: 2, key: br#"["d","t",[{"id":7}]]"#, bytes: 99 };
+        let definite = classify(Code::of(E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), "Message size too large", &message).error();
+        assert!(!definite.is_transient());
+        let text = definite.to_string();
+        assert!(text.contains("m.000001:4, topic t partition 2, d:t:[(id,7)], 99 bytes") && text.contains("max.message.bytes"), "{text}");
+        for code in [E::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, E::RD_KAFKA_RESP_ERR__TRANSPORT, E::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART] {
+            assert!(classify(Code::of(code), "x", &message).error().is_transient());
+        }
+        // A code that the library does not know yet.
+        assert!(classify(Code(999), &Code(999).text(), &message).error().is_transient());
+        assert_eq!(message.log_line("RecordTooLargeException"), "RecordTooLargeException @ m.000001:4 -- t: d:t:[(id,7)]");
+    }
+}

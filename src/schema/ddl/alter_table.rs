@@ -1,0 +1,383 @@
+//! One table's columns and key while a statement changes them, by the servers' own algorithm.
+//!
+//! As in `mysql_prepare_alter_table` (`sql_table.cc` of both servers) all clauses see the table as it was before the
+//! statement: first the old columns are kept, changed, renamed or dropped in their order, then new and moved columns
+//! are placed in the order of their clauses, and keys follow their columns by old name. So swaps of names come right.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::schema::{Column, ColumnType, IntWidth, Table};
+
+use super::ast::{AlterSpec, CharsetClause, ColumnDef, KeyPart, Period, Placement, RowBoundary};
+use super::{Dialect, StatementContext, resolve};
+
+/// No table has as many columns (4096 is the servers' limit); a statement with more is refused before it costs time.
+const COLUMNS_MAX: usize = 8192;
+
+/// MariaDB's names of the columns that WITH SYSTEM VERSIONING adds by itself.
+const ROW_START: &str = "row_start";
+const ROW_END: &str = "row_end";
+
+/// MySQL's name of a generated invisible primary key.
+const GENERATED_KEY: &str = "my_row_id";
+
+/// A column of the table to be.
+struct Entry {
+    name: String,
+    /// The name under which the old key and other clauses know it, if a clause gave it a definition or a new name.
+    known_as: Option<String>,
+    content: Content,
+}
+
+enum Content {
+    Kept(ColumnType),
+    Declared(ColumnDef),
+}
+
+/// A column that waits to be placed.
+struct Pending {
+    old: Option<String>,
+    def: ColumnDef,
+    place: Option<Placement>,
+}
+
+pub(super) struct Alteration<'a> {
+    table: &'a Table,
+    ctx: &'a StatementContext<'a>,
+    /// Character set of the table's database, for `CHARACTER SET DEFAULT`.
+    pub database_charset: Option<String>,
+    charset: Option<String>,
+    forced_charset: Option<String>,
+    entries: Vec<Entry>,
+    /// MariaDB's hidden versioning columns, which stay behind all others.
+    tail: Vec<Entry>,
+    key: Vec<String>,
+    new_key: Option<Vec<KeyPart>>,
+    periods: Vec<Period>,
+    versioned: bool,
+}
+
+fn fold(name: &str) -> String {
+    name.to_lowercase()
+}
+
+impl<'a> Alteration<'a> {
+    pub fn of(table: &'a Table, ctx: &'a StatementContext<'a>) -> Self {
+        Alteration {
+            table,
+            ctx,
+            database_charset: None,
+            charset: table.charset.clone(),
+            forced_charset: None,
+            entries: Vec::new(),
+            tail: Vec::new(),
+            key: Vec::new(),
+            new_key: None,
+            periods: Vec::new(),
+            versioned: false,
+        }
+    }
+
+    /// Puts a column of CREATE TABLE behind the others.
+    pub fn push(&mut self, def: &ColumnDef) -> Result<(), String> {
+        if self.entries.len() >= COLUMNS_MAX {
+            return Err("more columns than a table can have".into());
+        }
+        self.entries.push(Entry { name: def.name.clone(), known_as: None, content: Content::Declared(def.clone()) });
+        Ok(())
+    }
+
+    pub fn set_primary_key(&mut self, parts: &[KeyPart], periods: &[Period]) {
+        self.new_key = Some(parts.to_vec());
+        self.periods.extend_from_slice(periods);
+    }
+
+    pub fn add_versioning(&mut self) {
+        self.versioned = true;
+    }
+
+    /// Applies the clauses of ALTER TABLE.
+    pub fn run(&mut self, specs: &[AlterSpec]) -> Result<(), String> {
+        if specs.len().saturating_add(self.table.columns.len()) > COLUMNS_MAX {
+            return Err("more columns than a table can have".into());
+        }
+        let specs = self.effective(specs);
+        self.options(&specs)?;
+        self.old_columns(&specs)?;
+        self.key_of_old_columns(&specs);
+        self.place(&specs)?;
+        self.generated_key_first(&specs)
+    }
+
+    /// The clauses that IF EXISTS and IF NOT EXISTS leave (MariaDB's `handle_if_exists_options`).
+    fn effective<'s>(&self, specs: &'s [AlterSpec]) -> Vec<&'s AlterSpec> {
+        let mut names: HashSet<String> = self.table.columns.iter().map(|c| fold(&c.name)).collect();
+        let old: HashSet<String> = names.clone();
+        let has_key = !self.table.primary_key.is_empty();
+        specs
+            .iter()
+            .filter(|spec| match spec {
+                AlterSpec::Add { def, if_not_exists, .. } => names.insert(fold(&def.name)) || !if_not_exists,
+                AlterSpec::Change { old: name, if_exists, .. }
+                | AlterSpec::Drop { name, if_exists }
+                | AlterSpec::RenameColumn { from: name, if_exists, .. } => !if_exists || old.contains(&fold(name)),
+                AlterSpec::AddPrimaryKey { if_not_exists, .. } => !(*if_not_exists && has_key),
+                _ => true,
+            })
+            .collect()
+    }
+
+    /// Character sets, periods and versioning.
+    fn options(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
+        for spec in specs {
+            match spec {
+                AlterSpec::ConvertCharset(clause) => {
+                    let charset = self.named_charset(clause)?.ok_or("the character set to convert to is not known")?;
+                    self.charset = Some(charset.clone());
+                    self.forced_charset = Some(charset);
+                }
+                AlterSpec::TableCharset(clause) => {
+                    if let Some(charset) = self.named_charset(clause)? {
+                        self.charset = Some(charset);
+                    }
+                }
+                AlterSpec::AddPeriod(period) => self.periods.push(period.clone()),
+                AlterSpec::AddVersioning => self.versioned = true,
+                AlterSpec::AddPrimaryKey { parts, .. } => self.new_key = Some(parts.clone()),
+                AlterSpec::Add { def, .. } => self.versioned |= def.versioned,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn named_charset(&self, clause: &CharsetClause) -> Result<Option<String>, String> {
+        resolve::charset(clause, || self.database_charset.clone()).map_err(|name| format!("the collation {name} is not known"))
+    }
+
+    /// First pass: the old columns in their order. Columns that a clause moves are left to `place`.
+    fn old_columns(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
+        let mut drops = HashSet::new();
+        let mut changes: HashMap<String, &AlterSpec> = HashMap::new();
+        for &spec in specs {
+            match spec {
+                AlterSpec::Drop { name, .. } => drop(drops.insert(fold(name))),
+                AlterSpec::Change { old, .. } => drop(changes.insert(fold(old), spec)),
+                AlterSpec::RenameColumn { from, .. } => drop(changes.insert(fold(from), spec)),
+                _ => {}
+            }
+        }
+        let hidden_from = self.hidden_columns(specs)?;
+        for (index, column) in self.table.columns.iter().enumerate() {
+            let name = fold(&column.name);
+            if drops.remove(&name) {
+                continue;
+            }
+            let kept = || Content::Kept(column.ty.clone());
+            let entry = match changes.remove(&name) {
+                Some(AlterSpec::Change { place: Some(_), .. }) => continue,
+                Some(AlterSpec::Change { def, .. }) => {
+                    Entry { name: def.name.clone(), known_as: Some(column.name.clone()), content: Content::Declared(def.clone()) }
+                }
+                Some(AlterSpec::RenameColumn { to, .. }) => {
+                    Entry { name: to.clone(), known_as: Some(column.name.clone()), content: kept() }
+                }
+                _ => Entry { name: column.name.clone(), known_as: None, content: kept() },
+            };
+            if index >= hidden_from { self.tail.push(entry) } else { self.entries.push(entry) }
+        }
+        match drops.iter().chain(changes.keys()).next() {
+            Some(name) => Err(format!("the column {name} is not known")),
+            None => Ok(()),
+        }
+    }
+
+    /// Where MariaDB's hidden versioning columns begin; past the end without any.
+    fn hidden_columns(&self, specs: &[&AlterSpec]) -> Result<usize, String> {
+        let columns = &self.table.columns;
+        let none = columns.len();
+        let [.., start, end] = columns.as_slice() else { return Ok(none) };
+        let is = |column: &Column, name: &str| column.name == name && column.ty == ColumnType::Timestamp { fraction: 6 };
+        if self.ctx.dialect != Dialect::MariaDb || !is(start, ROW_START) || !is(end, ROW_END) {
+            return Ok(none);
+        }
+        // A table could also show such columns. Then a new timestamp could be taken for one of them; any other type
+        // cannot, because the next table map would contradict.
+        let doubtful = specs.iter().any(|spec| match spec {
+            AlterSpec::Add { def, place: None, .. } => def.ty == super::ast::DeclaredType::Settled(ColumnType::Timestamp { fraction: 6 }),
+            _ => false,
+        });
+        if doubtful {
+            return Err("whether the new column stands before or behind the versioning columns is not certain".into());
+        }
+        Ok(none - 2)
+    }
+
+    /// The old key's columns under their new names; one that is dropped leaves the key.
+    fn key_of_old_columns(&mut self, specs: &[&AlterSpec]) {
+        if specs.iter().any(|s| matches!(s, AlterSpec::DropPrimaryKey)) {
+            return;
+        }
+        let mut names: HashMap<String, String> = HashMap::new();
+        for entry in self.entries.iter().chain(&self.tail) {
+            names.insert(fold(entry.known_as.as_deref().unwrap_or(&entry.name)), entry.name.clone());
+        }
+        for spec in specs {
+            match spec {
+                AlterSpec::Change { old, def, place: Some(_), .. } => drop(names.insert(fold(old), def.name.clone())),
+                // A new column that takes a dropped one's name takes its place in the key too.
+                AlterSpec::Add { def, .. } => drop(names.entry(fold(&def.name)).or_insert_with(|| def.name.clone())),
+                _ => {}
+            }
+        }
+        self.key = self.table.primary_key.iter().filter_map(|part| names.get(&fold(part)).cloned()).collect();
+    }
+
+    /// Second pass: new and moved columns in the order of their clauses.
+    fn place(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
+        for spec in specs {
+            let pending = match spec {
+                AlterSpec::Add { def, place, .. } => Pending { old: None, def: def.clone(), place: place.clone() },
+                AlterSpec::Change { old, def, place: place @ Some(_), .. } => {
+                    Pending { old: Some(old.clone()), def: def.clone(), place: place.clone() }
+                }
+                _ => continue,
+            };
+            let entry = Entry { name: pending.def.name.clone(), known_as: pending.old, content: Content::Declared(pending.def) };
+            match pending.place {
+                None => self.entries.push(entry),
+                Some(Placement::First) => self.entries.insert(0, entry),
+                Some(Placement::After(name)) => {
+                    let wanted = fold(&name);
+                    let at = self.entries.iter().position(|e| fold(&e.name) == wanted);
+                    let at = at.ok_or_else(|| format!("the column {name} is not known"))?;
+                    self.entries.insert(at + 1, entry);
+                }
+            }
+        }
+        if specs.iter().any(|s| matches!(s, AlterSpec::DropVersioning)) {
+            self.drop_versioning()?;
+        }
+        Ok(())
+    }
+
+    fn drop_versioning(&mut self) -> Result<(), String> {
+        if self.tail.is_empty() && !self.key.is_empty() {
+            return Err("which columns were the versioning columns is not known".into());
+        }
+        self.tail.clear();
+        self.key.retain(|part| part != ROW_END);
+        Ok(())
+    }
+
+    /// MySQL 8.0.30+: a generated invisible primary key stays the first column, also under FIRST.
+    fn generated_key_first(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
+        let Some(first) = self.table.columns.first() else { return Ok(()) };
+        let is_generated = self.ctx.dialect == Dialect::MySql
+            && self.ctx.server_version >= 80_030
+            && first.name == GENERATED_KEY
+            && first.ty == ColumnType::Int { width: IntWidth::Big, unsigned: true }
+            && self.table.primary_key == [GENERATED_KEY];
+        let Some(at) = self.entries.iter().position(|e| e.name == GENERATED_KEY).filter(|at| is_generated && *at > 0) else {
+            return Ok(());
+        };
+        // Made visible the column is like any other, and whether it is does not show here. A wrong answer is
+        // contradicted by the next table map, unless what was put first is a BIGINT too.
+        let doubtful = specs.iter().any(|spec| match spec {
+            AlterSpec::Add { def, place: Some(Placement::First), .. } | AlterSpec::Change { def, place: Some(Placement::First), .. } => {
+                matches!(def.ty, super::ast::DeclaredType::Settled(ColumnType::Int { width: IntWidth::Big, .. }))
+            }
+            _ => false,
+        });
+        if doubtful {
+            return Err("whether the generated primary key stays the first column is not certain".into());
+        }
+        let key = self.entries.remove(at);
+        self.entries.insert(0, key);
+        Ok(())
+    }
+
+    /// The table as the statement leaves it.
+    pub fn finish(mut self) -> Result<Table, String> {
+        self.versioning_columns();
+        self.entries.append(&mut self.tail);
+        let mut positions: HashMap<String, usize> = HashMap::new();
+        let mut columns = Vec::with_capacity(self.entries.len());
+        for (index, entry) in self.entries.iter().enumerate() {
+            if positions.insert(fold(&entry.name), index).is_some() {
+                return Err(format!("the column {} would exist twice", entry.name));
+            }
+            let forced = self.forced_charset.as_deref();
+            let ty = match (&entry.content, forced) {
+                (Content::Kept(ty), None) => ty.clone(),
+                (Content::Kept(ty), Some(charset)) => resolve::converted(ty, charset),
+                (Content::Declared(def), _) => resolve::column_type(def, self.charset.as_deref(), forced, self.ctx.dialect)?,
+            };
+            columns.push(Column { name: entry.name.clone(), ty });
+        }
+        if columns.is_empty() {
+            return Err("no column would be left".into());
+        }
+        let mut primary_key = Vec::new();
+        for part in self.final_key()? {
+            let at = positions.get(&fold(&part)).and_then(|at| columns.get(*at));
+            let column = at.ok_or_else(|| format!("the key's column {part} is not known"))?;
+            primary_key.push(column.name.clone());
+        }
+        let (database, name) = (self.table.database.clone(), self.table.name.clone());
+        Ok(Table { database, name, charset: self.charset, columns, primary_key })
+    }
+
+    /// Adds MariaDB's hidden versioning columns where the statement declares none of its own.
+    fn versioning_columns(&mut self) {
+        if !self.versioned || !self.tail.is_empty() || self.row_end().is_some() {
+            return;
+        }
+        for name in [ROW_START, ROW_END] {
+            let content = Content::Kept(ColumnType::Timestamp { fraction: 6 });
+            self.tail.push(Entry { name: name.into(), known_as: None, content });
+        }
+    }
+
+    /// The column that the statement declares AS ROW END.
+    fn row_end(&self) -> Option<&str> {
+        let is_end = |e: &&Entry| matches!(&e.content, Content::Declared(def) if def.row_boundary == Some(RowBoundary::End));
+        self.entries.iter().find(is_end).map(|e| e.name.as_str())
+    }
+
+    /// The key's columns: declared in the statement, or what is left of the old key.
+    fn final_key(&self) -> Result<Vec<String>, String> {
+        let inline = self.entries.iter().find(|e| matches!(&e.content, Content::Declared(def) if def.primary_key));
+        let mut key = match (&self.new_key, inline) {
+            (Some(parts), _) => self.key_columns(parts)?,
+            (None, Some(entry)) => vec![entry.name.clone()],
+            (None, None) => self.key.clone(),
+        };
+        // A versioned table's key ends with the column of the row's end.
+        let hidden = self.entries.iter().rev().take(1).find(|e| e.name == ROW_END && matches!(e.content, Content::Kept(_)));
+        let is_versioned =
+            self.versioned || self.key.iter().any(|part| part == ROW_END) || self.table.primary_key.iter().any(|p| p == ROW_END);
+        let end = self.row_end().or(hidden.filter(|_| is_versioned).map(|e| e.name.as_str()));
+        if let Some(end) = end.filter(|_| self.ctx.dialect == Dialect::MariaDb && !key.is_empty())
+            && !key.iter().any(|part| part == end)
+        {
+            key.push(end.to_string());
+        }
+        Ok(key)
+    }
+
+    /// MariaDB: a period in a key stands for its end and its start, in this order.
+    fn key_columns(&self, parts: &[KeyPart]) -> Result<Vec<String>, String> {
+        let mut key = Vec::with_capacity(parts.len());
+        for part in parts {
+            if !part.without_overlaps {
+                key.push(part.name.clone());
+                continue;
+            }
+            let period = self.periods.iter().find(|p| fold(&p.name) == fold(&part.name));
+            let period = period.ok_or_else(|| format!("the period {} is not known", part.name))?;
+            key.extend([period.end.clone(), period.start.clone()]);
+        }
+        Ok(key)
+    }
+}

@@ -1,0 +1,110 @@
+//! Declared types settled by what surrounds them: character sets, and the types that lengths promote to.
+
+use crate::schema::{BinaryKind, ColumnType, TextKind, collation};
+
+use super::Dialect;
+use super::apply::named;
+use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label};
+use super::text;
+
+/// The most bytes of a VARCHAR or VARBINARY; longer ones become TEXT or BLOB where `sql_mode` is not strict.
+const VARCHAR_BYTES_MAX: u64 = 65_535;
+
+/// What a clause says: the character set by name, by DEFAULT, or by a collation that belongs to one; `None` if it says
+/// nothing. The error is the name of a collation that is not known.
+pub fn charset(clause: &CharsetClause, default: impl FnOnce() -> Option<String>) -> Result<Option<String>, String> {
+    match &clause.charset {
+        Some(name @ CharsetName::Named(_)) => return Ok(named(name, None)),
+        Some(CharsetName::Default) => return Ok(default()),
+        None => {}
+    }
+    let Some(collation) = &clause.collation else { return Ok(None) };
+    match collation::charset_of_name(collation) {
+        collation::NamedCollation::Of(charset) => Ok(Some(charset.into())),
+        collation::NamedCollation::Contextual => Ok(None),
+        collation::NamedCollation::Unknown => Err(collation.clone()),
+    }
+}
+
+/// A column's type. `forced` is the character set of CONVERT TO, which overrules all but `binary`.
+pub fn column_type(def: &ColumnDef, table_charset: Option<&str>, forced: Option<&str>, dialect: Dialect) -> Result<ColumnType, String> {
+    let table = || table_charset.map(str::to_string);
+    let own = charset(&def.charset, table).map_err(|name| format!("the collation {name} is not known"))?;
+    let mut charset = own.or_else(table);
+    if let Some(forced) = forced
+        && !is_binary(charset.as_deref())
+    {
+        charset = Some(forced.into());
+    }
+    let ty = match &def.ty {
+        DeclaredType::Settled(ColumnType::Other { name, unsigned, .. }) => {
+            ColumnType::Other { name: name.clone(), unsigned: *unsigned, charset: None }
+        }
+        DeclaredType::Settled(ty) => ty.clone(),
+        DeclaredType::Text { kind, length } => text_type(*kind, *length, charset),
+        DeclaredType::Binary { kind, length } => ColumnType::Binary { kind: binary_kind(*kind, *length) },
+        DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref())?.into(), charset },
+        DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref())?.into(), charset },
+    };
+    // What MariaDB calls JSON is text with this check.
+    let is_json = def.json_check && dialect == Dialect::MariaDb && matches!(ty, ColumnType::Text { .. });
+    Ok(if is_json { ColumnType::Json } else { ty })
+}
+
+pub fn is_binary(charset: Option<&str>) -> bool {
+    charset.is_some_and(|c| c.eq_ignore_ascii_case("binary"))
+}
+
+fn text_type(kind: TextKind, length: Option<u64>, charset: Option<String>) -> ColumnType {
+    let width = charset.as_deref().and_then(collation::bytes_per_character).unwrap_or(1);
+    let bytes = length.map(|n| n.saturating_mul(u64::from(width)));
+    let kind = match (kind, bytes) {
+        // TEXT(0) is TEXT.
+        (TextKind::Text, Some(bytes)) if bytes > 0 => TextKind::holding(bytes),
+        (TextKind::Varchar, Some(bytes)) if bytes > VARCHAR_BYTES_MAX => TextKind::holding(bytes),
+        _ => kind,
+    };
+    ColumnType::Text { kind, charset }
+}
+
+fn binary_kind(kind: BinaryKind, length: Option<u64>) -> BinaryKind {
+    match (kind, length) {
+        (BinaryKind::Blob, Some(bytes)) if bytes > 0 => BinaryKind::holding(bytes),
+        (BinaryKind::Varbinary, Some(bytes)) if bytes > VARCHAR_BYTES_MAX => BinaryKind::holding(bytes),
+        _ => kind,
+    }
+}
+
+/// A column that CONVERT TO CHARACTER SET finds: text and labels change, and a TEXT type grows until as many characters
+/// fit as before (MySQL manual, "ALTER TABLE Statement", on changing the character set).
+pub fn converted(ty: &ColumnType, to: &str) -> ColumnType {
+    let mut ty = ty.clone();
+    match &mut ty {
+        ColumnType::Text { kind, charset } if !is_binary(charset.as_deref()) => {
+            let old = charset.as_deref().and_then(collation::bytes_per_character);
+            if let (Some(bytes), Some(old), Some(new)) = (kind.max_bytes(), old, collation::bytes_per_character(to)) {
+                *kind = TextKind::holding((bytes / u64::from(old)).saturating_mul(u64::from(new)));
+            }
+            *charset = Some(to.into());
+        }
+        ColumnType::Enum { charset, .. } | ColumnType::Set { charset, .. } if !is_binary(charset.as_deref()) => {
+            *charset = Some(to.into());
+        }
+        _ => {}
+    }
+    ty
+}
+
+/// Labels as text. The server drops their trailing blanks, unless their character set is `binary`.
+fn labels(labels: &[Label], charset: Option<&str>) -> Result<Vec<String>, String> {
+    labels
+        .iter()
+        .map(|label| {
+            let text = match label {
+                Label::Text(text) => text.clone(),
+                Label::Bytes(bytes) => text::label(bytes, charset)?,
+            };
+            Ok(if is_binary(charset) { text } else { text.trim_end_matches(' ').to_string() })
+        })
+        .collect()
+}

@@ -1,0 +1,225 @@
+//! `schemas`: the versions of the schema, as snapshots and as deltas on them (contract §8.6).
+//! Which version is valid where is the rule of `store::versions`; here it is asked in SQL.
+
+use std::collections::HashMap;
+
+use crate::error::{Error, Result};
+use crate::position::{Gtids, Position};
+use crate::schema::delta::{self, SchemaChange};
+use crate::schema::{Schema, SchemaId};
+use crate::server::fault::is_server_error;
+use crate::server::rows;
+use crate::store::offset::column_value;
+use crate::store::versions::{chain, parse_gtid_set, position_sha};
+
+use super::session::{Session, lit};
+use super::{MySqlStore, snapshot, widen};
+
+/// ER_DUP_ENTRY
+const DUPLICATE: u16 = 1062;
+/// Rows of `schemas` looked at together for their GTID sets.
+const GTID_PAGE: usize = 100;
+/// Deltas read together; each can have megabytes.
+const DELTA_PAGE: usize = 50;
+
+impl MySqlStore {
+    pub(super) async fn restore(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+        let mut session = self.session().await?;
+        let head = match &position.gtids {
+            Some(gtids) if self.options.gtid_mode => self.newest_by_gtids(&mut session, gtids).await?,
+            _ => self.newest_by_file(&mut session, position).await?,
+        };
+        let Some(head) = head else { return Ok(None) };
+        let ids = chain(head, &self.bases(&mut session, head).await?)?;
+        let Some((base, deltas)) = ids.split_first() else { return Ok(None) };
+        let mut schema = self.load_snapshot(&mut session, *base).await?;
+        for page in deltas.chunks(DELTA_PAGE) {
+            self.apply_deltas(&mut session, &mut schema, page).await?;
+        }
+        Ok(Some((head, schema)))
+    }
+
+    async fn newest_by_file(&self, session: &mut Session<'_>, position: &Position) -> Result<Option<SchemaId>> {
+        let (file, offset) = (lit(&*position.at.file), position.at.offset);
+        let (before, order) = match position.at.file_number() {
+            Some(number) => {
+                let stored = "CAST(SUBSTRING_INDEX(binlog_file, '.', -1) AS UNSIGNED)";
+                (format!("{stored} < {number}"), stored)
+            }
+            None => (format!("binlog_file < {file}"), "binlog_file"),
+        };
+        let sql = format!(
+            "SELECT id FROM {} WHERE deleted = 0 AND server_id = {} AND last_heartbeat_read <= {} \
+             AND (({before} AND binlog_file <> {file}) OR (binlog_file = {file} AND \
+             (binlog_position < {offset} OR (base_schema_id IS NULL AND binlog_position = {offset})))) \
+             ORDER BY last_heartbeat_read DESC, {order} DESC, binlog_position DESC, id DESC LIMIT 1",
+            self.table("schemas"),
+            self.options.server_id,
+            position.heartbeat,
+        );
+        session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()
+    }
+
+    async fn newest_by_gtids(&self, session: &mut Session<'_>, target: &Gtids) -> Result<Option<SchemaId>> {
+        let mut below = SchemaId::MAX;
+        loop {
+            let sql = format!(
+                "SELECT id, gtid_set FROM {} WHERE deleted = 0 AND gtid_set IS NOT NULL AND id < {below} ORDER BY id DESC LIMIT {GTID_PAGE}",
+                self.table("schemas")
+            );
+            let page = session.rows(&sql).await?;
+            for row in &page {
+                below = rows::need(row, 0)?;
+                // A set of the other flavor, or one that cannot be read, says nothing about this stream.
+                let contained = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor).and_then(|set| set.is_subset(target));
+                if contained.unwrap_or(false) {
+                    return Ok(Some(below));
+                }
+            }
+            if page.len() < GTID_PAGE {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The base of every version up to `head`: two numbers each, so that the way back costs one question.
+    async fn bases(&self, session: &mut Session<'_>, head: SchemaId) -> Result<HashMap<SchemaId, Option<SchemaId>>> {
+        let mut bases = HashMap::new();
+        let sql = format!("SELECT id, base_schema_id FROM {} WHERE id <= {head}", self.table("schemas"));
+        let take = |row| {
+            bases.insert(rows::need(&row, 0)?, rows::get(&row, 1)?);
+            Ok(())
+        };
+        session.each(&sql, take).await?;
+        Ok(bases)
+    }
+
+    async fn load_snapshot(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Schema> {
+        let sql = format!("SELECT version, charset FROM {} WHERE id = {id}", self.table("schemas"));
+        let found = session.rows(&sql).await?;
+        let row = found.first().ok_or_else(|| Error::transient(format!("schema {id} was removed while it was read")))?;
+        let (version, charset) = (rows::need(row, 0)?, rows::text(row, 1)?);
+        snapshot::load(session, &self.options.schema_database, id, version, charset, self.options.case).await
+    }
+
+    async fn apply_deltas(&self, session: &mut Session<'_>, schema: &mut Schema, ids: &[SchemaId]) -> Result<()> {
+        let list: Vec<String> = ids.iter().map(SchemaId::to_string).collect();
+        let sql = format!("SELECT id, deltas, charset FROM {} WHERE id IN ({})", self.table("schemas"), list.join(","));
+        let mut found: HashMap<SchemaId, (String, Option<String>)> = HashMap::new();
+        for row in session.rows(&sql).await? {
+            found.insert(rows::need(&row, 0)?, (rows::text(&row, 1)?, rows::opt_text(&row, 2)?));
+        }
+        for id in ids {
+            let place = || format!("delta of schema {id}");
+            let (json, charset) =
+                found.remove(id).ok_or_else(|| Error::transient("a schema version was removed while it was read").detail(place()))?;
+            let changes = if json.is_empty() { Vec::new() } else { delta::from_delta_json(&json).map_err(|e| e.detail(place()))? };
+            delta::apply_changes(schema, &changes).map_err(|e| e.detail(place()))?;
+            if let Some(charset) = charset {
+                schema.charset = charset;
+            }
+        }
+        Ok(())
+    }
+
+    /// The version that is stored for this position already.
+    async fn stored_at(&self, session: &mut Session<'_>, sha: &str) -> Result<Option<SchemaId>> {
+        let sql = format!("SELECT id FROM {} WHERE position_sha = {}", self.table("schemas"), lit(sha));
+        session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()
+    }
+
+    /// Inserts the row of a version; `None` when another process was faster.
+    async fn insert_version(&self, session: &mut Session<'_>, version: &VersionRow<'_>) -> Result<Option<SchemaId>> {
+        let position = version.position;
+        let sql = format!(
+            "INSERT INTO {} (base_schema_id, deltas, binlog_file, binlog_position, server_id, charset, version, position_sha, gtid_set, \
+             last_heartbeat_read) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {})",
+            self.table("schemas"),
+            lit(version.base),
+            lit(version.deltas),
+            lit(&*position.at.file),
+            column_value(position.at.offset),
+            self.options.server_id,
+            lit(version.charset),
+            snapshot::VERSION,
+            lit(version.sha),
+            lit(version.gtid_text),
+            position.heartbeat,
+        );
+        match session.run(&sql).await {
+            Ok(_) => session.last_id().map(Some),
+            Err(e) if is_server_error(&e, &[DUPLICATE]) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position) -> Result<SchemaId> {
+        let mut session = self.session().await?;
+        let sha = position_sha(self.options.server_id, position);
+        if let Some(id) = self.stored_at(&mut session, &sha).await? {
+            return Ok(id);
+        }
+        let gtid_text = self.gtid_text(&mut session, "schemas", position.gtids.as_ref()).await?;
+        {
+            let _one = self.widening.lock().await;
+            snapshot::make_room(&mut session, &self.options.schema_database, schema).await?;
+        }
+        let row = VersionRow { base: None, deltas: None, charset: &schema.charset, sha: &sha, gtid_text: gtid_text.as_deref(), position };
+        session.begin().await?;
+        let Some(id) = self.insert_version(&mut session, &row).await? else {
+            session.rollback().await?;
+            return self.faster_one(&mut session, &sha).await;
+        };
+        snapshot::insert(&mut session, &self.options.schema_database, id, schema).await?;
+        session.commit().await?;
+        tracing::info!(id, %position, "stored a snapshot of the schema");
+        Ok(id)
+    }
+
+    pub(super) async fn write_changes(
+        &self,
+        base: SchemaId,
+        changes: &[SchemaChange],
+        schema: &Schema,
+        position: &Position,
+    ) -> Result<SchemaId> {
+        let mut session = self.session().await?;
+        let sha = position_sha(self.options.server_id, position);
+        if let Some(id) = self.stored_at(&mut session, &sha).await? {
+            return Ok(id);
+        }
+        let json = snapshot::escape_astral(delta::to_delta_json(changes));
+        if json.len() > widen::MEDIUMTEXT_BYTES {
+            let _one = self.widening.lock().await;
+            widen::deltas(&mut session, &self.options.schema_database).await?;
+        }
+        let gtid_text = self.gtid_text(&mut session, "schemas", position.gtids.as_ref()).await?;
+        let row = VersionRow {
+            base: Some(base),
+            deltas: Some(&json),
+            charset: &schema.charset,
+            sha: &sha,
+            gtid_text: gtid_text.as_deref(),
+            position,
+        };
+        match self.insert_version(&mut session, &row).await? {
+            Some(id) => Ok(id),
+            None => self.faster_one(&mut session, &sha).await,
+        }
+    }
+
+    async fn faster_one(&self, session: &mut Session<'_>, sha: &str) -> Result<SchemaId> {
+        let id = self.stored_at(session, sha).await?;
+        id.ok_or_else(|| Error::transient("a schema version of another process was removed again while it was looked for"))
+    }
+}
+
+/// The values of a row of `schemas` that differ between snapshots and deltas, with the position it is for.
+struct VersionRow<'a> {
+    base: Option<SchemaId>,
+    deltas: Option<&'a str>,
+    charset: &'a str,
+    sha: &'a str,
+    gtid_text: Option<&'a str>,
+    position: &'a Position,
+}
