@@ -170,7 +170,7 @@ pub fn tls_error(text: impl Into<String>) -> Error {
 /// A login method that we do not speak, or that we refuse because it would send the password in clear.
 pub fn unknown_plugin(name: &str) -> Error {
     Error::definite(format!("the account wants the login method `{name}`, which is not supported"))
-        .hint("give the account caching_sha2_password, mysql_native_password, sha256_password or ed25519: ALTER USER … IDENTIFIED WITH …")
+        .hint("give the account caching_sha2_password, mysql_native_password or MariaDB's ed25519: ALTER USER … IDENTIFIED WITH …")
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ impl Grants {
             match split_object(rest) {
                 Some((privileges, object)) => {
                     let list = if object.starts_with("*.*") { &mut grants.global } else { &mut grants.partial };
-                    list.extend(privilege_names(privileges));
+                    list.extend(privileges);
                 }
                 // `GRANT role TO user` has no object.
                 None => grants.has_roles = true,
@@ -58,31 +58,37 @@ fn has(granted: &[String], names: &[&str]) -> bool {
     granted.iter().any(|g| g == "ALL PRIVILEGES" || g == "ALL" || names.contains(&g.as_str()))
 }
 
-/// `SELECT, INSERT (a, b) ON db.* TO …` into privileges and the rest after ` ON `. Column lists hold no ` ON `, quoted
-/// names may; those of objects come later.
-fn split_object(text: &str) -> Option<(&str, &str)> {
-    let (privileges, object) = text.split_once(" ON ")?;
-    // A role may be called anything, but is quoted.
-    if privileges.starts_with(['`', '\'', '"']) { None } else { Some((privileges, object)) }
-}
-
-/// The names of a list, without the columns that some are limited to.
-fn privilege_names(list: &str) -> Vec<String> {
+/// `SELECT, INSERT (a, b) ON db.* TO …` into privileges and what they are on; `None` for a role, which is on nothing.
+fn split_object(text: &str) -> Option<(Vec<String>, &str)> {
+    const ON: &str = " ON ";
     let mut names = Vec::new();
-    let (mut depth, mut start) = (0_u32, 0);
-    for (at, c) in list.char_indices().chain([(list.len(), ',')]) {
+    let (mut depth, mut quoted, mut start) = (0_u32, false, 0);
+    for (at, c) in text.char_indices() {
         match c {
+            // Names of columns and roles stand in back-quotes and may hold anything.
+            '`' => quoted = !quoted,
+            _ if quoted => {}
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
-                let name = list.get(start..at).unwrap_or_default().split('(').next().unwrap_or_default();
-                names.push(name.trim().to_ascii_uppercase());
+                names.push(privilege_name(text.get(start..at)?));
                 start = at + 1;
+            }
+            ' ' if depth == 0 => {
+                if let Some(object) = text.get(at..).and_then(|rest| rest.strip_prefix(ON)) {
+                    names.push(privilege_name(text.get(start..at)?));
+                    return Some((names, object));
+                }
             }
             _ => {}
         }
     }
-    names
+    None
+}
+
+/// A privilege without the columns that it may be limited to.
+fn privilege_name(text: &str) -> String {
+    text.split('(').next().unwrap_or_default().trim().to_ascii_uppercase()
 }
 
 #[cfg(test)]

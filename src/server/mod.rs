@@ -18,3 +18,4 @@ pub use crate::secret::Secret;
 pub use connect::{ConnectionOptions, Server, SslMode};
 pub use flavor::{Flavor, ServerVersion};
 pub use mysql_async::{Conn, Params, Row};
+pub use status::ServerIdentity;

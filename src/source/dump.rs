@@ -89,7 +89,7 @@ pub struct EventBlock {
 pub struct DumpServer {
     pub version: ServerVersion,
     pub server_id: u32,
-    /// MySQL only.
+    /// MySQL's `@@server_uuid`, MariaDB's `@@server_uid`, as `server::status` gives it.
     pub uuid: Option<String>,
     pub connection_id: u32,
 }
@@ -104,8 +104,10 @@ pub struct DumpStream {
     later_silence: Option<Option<Duration>>,
     /// What ended the stream, told after the events before it.
     ended: Option<Result<()>>,
-    /// For the error text, ms.
+    /// For the error text.
     silence: Option<Duration>,
+    /// Whether the log's end ends the stream.
+    non_blocking: bool,
 }
 
 /// Ends a dump from another thread: its `next_block` then returns `None`.
@@ -141,7 +143,13 @@ impl DumpStream {
             Some(other) => return Err(Error::definite(format!("the server's binlog_checksum is `{other}`; CRC32 and NONE are known"))),
         };
         let server = ask_server(&mut commands, version, connection_id)?;
-        commands.register(options.server_id, &format!("binlogd-{}", options.client_id))?;
+        if let Err(e) = commands.register(options.server_id, &format!("binlogd-{}", options.client_id)) {
+            if e.is_transient() {
+                return Err(e);
+            }
+            // Registering only makes us visible; if a right is missing, the answer to the dump says so in better words.
+            tracing::debug!(error = %e, "the server does not register us");
+        }
         commands.session().wire.set_timeouts(Some(FIRST_EVENT_WAIT.max(options.silence().unwrap_or_default())))?;
         let closer = commands.session().wire.closer()?;
         let mut flags = if options.non_blocking { FLAG_NON_BLOCK } else { 0 };
@@ -165,6 +173,7 @@ impl DumpStream {
             later_silence: Some(options.silence()),
             ended: None,
             silence: options.silence(),
+            non_blocking: options.non_blocking,
         })
     }
 
@@ -177,7 +186,8 @@ impl DumpStream {
     }
 
     /// The events that are here, at least one; waits only when none is. `None` at the end of the log (non-blocking mode)
-    /// and after a stop. What came whole before an error is given first.
+    /// and after a stop. What came whole before
+    /// an error is given first.
     ///
     /// # Errors
     /// Transient when the connection is lost or silent for too long; definite when the server refuses the position (exit
@@ -189,7 +199,7 @@ impl DumpStream {
                 self.ended = Some(Ok(()));
                 return ended.map(|()| None);
             }
-            let packets = match self.reader.next() {
+            let packets = match self.reader.packets() {
                 Ok(packets) => packets,
                 Err(_) if self.closer.is_closed() => {
                     self.ended = Some(Ok(()));
@@ -210,7 +220,7 @@ impl DumpStream {
                         block.bytes += event.body.len() + std::mem::size_of::<RawEvent>();
                         block.events.push(event);
                     }
-                    Ok(None) => self.ended = Some(Ok(())),
+                    Ok(None) => self.ended = Some(self.end_of_log()),
                     Err(e) => self.ended = Some(Err(e)),
                 }
                 if self.ended.is_some() {
@@ -221,6 +231,17 @@ impl DumpStream {
                 return Ok(Some(block));
             }
         }
+    }
+
+    /// Asked to wait, a server ends a dump in good order only when it stops, or when it makes room for another reader of
+    /// the same name (older servers; newer ones say so in an error).
+    fn end_of_log(&self) -> Result<()> {
+        if self.non_blocking {
+            return Ok(());
+        }
+        Err(Error::transient("the server ended the dump")
+            .detail(self.cutter.place())
+            .hint("if it does so again and again, another client reads with the same client_id or replica_server_id"))
     }
 
     fn read_fault(&self, error: ReadError) -> Error {
@@ -266,7 +287,7 @@ fn settings(options: &DumpOptions, start: &Start, flavor: Flavor) -> Result<Vec<
 fn ask_server(commands: &mut Commands, version: ServerVersion, connection_id: u32) -> Result<DumpServer> {
     let id = commands.value("SELECT @@server_id")?;
     let server_id = id.and_then(|text| text.parse().ok()).ok_or_else(|| Error::definite("the server does not tell its server_id"))?;
-    let uuid = match commands.value("SELECT @@server_uuid") {
+    let uuid = match commands.value(if version.is_mariadb() { "SELECT @@server_uid" } else { "SELECT @@server_uuid" }) {
         Ok(uuid) => uuid,
         Err(e) if is_server_error(&e, &[UNKNOWN_VARIABLE]) => None,
         Err(e) => return Err(e),

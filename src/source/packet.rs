@@ -41,11 +41,12 @@ pub fn read(stream: &mut impl Read, sequence: &mut u8) -> Result<Vec<u8>> {
     let mut head = [0; HEADER_SIZE];
     stream.read_exact(&mut head).map_err(read_error)?;
     let (length, number) = header(head);
-    check_sequence(number, sequence)?;
+    // Before the number: other protocols' greetings are long packets in this reading, and hopeless rather than lost.
     if length > ANSWER_MAX {
         return Err(Error::definite(format!("the server answered with a packet of {length} bytes where a short one was expected"))
             .hint("check that host and port are those of a MySQL or MariaDB server"));
     }
+    check_sequence(number, sequence)?;
     let mut payload = vec![0; length];
     stream.read_exact(&mut payload).map_err(read_error)?;
     Ok(payload)

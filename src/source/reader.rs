@@ -49,7 +49,7 @@ impl<R: Read> PacketReader<R> {
     ///
     /// # Errors
     /// The I/O error as it came, classified by the caller, or a packet beyond the limit or out of order.
-    pub fn next(&mut self) -> Result<Packets, ReadError> {
+    pub fn packets(&mut self) -> Result<Packets, ReadError> {
         loop {
             let (spans, used, wanted) = self.scan()?;
             if !spans.is_empty() {
@@ -208,7 +208,7 @@ mod tests {
     fn all(reader: &mut PacketReader<impl Read>) -> (Vec<Vec<u8>>, ReadError) {
         let mut got = Vec::new();
         loop {
-            match reader.next() {
+            match reader.packets() {
                 Ok(packets) => got.extend(packets.spans.iter().map(|span| packets.bytes[span.clone()].to_vec())),
                 Err(e) => return (got, e),
             }
@@ -243,17 +243,17 @@ mod tests {
         let payloads: Vec<Vec<u8>> = (0..10).map(|i| vec![i; 20]).collect();
         // Three packets and a half in the first read.
         let mut reader = reader(&payloads, &[84, 1000]);
-        assert_eq!(reader.next().unwrap().spans.len(), 3);
+        assert_eq!(reader.packets().unwrap().spans.len(), 3);
         assert_eq!(reader.source().calls, 1, "a whole packet was there, so nothing more was asked for");
-        assert_eq!(reader.next().unwrap().spans.len(), 7);
+        assert_eq!(reader.packets().unwrap().spans.len(), 7);
         assert_eq!(reader.source().calls, 2);
     }
 
     #[test]
     fn packets_share_the_buffer() {
         let mut reader = reader(&[vec![1; 10], vec![2; 10]], &[14, 14]);
-        let first = reader.next().unwrap();
-        let second = reader.next().unwrap();
+        let first = reader.packets().unwrap();
+        let second = reader.packets().unwrap();
         let distance = second.bytes.as_ptr() as usize - first.bytes.as_ptr() as usize;
         assert_eq!(distance, 14, "both are slices of one allocation");
     }
@@ -261,14 +261,14 @@ mod tests {
     #[test]
     fn limits_and_order() {
         let mut small = PacketReader { packet_max: 50, ..reader(&[vec![0; 10], vec![0; 51]], &[1000]) };
-        assert_eq!(small.next().unwrap().spans.len(), 1, "what came before is handed on first");
-        assert!(matches!(small.next(), Err(ReadError::TooLong(51))));
+        assert_eq!(small.packets().unwrap().spans.len(), 1, "what came before is handed on first");
+        assert!(matches!(small.packets(), Err(ReadError::TooLong(51))));
 
         let mut joined = PacketReader { packet_max: CHUNK_MAX + 10, ..reader(&[vec![0; CHUNK_MAX + 11]], &[1 << 20]) };
-        assert!(matches!(joined.next(), Err(ReadError::TooLong(n)) if n == CHUNK_MAX + 11));
+        assert!(matches!(joined.packets(), Err(ReadError::TooLong(n)) if n == CHUNK_MAX + 11));
 
         let mut shifted = PacketReader { sequence: 2, ..reader(&[vec![0; 10]], &[1000]) };
-        assert!(matches!(shifted.next(), Err(ReadError::Protocol(e)) if e.is_transient()));
+        assert!(matches!(shifted.packets(), Err(ReadError::Protocol(e)) if e.is_transient()));
     }
 
     proptest! {

@@ -7,13 +7,14 @@
 use super::packet::ErrorPacket;
 use crate::error::{Class, Error};
 
-/// The number of all refusals that are about the binlog itself.
-pub const BINLOG_FATAL: u16 = 1236;
+/// The numbers of refusals that are about the binlog itself: the one for all, and MariaDB's own for a second reader.
+const ABOUT_THE_BINLOG: [u16; 2] = [1236, 4052];
 
 /// Maxwell's exit code when the server refuses the binlog (contract §11.2).
 const EXIT_CODE: u8 = 2;
 
 const NEW_START: &str = "the changes in between are lost to the stream: give a new start with --init_position FILE:OFFSET (or delete the row in positions), then bootstrap the tables";
+const BEYOND_END: &str = "the stored position is beyond the end of its file: the server lost the end of its log in a crash (sync_binlog=1 prevents it), or RESET was run";
 const OTHER_READER: &str = "another client reads with the same client_id or replica_server_id: stop it, or give this one its own";
 
 /// Words in the text, and what to do. The first that fits holds.
@@ -37,10 +38,8 @@ const HINTS: &[(&[&str], &str)] = &[
         &["more gtids than"],
         "this server lacks transactions that were read before: it lost its newest ones in a crash, or is not the same server",
     ),
-    (
-        &["position > file size"],
-        "the stored position is beyond the end of its file: the server lost the end of its log in a crash (sync_binlog=1 prevents it), or RESET was run",
-    ),
+    (&["position > file size"], BEYOND_END),
+    (&["impossible position"], BEYOND_END),
     (&["position < 4"], "a position in a binlog file is at least 4"),
     (&["bogus data in log event"], "the position is not where an event begins: give FILE:OFFSET of an event's start, or the offset 4"),
     (
@@ -62,7 +61,7 @@ pub fn refusal(packet: ErrorPacket) -> Error {
         return error;
     }
     let error = error.exit_code(EXIT_CODE);
-    if code != BINLOG_FATAL {
+    if !ABOUT_THE_BINLOG.contains(&code) {
         return error;
     }
     match HINTS.iter().find(|(words, _)| words.iter().all(|word| lower.contains(word))) {
@@ -108,6 +107,13 @@ mod tests {
                 "bootstrap",
             ),
             (1236, "bogus data in log event; the first event 'a' at 126", Class::Definite, 2, "where an event begins"),
+            (
+                4052,
+                "A slave with the same server_uuid/server_id is already connected; the first event 'm.000006' at 1245",
+                Class::Definite,
+                2,
+                "another client",
+            ),
             (1236, "something new", Class::Definite, 2, "error log"),
             (
                 1227,

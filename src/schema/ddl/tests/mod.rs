@@ -3,6 +3,7 @@
 mod golden;
 mod robust;
 mod statements;
+mod truth;
 
 use super::*;
 use crate::schema::{ColumnType, Database, Table};
