@@ -135,12 +135,22 @@ impl Daemon {
     }
 
     /// SIGTERM, and the exit code. A daemon that does not end is killed and fails the test.
+    ///
+    /// In the first moments of a process a signal finds no handler yet and ends it as any process; that is waited for.
     pub async fn stop(&mut self) -> i32 {
+        within(Duration::from_secs(10), async || (self.handles_sigterm() || self.ended().is_some()).then_some(())).await;
         self.signal("-TERM");
         match self.end(Duration::from_secs(30)).await {
             Some(status) => code(status),
             None => panic!("SIGTERM did not end the daemon within 30 s\n{}", self.log_tail()),
         }
+    }
+
+    /// Whether SIGTERM is caught (proc(5), field SigCgt: a bit mask in which signal 1 is the lowest bit).
+    fn handles_sigterm(&self) -> bool {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+        mask.is_some_and(|mask| mask & (1 << 14) != 0)
     }
 
     /// The end of its log, for messages of failed tests.

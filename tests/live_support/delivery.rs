@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use super::clock::eventually;
+use super::clock::{eventually, within};
 use super::daemon::{Config, Daemon, Site, code};
 use super::environment::{number, run_number};
 use super::images;
@@ -103,8 +103,7 @@ pub async fn run(case: Case) {
         .with("filter", format!("exclude: *.*, include: {database}.*"))
         .with("producer_partition_by", "primary_key");
 
-    let mut keeper = Keeper { site: &site, config, daemon: None, lives: 0 };
-    keeper.start();
+    let mut keeper = Keeper::new(&site, config);
     started(&case.server, &schema, &mut keeper).await;
     let arrived = Arc::new(Mutex::new(Arrived::default()));
     let (sink, wanted) = (arrived.clone(), database.clone());
@@ -115,7 +114,7 @@ pub async fn run(case: Case) {
     let journal = load.finish().await;
     let whole = finishing_touch(&case.server, &database, &journal).await;
     eventually("the daemon catches up after the load", CATCH_UP, async || {
-        keeper.assert_alive();
+        keeper.keep_alive();
         arrived.lock().expect("one writer").finished.then_some(())
     })
     .await;
@@ -142,29 +141,50 @@ pub async fn run(case: Case) {
     case.server.drop_databases(&database, &schema).await;
 }
 
-/// The daemon and its restarts.
+/// The daemon and its restarts, as a service manager does them.
 struct Keeper<'a> {
     site: &'a Site,
     config: Config,
     daemon: Option<Daemon>,
     lives: usize,
+    born: Instant,
+    /// When a server was killed last, and when it was back.
+    server_killed: Option<Instant>,
+    server_back: Option<Instant>,
 }
 
-impl Keeper<'_> {
+/// How long a daemon may take to start: one that finds no server meanwhile tells so and ends.
+const STARTING: Duration = Duration::from_secs(5);
+
+impl<'a> Keeper<'a> {
+    fn new(site: &'a Site, config: Config) -> Self {
+        let mut keeper = Keeper { site, config, daemon: None, lives: 0, born: Instant::now(), server_killed: None, server_back: None };
+        keeper.start();
+        keeper
+    }
+
     fn start(&mut self) {
         self.daemon = Some(Daemon::start(self.site, "binlogd", &self.config, &[]));
         self.lives += 1;
+        self.born = Instant::now();
     }
 
     fn daemon(&mut self) -> &mut Daemon {
         self.daemon.as_mut().expect("a daemon was started")
     }
 
-    fn assert_alive(&mut self) {
+    /// A daemon does not end by itself; only one that was just starting while a server was away may, and is started again.
+    fn keep_alive(&mut self) {
+        let born = self.born;
+        let starting = self.server_killed.is_some_and(|killed| {
+            let back = self.server_back.filter(|back| *back > killed);
+            born + STARTING > killed && back.is_none_or(|back| born < back)
+        });
         let daemon = self.daemon();
-        if let Some(status) = daemon.ended() {
-            panic!("the daemon ended by itself with {}\n{}", code(status), daemon.log_tail());
-        }
+        let Some(status) = daemon.ended() else { return };
+        let code = code(status);
+        assert!(starting && code == 1, "the daemon ended by itself with {code}\n{}", daemon.log_tail());
+        self.start();
     }
 
     async fn stop(&mut self) {
@@ -177,7 +197,7 @@ impl Keeper<'_> {
 async fn started(server: &SqlServer, schema: &str, keeper: &mut Keeper<'_>) {
     let sql = format!("SELECT binlog_file FROM {schema}.positions");
     eventually("the daemon stores its first position", Duration::from_secs(60), async || {
-        keeper.assert_alive();
+        keeper.keep_alive();
         server.try_rows(&sql).await.ok().filter(|rows| !rows.is_empty())
     })
     .await;
@@ -201,8 +221,7 @@ async fn harm(case: &Case, seed: u64, keeper: &mut Keeper<'_>) {
     moments.sort_unstable();
     let begin = Instant::now();
     for (blow, moment) in blows.into_iter().zip(moments) {
-        tokio::time::sleep_until((begin + Duration::from_millis(moment)).into()).await;
-        keeper.assert_alive();
+        keep_until(keeper, begin + Duration::from_millis(moment)).await;
         match blow {
             Blow::Kill => {
                 keeper.daemon().kill();
@@ -214,14 +233,26 @@ async fn harm(case: &Case, seed: u64, keeper: &mut Keeper<'_>) {
             }
             Blow::Server => {
                 let (name, _) = server.expect("only servers that are given are killed");
+                keeper.server_killed = Some(Instant::now());
                 servers::kill(name).await;
                 // Long enough for the load and the daemon to notice.
-                tokio::time::sleep(Duration::from_millis(rng.random_range(200..3000))).await;
+                keep_until(keeper, Instant::now() + Duration::from_millis(rng.random_range(200..3000))).await;
                 servers::start_again(name).await;
+                keeper.server_back = Some(Instant::now());
+                keeper.keep_alive();
             }
         }
     }
-    tokio::time::sleep_until((begin + Duration::from_secs(seconds)).into()).await;
+    keep_until(keeper, begin + Duration::from_secs(seconds)).await;
+}
+
+/// Waits for a moment, and keeps the daemon alive meanwhile.
+async fn keep_until(keeper: &mut Keeper<'_>, moment: Instant) {
+    within(moment.saturating_duration_since(Instant::now()), async || {
+        keeper.keep_alive();
+        None::<()>
+    })
+    .await;
 }
 
 /// Puts the server's kills between the others, evenly.
