@@ -47,6 +47,7 @@ pub struct AssembleOptions {
 
 /// What happened with the event that was pushed.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a step is moved twice a transaction; a box would cost an allocation")]
 pub enum Step {
     /// Nothing to hand on yet.
     More,
