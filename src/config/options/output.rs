@@ -28,7 +28,6 @@ pub(super) static OPTIONS: &[Opt] = &[
         .optional_argument()
         .read(),
     Opt::text(G, "exclude_columns", "columns to leave out of `data` and `old`: names or /regular expressions/, with commas between")
-        .refused("leaving out columns is not built yet, and the columns you want to hide would be sent")
         .read(),
     Opt::choice(G, "encrypt", &["none", "data", "all"], "Unknown encryption mode: {}", "encrypt `data` and `old`, or whole messages")
         .default("none")
