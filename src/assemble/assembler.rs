@@ -181,6 +181,10 @@ impl Assembler {
         self.schema_id = Some(id);
     }
 
+    pub fn client_id(&self) -> &str {
+        &self.options.client_id
+    }
+
     pub fn heartbeat(&self) -> i64 {
         self.heartbeat
     }
@@ -579,6 +583,9 @@ impl Assembler {
             let seen = own_tables::heartbeat_of(&slot.map, &event, &self.options.client_id).map_err(|e| bad(&event.header, e))?;
             open.heartbeat = seen.or(open.heartbeat);
             return Ok(Step::More);
+        }
+        if slot.role == TableRole::Bootstrap {
+            open.meta.requests.push((slot.clone(), event.clone()));
         }
         open.push(TxnEvent::Rows { slot, event, start })?;
         Ok(Step::More)
