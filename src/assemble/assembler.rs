@@ -586,6 +586,8 @@ impl Assembler {
         }
         if slot.role == TableRole::Bootstrap {
             open.meta.requests.push((slot.clone(), event.clone()));
+            // Its message goes out, so the point behind it is worth storing.
+            open.touches_users = true;
         }
         open.push(TxnEvent::Rows { slot, event, start })?;
         Ok(Step::More)
