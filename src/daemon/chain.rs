@@ -123,7 +123,9 @@ impl Chain {
                     && client == self.assembler.client_id()
                     && complete == "0"
                 {
-                    tracing::error!("bootstrapping is not supported yet: the request for {database}.{table} is not carried out; hint: delete its row from `bootstrap`");
+                    tracing::error!(
+                        "bootstrapping is not supported yet: the request for {database}.{table} is not carried out; hint: delete its row from `bootstrap`"
+                    );
                 }
             }
         }

@@ -109,12 +109,18 @@ impl Keeper {
             (tracker.oldest_open_age(std::time::Instant::now()).unwrap_or_default(), tracker.oldest_open_end().cloned())
         };
         if let Some(limit) = self.ack_timeout.filter(|limit| age > *limit) {
-            return Err(Error::definite(format!("Did not receive acknowledgement for the head of the inflight message list for {} ms", limit.as_millis()))
-                .detail(end.map_or_else(|| format!("behind {}", self.reached.at), |e| e.at.to_string()))
-                .hint("the broker does not answer, or answers too slowly: see its log, or raise producer_ack_timeout"));
+            return Err(Error::definite(format!(
+                "Did not receive acknowledgement for the head of the inflight message list for {} ms",
+                limit.as_millis()
+            ))
+            .detail(end.map_or_else(|| format!("behind {}", self.reached.at), |e| e.at.to_string()))
+            .hint("the broker does not answer, or answers too slowly: see its log, or raise producer_ack_timeout"));
         }
         if age > HEAD_AGE_MAX {
-            self.board.ill(CauseKind::Unacknowledged, format!("the oldest message in flight waits for its acknowledgement since {} s", age.as_secs()));
+            self.board.ill(
+                CauseKind::Unacknowledged,
+                format!("the oldest message in flight waits for its acknowledgement since {} s", age.as_secs()),
+            );
         } else {
             self.board.well(CauseKind::Unacknowledged);
         }
