@@ -242,8 +242,9 @@ impl Assembler {
     pub fn provide(&mut self, captured: Vec<Captured>, reached: BinlogPosition) -> Result<Step> {
         if let Some((event, start)) = self.stalled.take() {
             let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-            let change = self.tables.accept_for_map(&event, self.flavor, &mut self.schema, captured, &at)?;
-            return Ok(Step::Schema(self.repair_step(change, at, event.header.timestamp)));
+            let changes = self.tables.accept_for_map(&event, self.flavor, &mut self.schema, captured, &at)?;
+            // A doubt that proves to be unfounded changes nothing, so there is nothing to store.
+            return Ok(if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) });
         }
         self.tables.doubts.candidates(captured, reached);
         self.settle(Step::More)
