@@ -15,6 +15,7 @@ use super::topic::{Record, Topic};
 /// A Java machine takes its time to start on a busy machine.
 const START: Duration = Duration::from_secs(120);
 const ARRIVE: Duration = Duration::from_secs(60);
+const SCHEMA: &str = "maxwell_comparison";
 /// A table of this database gets the last row of all.
 pub const END_DATABASE: &str = "comparison_end";
 
@@ -48,13 +49,12 @@ struct Side {
 /// At the first difference, with both lines.
 pub async fn compare(server: &SqlServer, brokers: &str, command: &str, comparisons: &[Comparison], workload: &[&str]) -> Vec<usize> {
     let site = Site::new(&format!("maxwell-{}-{}", server.name, comparisons[0].name));
-    let schema = "maxwell_comparison";
-    clean(server, schema).await;
-    server.run(&[&format!("GRANT ALL ON {schema}.* TO maxwell@'%'")]).await;
+    clean(server).await;
+    server.run(&[&format!("GRANT ALL ON {SCHEMA}.* TO maxwell@'%'")]).await;
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for (number, comparison) in comparisons.iter().enumerate() {
-        theirs.push(side(server, brokers, schema, comparison, "maxwell", 7_000 + number).await);
-        ours.push(side(server, brokers, schema, comparison, "binlogd", 8_000 + number).await);
+        theirs.push(side(server, brokers, comparison, "maxwell", 7_000 + number).await);
+        ours.push(side(server, brokers, comparison, "binlogd", 8_000 + number).await);
     }
     for side in &mut theirs {
         let file = site.dir.join(format!("{}.properties", side.name));
@@ -70,7 +70,7 @@ pub async fn compare(server: &SqlServer, brokers: &str, command: &str, compariso
     }
     for side in &mut ours {
         side.process = Some(Daemon::start(&site, &side.name, &side.config, &[]));
-        position_stored(server, schema, side).await;
+        position_stored(server, side).await;
     }
     work(server, workload).await;
     let mut counts = Vec::new();
@@ -83,20 +83,20 @@ pub async fn compare(server: &SqlServer, brokers: &str, command: &str, compariso
         side.process = None;
         side.topic.delete().await;
     }
-    clean(server, schema).await;
+    clean(server).await;
     counts
 }
 
-async fn clean(server: &SqlServer, schema: &str) {
-    for database in [schema, "shop", "kinds", "others", END_DATABASE] {
+async fn clean(server: &SqlServer) {
+    for database in [SCHEMA, "shop", "kinds", "others", END_DATABASE] {
         server.run(&[&format!("DROP DATABASE IF EXISTS {database}")]).await;
     }
 }
 
-async fn side(server: &SqlServer, brokers: &str, schema: &str, comparison: &Comparison, who: &str, replica: usize) -> Side {
+async fn side(server: &SqlServer, brokers: &str, comparison: &Comparison, who: &str, replica: usize) -> Side {
     let name = format!("{who}-{}", comparison.name);
     let topic = Topic::create(brokers, &format!("{name}-{}-{}", server.name, run_number()), comparison.partitions).await;
-    let mut config = Config::for_server(server, schema)
+    let mut config = Config::for_server(server, SCHEMA)
         .to_topic(brokers, &topic.name)
         .with("jdbc_options", "useSSL=false&allowPublicKeyRetrieval=true")
         .with("client_id", &name)
@@ -117,9 +117,9 @@ async fn maxwell_ready(side: &mut Side) {
     .await;
 }
 
-async fn position_stored(server: &SqlServer, schema: &str, side: &mut Side) {
+async fn position_stored(server: &SqlServer, side: &mut Side) {
     let process = side.process.as_mut().expect("it was started");
-    let sql = format!("SELECT 1 FROM {schema}.positions WHERE client_id = '{}' AND last_heartbeat_read > 0", side.client_id);
+    let sql = format!("SELECT 1 FROM {SCHEMA}.positions WHERE client_id = '{}' AND last_heartbeat_read > 0", side.client_id);
     eventually("the daemon reads its own heartbeat", START, async || {
         assert!(process.ended().is_none(), "the daemon ended:\n{}", process.log_tail());
         server.try_rows(&sql).await.ok().filter(|rows| !rows.is_empty())
@@ -181,12 +181,17 @@ fn lines(records: Vec<Record>, any_partition: bool) -> Vec<Line> {
         key: mask_uuid(&String::from_utf8_lossy(&r.key.unwrap_or_default())),
         value: mask_definition(String::from_utf8_lossy(&r.value).into_owned()),
     };
-    let mut all: Vec<Line> = records.into_iter().map(line).collect();
+    let mut all: Vec<Line> = records.into_iter().map(line).filter(|line| !is_own_table(&line.value)).collect();
     rank_schemas(&mut all);
     if any_partition {
         all.sort();
     }
     all
+}
+
+/// Who starts first sees how the others make their tables in the schema database. (Rows of that database are for nobody.)
+fn is_own_table(value: &str) -> bool {
+    value.contains("\"type\":\"table-create\"") && value.contains(&format!("\"database\":\"{SCHEMA}\""))
 }
 
 /// Keys of tables without a primary key and of DDL messages are drawn by lot.
