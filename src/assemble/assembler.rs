@@ -121,8 +121,10 @@ pub struct Assembler {
     at: BinlogPosition,
     /// End of the last complete transaction: where a reconnect goes on.
     boundary: BinlogPosition,
-    /// Whether no complete boundary was seen since the stream was opened; then rows mean that it opened inside one.
+    /// Whether no transaction was seen to begin since the stream was opened; then rows mean that it opened inside one.
     fresh: bool,
+    /// The definitions as they were before a statement inside the open transaction changed them.
+    before: Option<(Schema, Option<SchemaId>)>,
     gtid: Option<Gtid>,
     /// The statement that follows takes no effect (MariaDB's `binlog_alter_two_phase`).
     passes_statement: bool,
@@ -157,6 +159,7 @@ impl Assembler {
             boundary: at.clone(),
             at,
             fresh: true,
+            before: None,
             gtid: None,
             passes_statement: false,
             gtid_commit_us: 0,
@@ -208,7 +211,25 @@ impl Assembler {
         self.tables.clear();
         self.at = self.boundary.clone();
         self.fresh = true;
+        self.passes_statement = false;
         self.gtid = None;
+        self.undo_statements();
+    }
+
+    /// The definitions that a store has for the boundary, after it was moved back.
+    pub fn restore(&mut self, id: SchemaId, schema: Schema) {
+        self.schema_id = Some(id);
+        self.schema = schema;
+        self.tables.clear();
+    }
+
+    /// A transaction that is thrown away takes with it what its statements did to the definitions (`CREATE TABLE …
+    /// SELECT` of MySQL 8.0.21+): they come again with it, and would find their own work otherwise.
+    fn undo_statements(&mut self) {
+        if let Some((schema, id)) = self.before.take() {
+            self.schema = schema;
+            self.schema_id = id;
+        }
     }
 
     /// Sets the boundary that the next connection starts from.
@@ -379,6 +400,7 @@ impl Assembler {
         if self.open.take().is_some() {
             // A crashed server leaves a transaction without its end; it never committed.
             tracing::warn!(file = %self.at.file, "the file ends inside a transaction, which therefore never committed");
+            self.undo_statements();
         }
         self.at = next;
         let end = self.end_here(None, true);
@@ -389,6 +411,7 @@ impl Assembler {
         let parsed = gtid::GtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
         self.gtid = parsed.gtid.map(Gtid::MySql);
         self.gtid_commit_us = parsed.immediate_commit_us.unwrap_or(0);
+        self.fresh = false;
         self.unfinished()?;
         Ok(Step::More)
     }
@@ -403,6 +426,7 @@ impl Assembler {
         self.passes_statement = matches!(parsed.alter, Some(AlterPart::Start | AlterPart::Rollback { .. }));
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
+        self.fresh = false;
         if !parsed.standalone {
             self.begin(event.header.server_id, None);
         }
@@ -420,6 +444,7 @@ impl Assembler {
     }
 
     fn begin(&mut self, server_id: u32, thread_id: Option<u32>) {
+        self.fresh = false;
         self.open = Some(Open {
             meta: TxnMeta {
                 file: self.at.file.clone(),
@@ -454,7 +479,7 @@ impl Assembler {
 
     fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
         self.seq += 1;
-        self.fresh = false;
+        self.before = None;
         self.boundary = self.at.clone();
         let gtid = if self.options.gtid_mode { gtid } else { None };
         ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves }
@@ -482,7 +507,11 @@ impl Assembler {
             return Ok(self.statement_end(inside));
         }
         let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
-        match statement::recognise(query.sql, inside) {
+        let statement = statement::recognise(query.sql, inside);
+        if self.is_mid_transaction(statement, query.sql) {
+            return Ok(Step::StartedInside(BinlogPosition { file: self.at.file.clone(), offset: start }));
+        }
+        match statement {
             Statement::Begin => {
                 self.unfinished()?;
                 self.begin(event.header.server_id, Some(query.thread_id));
@@ -503,6 +532,19 @@ impl Assembler {
         }
     }
 
+    /// Whether a statement that comes first after the stream was opened stands inside a transaction: a savepoint always
+    /// does, any other does if its server writes a GTID event (also an anonymous one) before each group.
+    fn is_mid_transaction(&self, statement: Statement, sql: &[u8]) -> bool {
+        if !self.fresh || self.open.is_some() {
+            return false;
+        }
+        match statement {
+            Statement::Begin | Statement::Commit => false,
+            Statement::Nothing if statement::is_savepoint(sql) => true,
+            _ => self.flavor == Flavor::MariaDb || self.server_version >= (5, 7, 0),
+        }
+    }
+
     /// A statement that leaves the schema as it is.
     fn statement_end(&mut self, inside: bool) -> Step {
         if inside {
@@ -514,6 +556,9 @@ impl Assembler {
 
     fn on_ddl(&mut self, event: &RawEvent, query: &query::Query<'_>, start: u64, inside: bool) -> Result<Step> {
         let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+        if inside && self.before.is_none() {
+            self.before = Some((self.schema.clone(), self.schema_id));
+        }
         let outcome = statement::interpret(query, self.flavor, self.server_version, &mut self.schema, &self.options.filter);
         self.tables.clear();
         let (changes, doubted) = match outcome {

@@ -143,6 +143,17 @@ fn publish(chain: &Chain, with: &Surroundings, published: &mut Counters) {
 }
 
 impl Surroundings {
+    /// Gives the chain the definitions that are stored for the place it was moved back to.
+    pub fn restore(&mut self, chain: &mut Chain) -> Result<()> {
+        let position = chain.resume_position();
+        let stored = self.retried("reading the stored definitions", async |this| this.store.load_schema(&position).await)?;
+        // Without a version there the definitions were captured later, and are the best that is known.
+        if let Some((id, schema)) = stored {
+            chain.assembler.restore(id, schema);
+        }
+        Ok(())
+    }
+
     /// Calls the store until it answers; what depends on a stored schema version waits.
     fn retried<T>(&mut self, what: &str, mut call: impl AsyncFnMut(&Surroundings) -> Result<T>) -> Result<T> {
         let mut pause = Duration::from_millis(200);

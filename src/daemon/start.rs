@@ -121,8 +121,9 @@ async fn refuse_orphans(context: &StartContext<'_>) -> Result<()> {
     .hint(hint))
 }
 
-/// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there.
-pub fn step_back(chain: &mut Chain, with: &Surroundings, at: &BinlogPosition) -> Result<()> {
+/// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there, with the definitions
+/// that are stored for it (a statement inside the transaction may have a version of its own).
+pub fn step_back(chain: &mut Chain, with: &mut Surroundings, at: &BinlogPosition) -> Result<()> {
     tracing::info!(%at, "the stored position lies inside a transaction; looking for its beginning");
     let from = BinlogPosition { file: at.file.clone(), offset: 4 };
     let mut stream = DumpStream::open(&with.dump, &Start::File(from))?;
@@ -130,9 +131,12 @@ pub fn step_back(chain: &mut Chain, with: &Surroundings, at: &BinlogPosition) ->
     while let Some(block) = stream.next_block()? {
         for event in &block.events {
             if let Some(boundary) = scanner.push(event)? {
+                if with.gtid_mode || boundary == *chain.assembler.boundary() {
+                    return Err(Error::definite("the server sends a transaction without its beginning").detail(at));
+                }
                 tracing::info!(%boundary, "the transaction begins here");
                 chain.assembler.rewind(boundary);
-                return Ok(());
+                return with.restore(chain);
             }
         }
         if with.shutdown.is_requested() {
