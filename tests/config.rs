@@ -129,7 +129,7 @@ fn the_kafka_guide_starts_as_its_author_meant() {
 #[test]
 fn dead_letters_are_the_only_fault_of_the_kafka_guide() {
     let text = format!("{GUIDE_KAFKA}{GUIDE_KAFKA_DEAD_LETTERS}");
-    let exit = start(&text, &["--host=db", "--user=maxwell"]).err().expect("dead letters are not built yet");
+    let exit = start(&text, &["--host=db", "--user=maxwell"]).expect_err("dead letters are not built yet");
     let faults: Vec<&str> = exit.stderr.lines().filter(|l| l.starts_with("error: ")).collect();
     assert!(faults.len() == 1 && faults[0].starts_with("error: dead_letter_topic is not supported: "), "{faults:?}");
 }

@@ -47,6 +47,7 @@ pub struct AssembleOptions {
 
 /// What happened with the event that was pushed.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a step is moved twice a transaction; a box would cost an allocation")]
 pub enum Step {
     /// Nothing to hand on yet.
     More,
@@ -183,6 +184,10 @@ impl Assembler {
         self.schema_id = Some(id);
     }
 
+    pub fn client_id(&self) -> &str {
+        &self.options.client_id
+    }
+
     pub fn heartbeat(&self) -> i64 {
         self.heartbeat
     }
@@ -258,8 +263,9 @@ impl Assembler {
     pub fn provide(&mut self, captured: Vec<Captured>, reached: BinlogPosition) -> Result<Step> {
         if let Some((event, start)) = self.stalled.take() {
             let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-            let change = self.tables.accept_for_map(&event, self.flavor, &mut self.schema, captured, &at)?;
-            return Ok(Step::Schema(self.repair_step(change, at, event.header.timestamp)));
+            let changes = self.tables.accept_for_map(&event, self.flavor, &mut self.schema, captured, &at)?;
+            // A doubt that proves to be unfounded changes nothing, so there is nothing to store.
+            return Ok(if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) });
         }
         self.tables.doubts.candidates(captured, reached);
         self.settle(Step::More)
@@ -623,6 +629,11 @@ impl Assembler {
             let seen = own_tables::heartbeat_of(&slot.map, &event, &self.options.client_id).map_err(|e| bad(&event.header, e))?;
             open.heartbeat = seen.or(open.heartbeat);
             return Ok(Step::More);
+        }
+        if slot.role == TableRole::Bootstrap {
+            open.meta.requests.push((slot.clone(), event.clone()));
+            // Its message goes out, so the point behind it is worth storing.
+            open.touches_users = true;
         }
         open.push(TxnEvent::Rows { slot, event, start })?;
         Ok(Step::More)

@@ -11,6 +11,9 @@ mod statement;
 mod tables;
 pub mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
 pub use doubt::{Captured, TableName};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};

@@ -52,6 +52,8 @@ pub struct TxnMeta {
     /// Commit time in microseconds since the epoch: exact where the GTID event has it (MySQL 8+), else the commit
     /// event's whole seconds.
     pub commit_us: u64,
+    /// Rows events of our own `bootstrap` table: requests that somebody has to answer.
+    pub requests: Vec<(Arc<TableSlot>, RawEvent)>,
 }
 
 /// Emitted when the commit event was read. Read it once with `events.next()`.

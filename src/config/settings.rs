@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
+use crate::encode::ColumnPattern;
 use crate::filter::Filter;
 use crate::position::Position;
 use crate::secret::Secret;
@@ -141,6 +142,8 @@ pub struct OutputSettings {
     pub ddl: bool,
     pub push_timestamp: bool,
     pub naming_strategy: NamingStrategy,
+    /// Columns left out of `data` and `old`.
+    pub exclude_columns: Vec<ColumnPattern>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -38,7 +38,6 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
     let output = output::read(&mut reader, gtid_mode);
     mysql::check_capture(&mut reader);
     monitoring::check_datadog(&mut reader);
-    output::check_excluded_columns(&mut reader);
     output::check_encryption(&mut reader);
     service::check_java_limits(&mut reader);
     let client_id = reader.filled("client_id");
@@ -83,7 +82,6 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
     let filter = output::filter(&mut reader, &schema_database);
     let gtid_mode = output::gtid_mode(&mut reader);
     let output = output::read(&mut reader, gtid_mode);
-    output::check_excluded_columns(&mut reader);
     output::check_encryption(&mut reader);
     let client_id = reader.filled("client_id");
     let config = ReadConfig {

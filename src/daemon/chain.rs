@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use crate::assemble::{Assembler, Captured, SchemaStep, Step, TableRequest};
-use crate::binlog::RawEvent;
+use crate::assemble::{Assembler, Captured, SchemaStep, Step, TableRequest, Transaction};
+use crate::binlog::{RawEvent, RowsEvent, RowsKind};
 use crate::encode::batch::Batch;
-use crate::encode::{DdlMessage, Encoder};
+use crate::encode::{DdlMessage, Encoder, decode_columns};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::position::{BinlogPosition, Gtids, Position, ResumePoint};
@@ -92,6 +92,7 @@ impl Chain {
                 Step::Transaction(mut transaction) => {
                     self.executed(&transaction.end)?;
                     self.counters.transactions += 1;
+                    self.refuse_bootstraps(&transaction)?;
                     self.encoder.transaction(&mut transaction, &mut |batch| hooks.emit(batch))?;
                 }
                 Step::Boundary(end) => {
@@ -108,6 +109,27 @@ impl Chain {
             }
             return Ok(Flow::On);
         }
+    }
+
+    /// Bootstrapping is not built yet; who asks for one is told so, and the stream goes on.
+    fn refuse_bootstraps(&self, transaction: &Transaction) -> Result<()> {
+        for (slot, event) in &transaction.meta.requests {
+            let rows = RowsEvent::parse(event).map_err(|e| Error::definite("rows of the bootstrap table cannot be read").source(e))?;
+            let wanted: Option<Vec<usize>> =
+                ["client_id", "is_complete", "database_name", "table_name"].iter().map(|name| slot.table.column_index(name)).collect();
+            let (Some(wanted), RowsKind::Insert) = (wanted, rows.kind) else { continue };
+            for row in decode_columns(slot, &rows, &wanted)? {
+                if let [Some(client), Some(complete), Some(database), Some(table)] = &row[..]
+                    && client == self.assembler.client_id()
+                    && complete == "0"
+                {
+                    tracing::error!(
+                        "bootstrapping is not supported yet: the request for {database}.{table} is not carried out; hint: delete its row from `bootstrap`"
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     fn executed(&mut self, end: &ResumePoint) -> Result<()> {

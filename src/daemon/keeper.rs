@@ -25,6 +25,8 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 const HEARTBEAT_BYTES: u64 = 3000;
 /// Health turns red when the store could not be written for this long.
 const STORE_SILENT_MAX: Duration = Duration::from_secs(10);
+/// Health turns red when the oldest message in flight waits longer than this.
+const HEAD_AGE_MAX: Duration = Duration::from_secs(30);
 /// One store call may take this long before it counts as failed.
 const STORE_CALL_MAX: Duration = Duration::from_secs(30);
 
@@ -37,8 +39,8 @@ pub struct Keeper {
     reached: Position,
     /// Whether `reached` is worth a save.
     due: bool,
-    /// Whether heartbeats are written at all.
-    beats: bool,
+    /// `producer_ack_timeout`
+    ack_timeout: Option<Duration>,
     last_beat: Option<(Instant, BinlogPosition)>,
     /// Since when store calls fail.
     failing_since: Option<Instant>,
@@ -47,8 +49,8 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    pub fn new(store: Arc<dyn Store>, acks: Arc<Acks>, board: Arc<Board>, reached: Position, beats: bool) -> Self {
-        Keeper { store, acks, board, reached, due: false, beats, last_beat: None, failing_since: None, retry_at: None, failures: 0 }
+    pub fn new(store: Arc<dyn Store>, acks: Arc<Acks>, board: Arc<Board>, reached: Position, ack_timeout: Option<Duration>) -> Self {
+        Keeper { store, acks, board, reached, due: false, ack_timeout, last_beat: None, failing_since: None, retry_at: None, failures: 0 }
     }
 
     /// Runs until the stop. Errors are definite: a rival process, a store that refuses for good.
@@ -61,6 +63,7 @@ impl Keeper {
                 _ = tick.tick() => {}
             }
             self.take_reached()?;
+            self.check_head()?;
             if self.retry_at.is_some_and(|at| Instant::now() < at) {
                 continue;
             }
@@ -99,13 +102,38 @@ impl Keeper {
         Ok(())
     }
 
+    /// The oldest batch in flight holds everything back; health tells of it, and `producer_ack_timeout` ends it.
+    fn check_head(&mut self) -> Result<()> {
+        let (age, end) = {
+            let tracker = self.acks.tracker();
+            (tracker.oldest_open_age(std::time::Instant::now()).unwrap_or_default(), tracker.oldest_open_end().cloned())
+        };
+        if let Some(limit) = self.ack_timeout.filter(|limit| age > *limit) {
+            return Err(Error::definite(format!(
+                "Did not receive acknowledgement for the head of the inflight message list for {} ms",
+                limit.as_millis()
+            ))
+            .detail(end.map_or_else(|| format!("behind {}", self.reached.at), |e| e.at.to_string()))
+            .hint("the broker does not answer, or answers too slowly: see its log, or raise producer_ack_timeout"));
+        }
+        if age > HEAD_AGE_MAX {
+            self.board.ill(
+                CauseKind::Unacknowledged,
+                format!("the oldest message in flight waits for its acknowledgement since {} s", age.as_secs()),
+            );
+        } else {
+            self.board.well(CauseKind::Unacknowledged);
+        }
+        Ok(())
+    }
+
     async fn write(&mut self) -> Result<()> {
         if self.due {
             self.store.save_position(&self.reached).await?;
             self.due = false;
             self.board.saved(&self.reached);
         }
-        if self.beats && self.heartbeat_due() {
+        if self.heartbeat_due() {
             let value = self.store.heartbeat(i64::try_from(epoch_us() / 1000).unwrap_or(i64::MAX)).await?;
             tracing::debug!(value, "heartbeat written");
             self.board.metrics.heartbeats.inc();

@@ -64,7 +64,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     let (chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
     let mut pipeline = spawn_pipeline(chain, surroundings)?;
     let mut sender = tokio::spawn(sender::run(producer, queue, acks.clone(), wiring.board.clone(), shutdown.clone()));
-    let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.board.clone(), position, true);
+    let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.board.clone(), position, wiring.ack_timeout());
 
     let (mut pipeline_ended, mut sender_ended) = (None, None);
     let first = {

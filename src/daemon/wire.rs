@@ -143,6 +143,10 @@ impl Wiring {
         Duration::from_millis(self.config.shutdown_timeout_ms)
     }
 
+    pub fn ack_timeout(&self) -> Option<Duration> {
+        self.config.producer.ack_timeout_ms.map(Duration::from_millis)
+    }
+
     /// A new producer; for Kafka this waits for the first broker.
     pub async fn producer(&self) -> Result<Box<dyn Producer>> {
         let metrics = self.board.metrics.clone();
@@ -316,6 +320,7 @@ pub fn shown(output: &OutputSettings) -> OutputOptions {
             config::NamingStrategy::AsIs => Naming::AsIs,
             config::NamingStrategy::UnderscoreToCamelcase => Naming::UnderscoreToCamelcase,
         },
+        exclude_columns: output.exclude_columns.clone(),
         ..OutputOptions::default()
     }
 }

@@ -152,6 +152,7 @@ pub fn meta() -> TxnMeta {
         xid: Some(77),
         schema_id: Some(9),
         commit_us: 1_700_000_000_000_000,
+        ..TxnMeta::default()
     }
 }
 

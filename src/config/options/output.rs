@@ -27,9 +27,7 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "output_naming_strategy", "`underscore_to_camelcase` renames keys and columns; anything else changes nothing")
         .optional_argument()
         .read(),
-    Opt::text(G, "exclude_columns", "columns to leave out of `data` and `old`: names or /regular expressions/, with commas between")
-        .refused("leaving out columns is not built yet, and the columns you want to hide would be sent")
-        .read(),
+    Opt::text(G, "exclude_columns", "columns to leave out of `data` and `old`: names or /regular expressions/, with commas between").read(),
     Opt::choice(G, "encrypt", &["none", "data", "all"], "Unknown encryption mode: {}", "encrypt `data` and `old`, or whole messages")
         .default("none")
         .refused("encryption is not built yet, and messages would be sent in clear")

@@ -1,5 +1,6 @@
 //! What is in a message and which messages there are.
 
+use crate::encode::ColumnPattern;
 use crate::filter::Filter;
 
 use super::super::settings::{NamingStrategy, OutputSettings};
@@ -61,6 +62,7 @@ pub(super) fn read(reader: &mut Reader, gtid_mode: bool) -> OutputSettings {
         ddl: reader.flag("output_ddl"),
         push_timestamp: reader.flag("output_push_timestamp"),
         naming_strategy: naming_strategy(reader),
+        exclude_columns: excluded_columns(reader),
     }
 }
 
@@ -75,16 +77,14 @@ fn naming_strategy(reader: &mut Reader) -> NamingStrategy {
     }
 }
 
-/// Maxwell's text for a bad pattern; good ones are refused by the table.
-pub(super) fn check_excluded_columns(reader: &mut Reader) {
-    let Some(list) = reader.given("exclude_columns") else { return };
-    for item in list.split(',').map(str::trim) {
-        let Some(pattern) = item.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) else { continue };
-        if let Err(e) = Filter::parse(&format!("exclude: /{pattern}/.*")) {
-            let what = format!("invalid exclude_columns: '{list}': {e}");
-            reader.fault("exclude_columns", what, "mend the regular expression");
-        }
-    }
+/// Names and patterns of `exclude_columns`, with Maxwell's text for a bad one.
+fn excluded_columns(reader: &mut Reader) -> Vec<ColumnPattern> {
+    let Some(list) = reader.given("exclude_columns").map(str::to_owned) else { return Vec::new() };
+    ColumnPattern::parse_list(&list).unwrap_or_else(|(element, why)| {
+        let what = format!("invalid exclude_columns: '{list}': Invalid regular expression: {element}: {why}");
+        reader.fault("exclude_columns", what, "mend the regular expression");
+        Vec::new()
+    })
 }
 
 pub(super) fn check_encryption(reader: &mut Reader) {

@@ -1,0 +1,254 @@
+//! The assembler on events made by hand: boundaries, offsets, doubt and proof.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::binlog::{EventHeader, RawEvent};
+use crate::filter::Filter;
+use crate::position::BinlogPosition;
+use crate::schema::{Column, ColumnType, Database, IntWidth, Schema, Table};
+
+use super::spill::SpillDir;
+use super::{AssembleOptions, Assembler, Captured, Step};
+
+const QUERY: u8 = 2;
+const XID: u8 = 16;
+const TABLE_MAP: u8 = 19;
+const WRITE_ROWS: u8 = 30;
+
+/// Feeds events one behind the other, as a file has them.
+struct Feed {
+    assembler: Assembler,
+    offset: u64,
+    /// Kept until the test ends, because the spill folder lies in it.
+    _dir: tempfile::TempDir,
+}
+
+fn column(name: &str) -> Column {
+    Column { name: name.into(), ty: ColumnType::Int { width: IntWidth::Int, unsigned: false } }
+}
+
+fn table(columns: &[&str]) -> Arc<Table> {
+    Arc::new(Table {
+        database: "d".into(),
+        name: "t".into(),
+        charset: Some("utf8mb4".into()),
+        columns: columns.iter().map(|c| column(c)).collect(),
+        primary_key: Vec::new(),
+    })
+}
+
+impl Feed {
+    fn new(filter: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let spill = SpillDir::open(dir.path(), 1 << 20).expect("spill folder");
+        let schema = Schema {
+            databases: vec![Database { name: "d".into(), charset: "utf8mb4".into(), tables: vec![table(&["a", "b"])] }],
+            charset: "utf8mb4".into(),
+            ..Schema::default()
+        };
+        let options = AssembleOptions {
+            schema_database: "maxwell".into(),
+            client_id: "me".into(),
+            filter: Arc::new(Filter::parse(filter).expect("a filter").0),
+            row_queries: false,
+            memory_bytes: 1 << 20,
+            gtid_mode: false,
+            event_bytes_max: 1 << 20,
+        };
+        let at = BinlogPosition::new("b.000001", 4);
+        Feed { assembler: Assembler::new(options, spill, schema, Some(1), at, 0), offset: 4, _dir: dir }
+    }
+
+    fn event(&mut self, type_code: u8, body: &[u8]) -> RawEvent {
+        let size = 19 + body.len() as u32;
+        self.offset += u64::from(size);
+        let header =
+            EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
+        RawEvent { header, body: Bytes::copy_from_slice(body) }
+    }
+
+    fn push(&mut self, type_code: u8, body: &[u8]) -> crate::error::Result<Step> {
+        let event = self.event(type_code, body);
+        self.assembler.push(event)
+    }
+
+    fn query(&mut self, sql: &str, error_code: u16) -> crate::error::Result<Step> {
+        let mut body = BytesMut::new();
+        body.put_u32_le(7);
+        body.put_u32_le(0);
+        body.put_u8(1);
+        body.put_u16_le(error_code);
+        body.put_u16_le(0);
+        body.put_slice(b"d\0");
+        body.put_slice(sql.as_bytes());
+        self.push(QUERY, &body)
+    }
+
+    fn map(&mut self, names: Option<&[&str]>, columns: usize) -> crate::error::Result<Step> {
+        let mut body = BytesMut::new();
+        body.put_slice(&[9, 0, 0, 0, 0, 0, 1, 0]);
+        body.put_slice(b"\x01d\0\x01t\0");
+        body.put_u8(columns as u8);
+        body.put_bytes(3, columns);
+        body.put_u8(0);
+        body.put_bytes(0xff, columns.div_ceil(8));
+        if let Some(names) = names {
+            let mut field = BytesMut::new();
+            for name in names {
+                field.put_u8(name.len() as u8);
+                field.put_slice(name.as_bytes());
+            }
+            body.put_u8(4);
+            body.put_u8(field.len() as u8);
+            body.put_slice(&field);
+        }
+        self.push(TABLE_MAP, &body)
+    }
+
+    fn rows(&mut self) -> crate::error::Result<Step> {
+        self.push(WRITE_ROWS, &[9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0xff, 0, 1, 0, 0, 0, 2, 0, 0, 0])
+    }
+
+    fn xid(&mut self) -> crate::error::Result<Step> {
+        self.push(XID, &77u64.to_le_bytes())
+    }
+
+    fn captured(columns: &[&str]) -> Vec<Captured> {
+        vec![Captured { database: "d".into(), database_charset: None, table: "t".into(), def: Some(table(columns)) }]
+    }
+
+    fn here(&self) -> BinlogPosition {
+        BinlogPosition::new("b.000001", self.offset)
+    }
+}
+
+#[test]
+fn a_transaction_ends_behind_its_commit_event() {
+    let mut feed = Feed::new("");
+    assert!(matches!(feed.query("BEGIN", 0).unwrap(), Step::More));
+    assert!(matches!(feed.map(None, 2).unwrap(), Step::More));
+    assert!(matches!(feed.rows().unwrap(), Step::More));
+    let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+    assert_eq!((transaction.end.at.clone(), transaction.meta.xid, transaction.events.len()), (feed.here(), Some(77), 1));
+    assert!(transaction.end.saves);
+}
+
+#[test]
+fn a_rollback_leaves_nothing_but_moves_the_boundary() {
+    let mut feed = Feed::new("");
+    feed.query("BEGIN", 0).unwrap();
+    feed.map(None, 2).unwrap();
+    feed.rows().unwrap();
+    let Step::Boundary(end) = feed.query("ROLLBACK", 0).unwrap() else { panic!("no boundary") };
+    assert_eq!(end.at, feed.here());
+    assert_eq!(*feed.assembler.boundary(), feed.here());
+}
+
+#[test]
+fn a_gap_inside_a_transaction_is_an_error_and_between_two_is_not() {
+    let mut feed = Feed::new("");
+    feed.offset += 100;
+    feed.query("BEGIN", 0).expect("a jump ahead between transactions");
+    feed.offset += 1;
+    let error = feed.map(None, 2).unwrap_err();
+    assert!(error.to_string().contains("the sum of sizes says"), "{error}");
+}
+
+#[test]
+fn rows_at_the_start_mean_that_it_lies_inside_a_transaction() {
+    let mut feed = Feed::new("");
+    assert!(matches!(feed.map(None, 2).unwrap(), Step::StartedInside(_)));
+    let mut feed = Feed::new("");
+    assert!(matches!(feed.xid().unwrap(), Step::Boundary(_)), "Maxwell's stored position lies before the commit event");
+}
+
+#[test]
+fn a_row_change_in_statement_format_stops_with_its_place() {
+    let mut feed = Feed::new("");
+    feed.query("BEGIN", 0).unwrap();
+    let error = feed.query("update t set a=1", 0).unwrap_err();
+    assert!(error.to_string().contains("UPDATE statement") && error.to_string().contains("b.000001:"), "{error}");
+}
+
+#[test]
+fn a_failed_statement_is_proved_where_the_server_stands_still() {
+    let mut feed = Feed::new("");
+    let Step::NeedsTables(request) = feed.query("alter table t add c int", 1317).unwrap() else { panic!("taken at its word") };
+    assert_eq!(request.tables.len(), 1);
+    let reached = feed.here();
+    let Step::Schema(step) = feed.assembler.provide(Feed::captured(&["a", "b", "c"]), reached).unwrap() else { panic!("not proved") };
+    assert!(step.repair && step.changes.len() == 1);
+    assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 3);
+}
+
+#[test]
+fn a_definition_from_the_future_waits_until_the_stream_reaches_it() {
+    let mut feed = Feed::new("");
+    feed.query("alter table t add c int", 1317).unwrap();
+    let later = BinlogPosition::new("b.000001", feed.offset + 500);
+    assert!(matches!(feed.assembler.provide(Feed::captured(&["a", "b", "c"]), later).unwrap(), Step::More));
+    assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 2);
+    feed.offset += 500;
+    assert!(matches!(feed.query("create user x", 0).unwrap(), Step::Schema(_)), "proved behind the next statement");
+    assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 3);
+}
+
+#[test]
+fn rows_of_a_doubted_table_need_names_that_agree() {
+    let doubted = || {
+        let mut feed = Feed::new("");
+        feed.query("alter table t add c int", 1317).unwrap();
+        let later = BinlogPosition::new("b.000001", 1 << 20);
+        feed.assembler.provide(Feed::captured(&["a", "b"]), later).unwrap();
+        feed.query("BEGIN", 0).unwrap();
+        feed
+    };
+    let reached = BinlogPosition::new("b.000001", 1 << 20);
+
+    let mut feed = doubted();
+    assert!(matches!(feed.map(Some(&["a", "b"]), 2).unwrap(), Step::NeedsTables(_)));
+    assert!(matches!(feed.assembler.provide(Feed::captured(&["a", "b"]), reached.clone()).unwrap(), Step::More), "nothing to store");
+    feed.rows().unwrap();
+    assert!(matches!(feed.xid().unwrap(), Step::Transaction(_)));
+
+    // Swapped columns of equal type: the shape fits, the names do not.
+    let mut feed = doubted();
+    feed.map(Some(&["b", "a"]), 2).unwrap();
+    let error = feed.assembler.provide(Feed::captured(&["a", "b"]), reached.clone()).unwrap_err();
+    assert!(error.to_string().contains("is not proved"), "{error}");
+
+    // Without names nothing is proved, though the shape fits.
+    let mut feed = doubted();
+    feed.map(None, 2).unwrap();
+    let error = feed.assembler.provide(Feed::captured(&["a", "b"]), reached).unwrap_err();
+    assert!(error.to_string().contains("binlog_row_metadata=FULL"), "{error}");
+}
+
+#[test]
+fn a_statement_inside_the_capture_window_is_not_applied_blindly() {
+    let mut feed = Feed::new("");
+    feed.assembler.captured_until(BinlogPosition::new("b.000001", 10_000));
+    assert!(matches!(feed.query("alter table t rename column a to x", 0).unwrap(), Step::NeedsTables(_)));
+}
+
+#[test]
+fn an_excluded_table_never_stops_the_stream() {
+    let mut feed = Feed::new("exclude: d.*");
+    feed.query("alter table t add c int", 1317).unwrap();
+    feed.assembler.provide(Vec::new(), BinlogPosition::new("b.000001", 1 << 20)).unwrap();
+    feed.query("BEGIN", 0).unwrap();
+    assert!(matches!(feed.map(None, 2).unwrap(), Step::More));
+    feed.rows().unwrap();
+    let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+    assert!(transaction.events.is_empty());
+}
+
+#[test]
+fn a_map_that_contradicts_the_definition_asks_for_the_table() {
+    let mut feed = Feed::new("");
+    feed.query("BEGIN", 0).unwrap();
+    let Step::NeedsTables(request) = feed.map(Some(&["a", "b", "c"]), 3).unwrap() else { panic!("not noticed") };
+    assert!(request.why.contains("contradicts"), "{}", request.why);
+}
