@@ -64,8 +64,7 @@ impl Feed {
     fn event(&mut self, type_code: u8, body: &[u8]) -> RawEvent {
         let size = 19 + body.len() as u32;
         self.offset += u64::from(size);
-        let header =
-            EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
+        let header = EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
         RawEvent { header, body: Bytes::copy_from_slice(body) }
     }
 

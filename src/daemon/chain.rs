@@ -85,6 +85,14 @@ impl Chain {
         }
     }
 
+    /// The same after an error, without the half of a transaction that may be encoded. The chain is of no use afterwards.
+    pub fn hand_on_complete(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
+        match self.encoder.finish_complete() {
+            Some(batch) => hooks.emit(batch),
+            None => Ok(()),
+        }
+    }
+
     fn step(&mut self, mut step: Step, hooks: &mut dyn Hooks) -> Result<Flow> {
         loop {
             match step {

@@ -65,15 +65,16 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
             return Err(Error::definite("--init_position names a file and offset, but gtid_mode is on")
                 .hint("start once with gtid_mode=false, or leave --init_position out"));
         }
-        return Ok((position.clone(), false));
+        return Ok((in_mode(position.clone(), context), false));
     }
     if let Some(stored) = context.store.load_position().await? {
-        return Ok((checked(stored, context)?, false));
+        return Ok((in_mode(checked(stored, context)?, context), false));
     }
     refuse_orphans(context).await?;
     if let Some(position) = context.store.load_other_client_position().await?
-        && position.gtids.is_some() == context.gtid_mode
+        && (position.gtids.is_some() || !context.gtid_mode)
     {
+        let position = in_mode(position, context);
         tracing::info!(%position, "found the position of another client of this server");
         context.store.save_position(&position).await?;
         return Ok((position, false));
@@ -88,6 +89,12 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
     let position = Position { at: now.at, gtids, heartbeat: 0 };
     tracing::info!(%position, "no stored position; starting at the server's current one");
     Ok((position, true))
+}
+
+/// In file mode no GTIDs are followed, so a set that was stored beside the file would stay as it is and soon be wrong.
+fn in_mode(mut position: Position, context: &StartContext<'_>) -> Position {
+    position.gtids = position.gtids.filter(|_| context.gtid_mode);
+    position
 }
 
 fn checked(stored: Stored, context: &StartContext<'_>) -> Result<Position> {
