@@ -87,6 +87,8 @@ pub struct TableRequest {
     /// Why, in a sentence, for the log.
     pub why: String,
     pub at: BinlogPosition,
+    /// End of the statement that asks, unless it stands inside a transaction. Its GTID is executed, whatever it did.
+    pub end: Option<ResumePoint>,
 }
 
 /// A transaction whose commit was not read yet.
@@ -120,6 +122,10 @@ pub struct Assembler {
     server_version: (u8, u8, u8),
     /// File of the event that comes next, and its offset there.
     at: BinlogPosition,
+    /// Where the last event of a file began.
+    last_event: BinlogPosition,
+    /// Whether the last event has a schema version of its own; the place of its beginning stands for one only.
+    has_version: bool,
     /// End of the last complete transaction: where a reconnect goes on.
     boundary: BinlogPosition,
     /// Whether no transaction was seen to begin since the stream was opened; then rows mean that it opened inside one.
@@ -158,6 +164,8 @@ impl Assembler {
             flavor: Flavor::MySql,
             server_version: (0, 0, 0),
             boundary: at.clone(),
+            last_event: at.clone(),
+            has_version: false,
             at,
             fresh: true,
             before: None,
@@ -205,7 +213,9 @@ impl Assembler {
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
     pub fn captured_until(&mut self, until: BinlogPosition) {
-        self.tables.doubts.captured_until(until);
+        if self.at.is_before(&until) {
+            self.tables.doubts.captured_until(until);
+        }
     }
 
     /// The connection was lost: the open transaction is thrown away and will be read again from `boundary`.
@@ -254,9 +264,12 @@ impl Assembler {
     pub fn push(&mut self, event: RawEvent) -> Result<Step> {
         assert!(self.stalled.is_none(), "an event was pushed while a table definition was awaited");
         let start = self.place(&event.header)?;
-        let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-        let step = self.handle(event, start).map_err(|e| e.detail(format!("at {at}")))?;
-        self.settle(step)
+        if start != self.at.offset {
+            self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
+            self.has_version = false;
+        }
+        let file = self.at.file.clone();
+        self.handle(event, start).map_err(|e| e.detail(format!("at {file}:{start}")))
     }
 
     /// Definitions asked for by `NeedsTables`, read from the server while its log stood at or before `reached`.
@@ -268,32 +281,35 @@ impl Assembler {
             return Ok(if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) });
         }
         self.tables.doubts.candidates(captured, reached);
-        self.settle(Step::More)
+        Ok(Step::More)
     }
 
     /// Whether proofs by position came due at this boundary.
-    fn settle(&mut self, step: Step) -> Result<Step> {
-        if self.open.is_some() || !matches!(step, Step::More | Step::Boundary(_)) {
-            return Ok(step);
+    ///
+    /// The version gets the place where the last event began: it lies behind every earlier boundary and before this one,
+    /// so a process that begins here finds it, and one that begins earlier meets the statement again.
+    fn settle(&mut self) -> Option<Step> {
+        if self.open.is_some() || self.has_version || self.at != self.boundary {
+            return None;
         }
         let proved = self.tables.doubts.proved_at(&self.at);
         if proved.is_empty() {
-            return Ok(step);
+            return None;
         }
         let changes: Vec<SchemaChange> = proved.into_iter().filter_map(|c| super::doubt::install(&mut self.schema, c)).collect();
         self.tables.clear();
+        // The points before this one were held back.
+        let end = self.end_here(None, true);
         if changes.is_empty() {
-            return Ok(step);
+            return Some(Step::Boundary(end));
         }
-        let at = self.at.clone();
-        let mut repaired = self.repair_step(changes, at, 0);
-        if let Step::Boundary(end) = step {
-            repaired.end = Some(end);
-        }
-        Ok(Step::Schema(repaired))
+        let mut repaired = self.repair_step(changes, self.last_event.clone(), 0);
+        repaired.end = Some(end);
+        Some(Step::Schema(repaired))
     }
 
-    fn repair_step(&self, changes: Vec<SchemaChange>, at: BinlogPosition, timestamp: u32) -> SchemaStep {
+    fn repair_step(&mut self, changes: Vec<SchemaChange>, at: BinlogPosition, timestamp: u32) -> SchemaStep {
+        self.has_version = true;
         SchemaStep { changes, sql: Bytes::new(), at, timestamp, gtid: self.gtid.clone(), end: None, repair: true }
     }
 
@@ -488,7 +504,7 @@ impl Assembler {
         self.before = None;
         self.boundary = self.at.clone();
         let gtid = if self.options.gtid_mode { gtid } else { None };
-        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves }
+        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves, held: self.tables.doubts.pending() }
     }
 
     fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
@@ -582,15 +598,14 @@ impl Assembler {
             tracing::warn!(%at, why, "a statement's effect has to be read from the server");
             self.tables.doubts.raise(&tables);
             // What the statement changed is taken from the server once it is proved; until then nothing is stored.
-            if !inside {
-                let gtid = self.gtid.clone();
-                self.end_here(gtid, true);
-            }
-            return Ok(Step::NeedsTables(TableRequest { tables, why, at }));
+            let gtid = self.gtid.clone();
+            let end = (!inside).then(|| self.end_here(gtid, true));
+            return Ok(Step::NeedsTables(TableRequest { tables, why, at, end }));
         }
         let gtid = self.gtid.clone();
         let end = (!inside).then(|| self.end_here(gtid.clone(), true));
         let sql = event.body.slice_ref(query.sql);
+        self.has_version = true;
         Ok(Step::Schema(SchemaStep { changes, sql, at, timestamp: event.header.timestamp, gtid, end, repair: false }))
     }
 
@@ -603,7 +618,7 @@ impl Assembler {
             Resolved::Needs(table, why) => {
                 let at = BinlogPosition { file: self.at.file.clone(), offset: start };
                 self.stalled = Some((event, start));
-                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at }))
+                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at, end: None }))
             }
         }
     }
@@ -649,11 +664,12 @@ impl Assembler {
         Ok(Step::More)
     }
 
-    /// The next step of an event that holds others (a compressed transaction). Called after every `push` and `provide`
+    /// The next step of an event that holds others (a compressed transaction), or of a definition that is proved now that
+    /// the stream has come here. Called after every `push` and `provide`
     /// until it gives `None`.
     pub fn more(&mut self) -> Result<Option<Step>> {
         while self.stalled.is_none() {
-            let Some((inner, start)) = &mut self.payload else { return Ok(None) };
+            let Some((inner, start)) = &mut self.payload else { return Ok(self.settle()) };
             let start = *start;
             let at = format!("in the compressed transaction at {}:{start}", self.at.file);
             match inner

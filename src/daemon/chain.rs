@@ -110,6 +110,10 @@ impl Chain {
                 Step::Schema(change) => self.schema_changed(change, hooks)?,
                 Step::NeedsTables(request) => {
                     let (captured, reached) = hooks.fetch_tables(&request, self.assembler.schema())?;
+                    if let Some(end) = request.end {
+                        self.executed(&end)?;
+                        self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch))?;
+                    }
                     step = self.assembler.provide(captured, reached)?;
                     continue;
                 }

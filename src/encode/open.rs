@@ -197,7 +197,7 @@ mod tests {
     use crate::position::BinlogPosition;
 
     fn point(seq: u64) -> ResumePoint {
-        ResumePoint { seq, at: BinlogPosition::new("b.1", seq), gtid: None, heartbeat: 0, saves: true }
+        ResumePoint { seq, at: BinlogPosition::new("b.1", seq), gtid: None, heartbeat: 0, saves: true, held: false }
     }
 
     fn blank() -> Message {

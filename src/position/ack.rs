@@ -41,6 +41,8 @@ pub struct AckTracker {
     newest_seq: u64,
     /// What the prefix has passed and nobody has asked for yet.
     passed: Option<ResumePoint>,
+    /// Whether a point that was passed but may not be stored was a reason to store.
+    held_saves: bool,
     /// GTIDs passed, including those whose point is still to come (a transaction in several pieces).
     passed_gtids: Vec<Gtid>,
     /// How many of `passed_gtids` belong to `passed` or to an earlier point.
@@ -70,6 +72,7 @@ impl AckTracker {
             first: 0,
             newest_seq: 0,
             passed: None,
+            held_saves: false,
             passed_gtids: Vec::new(),
             complete_gtids: 0,
         }
@@ -108,9 +111,10 @@ impl AckTracker {
             let Some(slot) = self.slots.pop_front() else { return };
             self.first += 1;
             self.passed_gtids.extend(slot.gtids);
-            if let Some(mut end) = slot.end {
+            self.held_saves |= slot.end.as_ref().is_some_and(|end| end.held && end.saves);
+            if let Some(mut end) = slot.end.filter(|end| !end.held) {
                 assert!(self.passed.as_ref().is_none_or(|p| p.seq < end.seq), "the finished prefix went back to {}", end.at);
-                end.saves |= self.passed.as_ref().is_some_and(|p| p.saves);
+                end.saves |= self.passed.as_ref().is_some_and(|p| p.saves) | std::mem::take(&mut self.held_saves);
                 self.passed = Some(end);
                 self.complete_gtids = self.passed_gtids.len();
             }
@@ -151,7 +155,7 @@ mod tests {
     use crate::position::gtid::MariadbGtid;
 
     fn point(seq: u64, saves: bool) -> ResumePoint {
-        ResumePoint { seq, at: BinlogPosition::new("m.000001", seq * 100), gtid: None, heartbeat: 0, saves }
+        ResumePoint { seq, at: BinlogPosition::new("m.000001", seq * 100), gtid: None, heartbeat: 0, saves, held: false }
     }
 
     fn gtid(n: u64) -> Gtid {
@@ -188,6 +192,20 @@ mod tests {
         assert_eq!(acks.reached(), None);
         acks.done(last);
         assert_eq!(acks.reached(), Some(Reached { end: point(2, true), gtids: vec![gtid(2), gtid(3)] }));
+    }
+
+    #[test]
+    fn a_held_point_is_passed_over_with_its_gtids() {
+        let now = Instant::now();
+        let mut acks = AckTracker::new();
+        let held = |seq| ResumePoint { held: true, ..point(seq, true) };
+        let tickets = [(point(1, false), 1), (held(2), 2), (held(3), 3)].map(|(end, n)| acks.open(Some(end), vec![gtid(n)], now));
+        tickets.into_iter().for_each(|t| acks.done(t));
+        assert_eq!(acks.reached(), Some(Reached { end: point(1, false), gtids: vec![gtid(1)] }));
+        assert_eq!(acks.reached(), None);
+        let last = acks.open(Some(point(4, false)), vec![gtid(4)], now);
+        acks.done(last);
+        assert_eq!(acks.reached(), Some(Reached { end: point(4, true), gtids: vec![gtid(2), gtid(3), gtid(4)] }));
     }
 
     #[test]
