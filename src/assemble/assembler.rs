@@ -323,7 +323,11 @@ impl Assembler {
             return Ok(self.at.offset);
         }
         let start = self.at.offset;
-        let mut end = start + u64::from(header.size);
+        // A rotate event may name any offset.
+        let mut end = start
+            .checked_add(u64::from(header.size))
+            .filter(|end| *end < OFFSET_MAX)
+            .ok_or_else(|| Error::definite("a place beyond the end of any file").detail(&self.at))?;
         if header.next_position != 0 && end as u32 != header.next_position {
             let told = extend(header.next_position, end);
             if self.open.is_some() || told < end {
@@ -416,17 +420,25 @@ impl Assembler {
         self.tables.clear();
         if is_outside_file(&event.header) {
             // Made up by the dump thread: tells which file follows. The same file again changes nothing but the offset.
+            if next.file != self.at.file {
+                self.abandon();
+            }
             self.at = next;
             return Ok(Step::More);
         }
+        self.abandon();
+        self.at = next;
+        let end = self.end_here(None, true);
+        Ok(Step::Boundary(end))
+    }
+
+    /// The file has ended; no transaction spans two.
+    fn abandon(&mut self) {
         if self.open.take().is_some() {
             // A crashed server leaves a transaction without its end; it never committed.
             tracing::warn!(file = %self.at.file, "the file ends inside a transaction, which therefore never committed");
             self.undo_statements();
         }
-        self.at = next;
-        let end = self.end_here(None, true);
-        Ok(Step::Boundary(end))
     }
 
     fn on_gtid(&mut self, event: &RawEvent) -> Result<Step> {
@@ -502,6 +514,7 @@ impl Assembler {
     fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
         self.seq += 1;
         self.before = None;
+        self.tables.forget_if_many();
         self.boundary = self.at.clone();
         let gtid = if self.options.gtid_mode { gtid } else { None };
         ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves, held: self.tables.doubts.pending() }
@@ -689,6 +702,9 @@ impl Assembler {
         Ok(None)
     }
 }
+
+/// No binlog file is as long; sums of offsets below it do not overflow.
+const OFFSET_MAX: u64 = 1 << 62;
 
 /// Events that the dump thread makes up and that no file holds, so they take no room in it.
 fn is_outside_file(header: &EventHeader) -> bool {

@@ -124,6 +124,25 @@ impl Feed {
 }
 
 #[test]
+fn a_jump_to_another_file_ends_what_was_open() {
+    let mut feed = Feed::new("");
+    feed.query("BEGIN", 0).unwrap();
+    feed.map(None, 2).unwrap();
+    feed.rows().unwrap();
+    let rotate = |offset: u64, file: &str| {
+        let body = [&offset.to_le_bytes()[..], file.as_bytes()].concat();
+        let header = EventHeader { timestamp: 0, type_code: 4, server_id: 1, size: 19 + body.len() as u32, next_position: 0, flags: 0x20 };
+        RawEvent { header, body: Bytes::from(body) }
+    };
+    feed.assembler.push(rotate(4, "b.000002")).unwrap();
+    feed.offset = 4;
+    assert!(matches!(feed.query("BEGIN", 0).unwrap(), Step::More), "the crashed server's transaction is gone");
+    assert!(matches!(feed.xid().unwrap(), Step::Transaction(t) if t.events.is_empty() && &*t.meta.file == "b.000002"));
+    feed.assembler.push(rotate(u64::MAX, "b.000003")).unwrap();
+    assert!(feed.query("BEGIN", 0).unwrap_err().to_string().contains("beyond the end"));
+}
+
+#[test]
 fn a_transaction_ends_behind_its_commit_event() {
     let mut feed = Feed::new("");
     assert!(matches!(feed.query("BEGIN", 0).unwrap(), Step::More));

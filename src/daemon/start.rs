@@ -7,7 +7,7 @@ use crate::schema::{Schema, SchemaId};
 use crate::server::status::{self, ServerIdentity};
 use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
-use crate::store::{Store, Stored};
+use crate::store::{Origin, Store, Stored};
 
 use super::chain::Chain;
 use super::pipeline::Surroundings;
@@ -37,10 +37,11 @@ pub struct StartContext<'a> {
 
 /// Determines the position, then loads or captures the schema.
 pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
-    let (position, fresh) = initial_position(context).await?;
+    let Found { position, fresh, captured_until } = initial_position(context).await?;
+    context.set_captured_until(captured_until.clone());
     // A position just taken from the server has no history: nobody followed the stream up to it.
     if !fresh && let Some((schema_id, schema)) = context.store.load_schema(&position).await? {
-        return Ok(Begin { position, schema, schema_id, captured_until: None });
+        return Ok(Begin { position, schema, schema_id, captured_until });
     }
     tracing::info!(%position, "capturing the definitions of all tables");
     let mut conn = context.capture.conn().await?;
@@ -49,6 +50,11 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     let count: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
     let after = tables::log_end(context.replication).await?;
     tracing::info!(databases = schema.databases.len(), tables = count, "definitions captured");
+    context.set_captured_until(Some(after.clone()));
+    if !fresh {
+        // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
+        context.store.save_position(&position).await?;
+    }
     let schema_id = context.store.save_snapshot(&schema, &position).await?;
     if fresh {
         // Only now: a kill before this starts afresh, not with a position that has no schema.
@@ -57,18 +63,39 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
 }
 
-/// The position, and whether it was taken from the server just now.
-async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)> {
+impl StartContext<'_> {
+    /// Stored beside every position before it, so that a kill does not lose it.
+    fn set_captured_until(&self, captured_until: Option<BinlogPosition>) {
+        self.store.set_origin(Origin { server_uuid: self.identity.uuid.clone(), birth: None, captured_until });
+    }
+}
+
+/// Where to start.
+struct Found {
+    position: Position,
+    /// Whether it was taken from the server just now.
+    fresh: bool,
+    captured_until: Option<BinlogPosition>,
+}
+
+impl Found {
+    fn at(position: Position, fresh: bool) -> Result<Self> {
+        Ok(Found { position, fresh, captured_until: None })
+    }
+}
+
+async fn initial_position(context: &StartContext<'_>) -> Result<Found> {
     if let Some(position) = &context.init_position {
         tracing::info!(%position, "starting at the position that was given");
         if context.gtid_mode && position.gtids.is_none() {
             return Err(Error::definite("--init_position names a file and offset, but gtid_mode is on")
                 .hint("start once with gtid_mode=false, or leave --init_position out"));
         }
-        return Ok((in_mode(position.clone(), context), false));
+        return Found::at(in_mode(position.clone(), context), false);
     }
     if let Some(stored) = context.store.load_position().await? {
-        return Ok((in_mode(checked(stored, context)?, context), false));
+        let captured_until = stored.origin.captured_until.clone().filter(|until| stored.position.at.is_before(until));
+        return Ok(Found { position: in_mode(checked(stored, context)?, context), fresh: false, captured_until });
     }
     refuse_orphans(context).await?;
     if let Some(position) = context.store.load_other_client_position().await?
@@ -77,7 +104,7 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
         let position = in_mode(position, context);
         tracing::info!(%position, "found the position of another client of this server");
         context.store.save_position(&position).await?;
-        return Ok((position, false));
+        return Found::at(position, false);
     }
     let mut conn = context.replication.conn().await?;
     let now = status::binlog_status(&mut conn, &context.identity.version).await?;
@@ -88,7 +115,7 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
     }
     let position = Position { at: now.at, gtids, heartbeat: 0 };
     tracing::info!(%position, "no stored position; starting at the server's current one");
-    Ok((position, true))
+    Found::at(position, true)
 }
 
 /// In file mode no GTIDs are followed, so a set that was stored beside the file would stay as it is and soon be wrong.

@@ -113,7 +113,7 @@ impl Wiring {
         };
         let row_server_id = options.row_server_id();
         let store = MySqlStore::open(store_server, options).await?;
-        store.set_origin(Origin { server_uuid: identity.uuid.clone(), birth: None });
+        store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
         let filter = Arc::new(config.filter.clone());
         let wiring = Wiring {
             store: Arc::new(store),

@@ -43,6 +43,8 @@ pub struct AckTracker {
     passed: Option<ResumePoint>,
     /// Whether a point that was passed but may not be stored was a reason to store.
     held_saves: bool,
+    /// GTIDs of the tickets in `slots`.
+    open_gtids: usize,
     /// GTIDs passed, including those whose point is still to come (a transaction in several pieces).
     passed_gtids: Vec<Gtid>,
     /// How many of `passed_gtids` belong to `passed` or to an earlier point.
@@ -73,6 +75,7 @@ impl AckTracker {
             newest_seq: 0,
             passed: None,
             held_saves: false,
+            open_gtids: 0,
             passed_gtids: Vec::new(),
             complete_gtids: 0,
         }
@@ -89,6 +92,7 @@ impl AckTracker {
             self.newest_seq = end.seq;
         }
         let number = self.first + self.slots.len() as u64;
+        self.open_gtids += gtids.len();
         self.slots.push_back(Slot { end, gtids, opened: now, done: false });
         Ticket { tracker: self.id, number }
     }
@@ -110,6 +114,7 @@ impl AckTracker {
         while self.slots.front().is_some_and(|s| s.done) {
             let Some(slot) = self.slots.pop_front() else { return };
             self.first += 1;
+            self.open_gtids -= slot.gtids.len();
             self.passed_gtids.extend(slot.gtids);
             self.held_saves |= slot.end.as_ref().is_some_and(|end| end.held && end.saves);
             if let Some(mut end) = slot.end.filter(|end| !end.held) {
@@ -128,6 +133,12 @@ impl AckTracker {
         let gtids = std::mem::replace(&mut self.passed_gtids, later);
         self.complete_gtids = 0;
         Some(Reached { end, gtids })
+    }
+
+    /// What the tracker keeps in memory, in units of a GTID: the bound of whoever opens tickets. Batches without messages
+    /// cost no bytes anywhere else, and while the oldest ticket waits for a broker they pile up here.
+    pub fn held(&self) -> usize {
+        self.slots.len() * 4 + self.open_gtids + self.passed_gtids.len()
     }
 
     /// How many tickets lie at or after the oldest open one; 0 when everything is answered.
@@ -285,6 +296,10 @@ mod tests {
                     told_gtids += r.gtids.len();
                 }
                 prop_assert_eq!(acks.in_flight(), all.len() - prefix.len());
+                let waiting: usize = all[prefix.len()..].iter().map(|t| t.1.len()).sum();
+                let passed: usize = prefix.iter().map(|t| t.1.len()).sum();
+                let asked = if *ask { told_gtids } else { 0 };
+                prop_assert_eq!(acks.held(), 4 * acks.in_flight() + waiting + passed - asked);
             }
         }
     }
