@@ -46,10 +46,6 @@ const DIFFERENCES: &[(&str, &str, &[&str])] = &[
 const NOT_YET: &[(&str, &str, &str)] = &[
     ("mysql-9.7 mysql-9.7-minimal mariadb-10.11", "fail_xa", "XA transactions are not supported yet"),
     ("", "json_partial", "partial JSON updates cannot be rendered yet"),
-    ("mysql-9.7", "fail_vector", "values of type vector cannot be rendered yet"),
-    ("mariadb-10.11", "fail_maria_inet", "values of type inet4 cannot be rendered yet"),
-    ("mariadb-10.11", "fail_maria_uuid", "values of type uuid cannot be rendered yet"),
-    ("mariadb-10.11", "fail_maria_column_compressed", "compressed columns cannot be rendered yet"),
 ];
 
 /// Cases in which Maxwell silently lost whole changes (README of the fixtures).
