@@ -77,6 +77,10 @@ pub fn same(ty: &str, truth: &Value, ours: &str) -> bool {
             let form = |name: &str| forms.get(name).and_then(Value::as_str);
             match (base(ty), form("hex")) {
                 ("float", _) => forms.get("double").and_then(number).is_some_and(|d| ours.parse::<f32>() == Ok(d as f32)),
+                ("vector", Some(hex)) => bytes(hex).is_some_and(|stored| {
+                    let stored = stored.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+                    json::elements(ours).is_some_and(|numbers| numbers.iter().map(|n| n.parse()).eq(stored.map(Ok)))
+                }),
                 (_, Some(hex)) if forms.contains_key("wkt") => same_geometry(hex, ours),
                 // Halves of surrogate pairs, which the server cannot convert.
                 (_, Some(hex)) if forms.contains_key("text") && form("text").is_none_or(|text| text.starts_with("\\x")) => {
@@ -115,7 +119,6 @@ fn same_text(ty: &str, truth: &str, ours: &str) -> bool {
             labels.join(",") == truth
         }),
         "json" => json::same_shape(truth, ours, &same_json),
-        "vector" => json::elements(ours).is_some(),
         // A JSON column of MariaDB stands in the line as it is.
         "longtext" if json::text(ours).as_deref() != Some(truth) => ours == truth.trim(),
         _ => json::text(ours).as_deref() == Some(truth),

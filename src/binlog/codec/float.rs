@@ -21,6 +21,22 @@ pub fn write_f32(value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     Ok(())
 }
 
+/// VECTOR: an array of numbers of four bytes each (MySQL 9 and MariaDB 11.7 store them alike).
+pub fn write_f32_array(value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    if !value.len().is_multiple_of(4) {
+        return Err(DecodeError::invalid("vector", format!("{} bytes", value.len())));
+    }
+    out.push(b'[');
+    for (i, number) in value.chunks_exact(4).enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_f32(number, out)?;
+    }
+    out.push(b']');
+    Ok(())
+}
+
 /// DOUBLE: eight bytes, little-endian.
 #[inline]
 pub fn write_f64(value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {

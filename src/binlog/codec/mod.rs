@@ -4,8 +4,10 @@
 //! per value nothing is looked up and nothing is allocated. Never here: schema types, options of the envelope, names of
 //! tables and columns.
 
+mod address;
 mod base64;
 pub mod charset;
+mod compressed;
 mod decimal;
 pub mod escape;
 pub mod float;
@@ -113,6 +115,13 @@ enum Value {
     Json,
     JsonText,
     Geometry,
+    /// Numbers of four bytes, written as an array.
+    Vector,
+    Uuid,
+    Inet4,
+    Inet6,
+    /// A compressed column, and how its plain value is written.
+    Compressed(Box<Value>),
     /// Can be passed over, not written.
     Opaque,
 }
@@ -148,7 +157,20 @@ impl Codec {
     /// Appends the value as JSON (contract §4.3–4.9).
     #[inline]
     pub fn write_json(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
-        match &self.value {
+        self.value.write_json(value, out)
+    }
+
+    /// Appends the value's text form (contract §5.4 "Value text"): for partition strings and value filters. JSON
+    /// columns give their JSON text. Nothing is appended for a value that `renders_null`.
+    pub fn write_text(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
+        self.value.write_text(value, out)
+    }
+}
+
+impl Value {
+    #[inline]
+    fn write_json(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
+        match self {
             Value::Text(charset) => return Ok(charset.write_json(value, out)),
             Value::Temporal(temporal) if temporal.is_null(value) => out.extend_from_slice(b"null"),
             Value::Temporal(temporal) => {
@@ -174,15 +196,20 @@ impl Codec {
                 out.push(b'"');
                 return Ok(rendered);
             }
+            Value::Uuid | Value::Inet4 | Value::Inet6 => {
+                out.push(b'"');
+                let rendered = self.write_text(value, out)?;
+                out.push(b'"');
+                return Ok(rendered);
+            }
+            Value::Compressed(plain) => return compressed::inflated(value, |value| plain.write_json(value, out)),
             _ => return self.write_bare(value, out),
         }
         Ok(Rendered::Faithful)
     }
 
-    /// Appends the value's text form (contract §5.4 "Value text"): for partition strings and value filters. JSON
-    /// columns give their JSON text. Nothing is appended for a value that `renders_null`.
-    pub fn write_text(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
-        match &self.value {
+    fn write_text(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
+        match self {
             Value::Text(charset) => return Ok(charset.write_text(value, out)),
             Value::Temporal(temporal) if temporal.is_null(value) => {}
             Value::Temporal(temporal) => temporal.write(value, out)?,
@@ -191,6 +218,10 @@ impl Codec {
             Value::Enum(labels) => labels.write_enum_text(value, out)?,
             Value::Set(labels) => labels.write_set_text(value, out)?,
             Value::Geometry => return Ok(write_geometry(value, out)),
+            Value::Uuid => address::write_uuid(value, out)?,
+            Value::Inet4 => address::write_inet4(value, out)?,
+            Value::Inet6 => address::write_inet6(value, out)?,
+            Value::Compressed(plain) => return compressed::inflated(value, |value| plain.write_text(value, out)),
             _ => return self.write_bare(value, out),
         }
         Ok(Rendered::Faithful)
@@ -199,7 +230,7 @@ impl Codec {
     /// Values whose text form and JSON are the same.
     #[inline]
     fn write_bare(&self, value: &[u8], out: &mut Vec<u8>) -> Result<Rendered, DecodeError> {
-        match &self.value {
+        match self {
             Value::Int(int) => int.write(value, out)?,
             Value::Float => float::write_f32(value, out)?,
             Value::Double => float::write_f64(value, out)?,
@@ -208,17 +239,20 @@ impl Codec {
             Value::Bit => int::write_bit(value, out)?,
             Value::Json => jsonb::write_json(value, out)?,
             Value::JsonText => return Ok(write_json_text(value, out)),
+            Value::Vector => float::write_f32_array(value, out)?,
             _ => return Err(DecodeError::invalid("value", "this column's type cannot be rendered")),
         }
         Ok(Rendered::Faithful)
     }
-}
 
-impl Value {
     fn compile(spec: &ColumnSpec<'_>, style: ValueStyle) -> Result<Value, String> {
         use WireType as W;
         let temporal = |kind| Value::Temporal(Temporal { kind, null_zerodates: style.null_zerodates });
         Ok(match (spec.wire, spec.declared) {
+            (W::Vector { .. } | W::Varchar { .. } | W::Blob { .. }, Declared::Other { name: "vector" }) => Value::Vector,
+            (W::String { bytes: 16 }, Declared::Other { name: "uuid" }) => Value::Uuid,
+            (W::String { bytes: 4 }, Declared::Other { name: "inet4" }) => Value::Inet4,
+            (W::String { bytes: 16 }, Declared::Other { name: "inet6" }) => Value::Inet6,
             (_, Declared::Other { name }) => return Err(format!("values of type {name} cannot be rendered yet")),
             (W::Tiny, Declared::Number { unsigned }) => Value::Int(Int { bytes: 1, unsigned }),
             (W::Short, Declared::Number { unsigned }) => Value::Int(Int { bytes: 2, unsigned }),
@@ -252,10 +286,17 @@ impl Value {
             (W::String { .. } | W::Varchar { .. } | W::Blob { .. }, Declared::Json | Declared::JsonText) => Value::JsonText,
             (W::Geometry { .. } | W::Blob { .. }, Declared::Geometry) => Value::Geometry,
             (W::Unknown { code }, _) => return Err(format!("columns of type code {code} are not known")),
-            (W::BlobCompressed { .. } | W::VarcharCompressed { .. }, _) => return Err("compressed columns cannot be rendered yet".into()),
-            (W::Vector { .. }, _) => return Err("values of type vector cannot be rendered yet".into()),
+            (W::BlobCompressed { pack }, declared) => Value::plain_of(W::Blob { pack }, declared, style)?,
+            (W::VarcharCompressed { bytes }, declared) => Value::plain_of(W::Varchar { bytes }, declared, style)?,
             (wire, declared) => return Err(format!("the binlog has {wire:?} where the tracked definition has {}", declared.noun())),
         })
+    }
+}
+
+impl Value {
+    /// A compressed column whose plain values are those of the given type.
+    fn plain_of(wire: WireType, declared: Declared<'_>, style: ValueStyle) -> Result<Value, String> {
+        Ok(Value::Compressed(Box::new(Value::compile(&ColumnSpec { wire, declared }, style)?)))
     }
 }
 
