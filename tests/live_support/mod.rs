@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod load;
 pub mod maxwell;
 pub mod message;
+pub mod refusal;
 pub mod servers;
 pub mod sql;
 pub mod topic;

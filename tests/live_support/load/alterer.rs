@@ -50,7 +50,12 @@ const KINDS: [Kind; 8] = [
     },
     Kind { prefix: "e", definition: "enum('a','b') NULL", wider: "enum('a','b','ç') NULL", values: ["'a'", "NULL", "'b'"] },
     Kind { prefix: "d", definition: "decimal(8,2) NULL", wider: "decimal(18,2) NULL", values: ["-0.05", "NULL", "123456.78"] },
-    Kind { prefix: "t", definition: "datetime(3) NULL", wider: "datetime(3) NULL", values: ["'2026-02-03 04:05:06.789'", "NULL", "'1999-12-31 23:59:59'"] },
+    Kind {
+        prefix: "t",
+        definition: "datetime(3) NULL",
+        wider: "datetime(3) NULL",
+        values: ["'2026-02-03 04:05:06.789'", "NULL", "'1999-12-31 23:59:59'"],
+    },
     Kind { prefix: "j", definition: "json NULL", wider: "json NULL", values: ["'{\"k\": [1, \"ß\"]}'", "NULL", "'[]'"] },
 ];
 
@@ -188,7 +193,8 @@ impl Alterer {
         self.serial += 1;
         let serial = self.serial;
         let (made, kept) = (format!("made_{serial}"), format!("kept_{serial}"));
-        let body = "id bigint unsigned NOT NULL PRIMARY KEY, v bigint unsigned NOT NULL, tx bigint unsigned NOT NULL, note varchar(40) NULL";
+        let body =
+            "id bigint unsigned NOT NULL PRIMARY KEY, v bigint unsigned NOT NULL, tx bigint unsigned NOT NULL, note varchar(40) NULL";
         self.session.run(&format!("CREATE TABLE {made} ({body}) CHARACTER SET utf8mb4")).await?;
         self.small_row(&made, 1).await?;
         self.session.run(&format!("ALTER TABLE {made} ADD COLUMN extra int NOT NULL DEFAULT {serial} AFTER id")).await?;

@@ -91,7 +91,9 @@ fn null_or(rng: &mut StdRng) -> Option<i64> {
 
 fn bytes(rng: &mut StdRng) -> String {
     // Not empty and without zero bytes at the end, which some servers strip.
-    or_null(rng, |rng| format!("x'{}'", (0..rng.random_range(1..40)).map(|_| format!("{:02x}", rng.random_range(1..=255))).collect::<String>()))
+    or_null(rng, |rng| {
+        format!("x'{}'", (0..rng.random_range(1..40)).map(|_| format!("{:02x}", rng.random_range(1..=255))).collect::<String>())
+    })
 }
 
 fn state(rng: &mut StdRng) -> String {
