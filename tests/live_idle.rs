@@ -64,7 +64,7 @@ async fn idle(server: &'static str, variable: &str, gtid_mode: bool, brokers: &s
     server.fresh_databases(data, schema).await;
     let site = Site::new(&format!("idle-{}", server.name));
     let topic = Topic::create(brokers, &format!("idle-{}-{}", server.name, run_number()), 1).await;
-    let config = Config::for_server(&server, schema).to_topic(brokers, &topic.name).with("gtid_mode", gtid_mode);
+    let config = Config::for_server(&server, schema).into_topic(brokers, &topic.name).with("gtid_mode", gtid_mode);
     let mut daemon = Daemon::start(&site, "binlogd", &config, &[]);
     let sql = format!("SELECT 1 FROM {schema}.positions WHERE last_heartbeat_read > 0");
     eventually("the daemon reads its own heartbeat", Duration::from_secs(60), async || {

@@ -87,6 +87,8 @@ pub struct TableRequest {
     /// Why, in a sentence, for the log.
     pub why: String,
     pub at: BinlogPosition,
+    /// End of the statement that asks, unless it stands inside a transaction. Its GTID is executed, whatever it did.
+    pub end: Option<ResumePoint>,
 }
 
 /// A transaction whose commit was not read yet.
@@ -120,10 +122,16 @@ pub struct Assembler {
     server_version: (u8, u8, u8),
     /// File of the event that comes next, and its offset there.
     at: BinlogPosition,
+    /// Where the last event of a file began.
+    last_event: BinlogPosition,
+    /// Whether the last event has a schema version of its own; the place of its beginning stands for one only.
+    has_version: bool,
     /// End of the last complete transaction: where a reconnect goes on.
     boundary: BinlogPosition,
-    /// Whether no complete boundary was seen since the stream was opened; then rows mean that it opened inside one.
+    /// Whether no transaction was seen to begin since the stream was opened; then rows mean that it opened inside one.
     fresh: bool,
+    /// The definitions as they were before a statement inside the open transaction changed them.
+    before: Option<(Schema, Option<SchemaId>)>,
     gtid: Option<Gtid>,
     /// The statement that follows takes no effect (MariaDB's `binlog_alter_two_phase`).
     passes_statement: bool,
@@ -156,8 +164,11 @@ impl Assembler {
             flavor: Flavor::MySql,
             server_version: (0, 0, 0),
             boundary: at.clone(),
+            last_event: at.clone(),
+            has_version: false,
             at,
             fresh: true,
+            before: None,
             gtid: None,
             passes_statement: false,
             gtid_commit_us: 0,
@@ -202,7 +213,9 @@ impl Assembler {
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
     pub fn captured_until(&mut self, until: BinlogPosition) {
-        self.tables.doubts.captured_until(until);
+        if self.at.is_before(&until) {
+            self.tables.doubts.captured_until(until);
+        }
     }
 
     /// The connection was lost: the open transaction is thrown away and will be read again from `boundary`.
@@ -213,7 +226,25 @@ impl Assembler {
         self.tables.clear();
         self.at = self.boundary.clone();
         self.fresh = true;
+        self.passes_statement = false;
         self.gtid = None;
+        self.undo_statements();
+    }
+
+    /// The definitions that a store has for the boundary, after it was moved back.
+    pub fn restore(&mut self, id: SchemaId, schema: Schema) {
+        self.schema_id = Some(id);
+        self.schema = schema;
+        self.tables.clear();
+    }
+
+    /// A transaction that is thrown away takes with it what its statements did to the definitions (`CREATE TABLE …
+    /// SELECT` of MySQL 8.0.21+): they come again with it, and would find their own work otherwise.
+    fn undo_statements(&mut self) {
+        if let Some((schema, id)) = self.before.take() {
+            self.schema = schema;
+            self.schema_id = id;
+        }
     }
 
     /// Sets the boundary that the next connection starts from.
@@ -233,9 +264,12 @@ impl Assembler {
     pub fn push(&mut self, event: RawEvent) -> Result<Step> {
         assert!(self.stalled.is_none(), "an event was pushed while a table definition was awaited");
         let start = self.place(&event.header)?;
-        let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-        let step = self.handle(event, start).map_err(|e| e.detail(format!("at {at}")))?;
-        self.settle(step)
+        if start != self.at.offset {
+            self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
+            self.has_version = false;
+        }
+        let file = self.at.file.clone();
+        self.handle(event, start).map_err(|e| e.detail(format!("at {file}:{start}")))
     }
 
     /// Definitions asked for by `NeedsTables`, read from the server while its log stood at or before `reached`.
@@ -247,32 +281,35 @@ impl Assembler {
             return Ok(if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) });
         }
         self.tables.doubts.candidates(captured, reached);
-        self.settle(Step::More)
+        Ok(Step::More)
     }
 
     /// Whether proofs by position came due at this boundary.
-    fn settle(&mut self, step: Step) -> Result<Step> {
-        if self.open.is_some() || !matches!(step, Step::More | Step::Boundary(_)) {
-            return Ok(step);
+    ///
+    /// The version gets the place where the last event began: it lies behind every earlier boundary and before this one,
+    /// so a process that begins here finds it, and one that begins earlier meets the statement again.
+    fn settle(&mut self) -> Option<Step> {
+        if self.open.is_some() || self.has_version || self.at != self.boundary {
+            return None;
         }
         let proved = self.tables.doubts.proved_at(&self.at);
         if proved.is_empty() {
-            return Ok(step);
+            return None;
         }
         let changes: Vec<SchemaChange> = proved.into_iter().filter_map(|c| super::doubt::install(&mut self.schema, c)).collect();
         self.tables.clear();
+        // The points before this one were held back.
+        let end = self.end_here(None, true);
         if changes.is_empty() {
-            return Ok(step);
+            return Some(Step::Boundary(end));
         }
-        let at = self.at.clone();
-        let mut repaired = self.repair_step(changes, at, 0);
-        if let Step::Boundary(end) = step {
-            repaired.end = Some(end);
-        }
-        Ok(Step::Schema(repaired))
+        let mut repaired = self.repair_step(changes, self.last_event.clone(), 0);
+        repaired.end = Some(end);
+        Some(Step::Schema(repaired))
     }
 
-    fn repair_step(&self, changes: Vec<SchemaChange>, at: BinlogPosition, timestamp: u32) -> SchemaStep {
+    fn repair_step(&mut self, changes: Vec<SchemaChange>, at: BinlogPosition, timestamp: u32) -> SchemaStep {
+        self.has_version = true;
         SchemaStep { changes, sql: Bytes::new(), at, timestamp, gtid: self.gtid.clone(), end: None, repair: true }
     }
 
@@ -286,7 +323,11 @@ impl Assembler {
             return Ok(self.at.offset);
         }
         let start = self.at.offset;
-        let mut end = start + u64::from(header.size);
+        // A rotate event may name any offset.
+        let mut end = start
+            .checked_add(u64::from(header.size))
+            .filter(|end| *end < OFFSET_MAX)
+            .ok_or_else(|| Error::definite("a place beyond the end of any file").detail(&self.at))?;
         if header.next_position != 0 && end as u32 != header.next_position {
             let told = extend(header.next_position, end);
             if self.open.is_some() || told < end {
@@ -379,22 +420,32 @@ impl Assembler {
         self.tables.clear();
         if is_outside_file(&event.header) {
             // Made up by the dump thread: tells which file follows. The same file again changes nothing but the offset.
+            if next.file != self.at.file {
+                self.abandon();
+            }
             self.at = next;
             return Ok(Step::More);
         }
-        if self.open.take().is_some() {
-            // A crashed server leaves a transaction without its end; it never committed.
-            tracing::warn!(file = %self.at.file, "the file ends inside a transaction, which therefore never committed");
-        }
+        self.abandon();
         self.at = next;
         let end = self.end_here(None, true);
         Ok(Step::Boundary(end))
+    }
+
+    /// The file has ended; no transaction spans two.
+    fn abandon(&mut self) {
+        if self.open.take().is_some() {
+            // A crashed server leaves a transaction without its end; it never committed.
+            tracing::warn!(file = %self.at.file, "the file ends inside a transaction, which therefore never committed");
+            self.undo_statements();
+        }
     }
 
     fn on_gtid(&mut self, event: &RawEvent) -> Result<Step> {
         let parsed = gtid::GtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
         self.gtid = parsed.gtid.map(Gtid::MySql);
         self.gtid_commit_us = parsed.immediate_commit_us.unwrap_or(0);
+        self.fresh = false;
         self.unfinished()?;
         Ok(Step::More)
     }
@@ -409,6 +460,7 @@ impl Assembler {
         self.passes_statement = matches!(parsed.alter, Some(AlterPart::Start | AlterPart::Rollback { .. }));
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
+        self.fresh = false;
         if !parsed.standalone {
             self.begin(event.header.server_id, None);
         }
@@ -426,6 +478,7 @@ impl Assembler {
     }
 
     fn begin(&mut self, server_id: u32, thread_id: Option<u32>) {
+        self.fresh = false;
         self.open = Some(Open {
             meta: TxnMeta {
                 file: self.at.file.clone(),
@@ -460,10 +513,11 @@ impl Assembler {
 
     fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
         self.seq += 1;
-        self.fresh = false;
+        self.before = None;
+        self.tables.forget_if_many();
         self.boundary = self.at.clone();
         let gtid = if self.options.gtid_mode { gtid } else { None };
-        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves }
+        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves, held: self.tables.doubts.pending() }
     }
 
     fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
@@ -488,7 +542,11 @@ impl Assembler {
             return Ok(self.statement_end(inside));
         }
         let query = query::Query::parse(event).map_err(|e| bad(&event.header, e))?;
-        match statement::recognise(query.sql, inside) {
+        let statement = statement::recognise(query.sql, inside);
+        if self.is_mid_transaction(statement, query.sql) {
+            return Ok(Step::StartedInside(BinlogPosition { file: self.at.file.clone(), offset: start }));
+        }
+        match statement {
             Statement::Begin => {
                 self.unfinished()?;
                 self.begin(event.header.server_id, Some(query.thread_id));
@@ -509,6 +567,19 @@ impl Assembler {
         }
     }
 
+    /// Whether a statement that comes first after the stream was opened stands inside a transaction: a savepoint always
+    /// does, any other does if its server writes a GTID event (also an anonymous one) before each group.
+    fn is_mid_transaction(&self, statement: Statement, sql: &[u8]) -> bool {
+        if !self.fresh || self.open.is_some() {
+            return false;
+        }
+        match statement {
+            Statement::Begin | Statement::Commit => false,
+            Statement::Nothing if statement::is_savepoint(sql) => true,
+            _ => self.flavor == Flavor::MariaDb || self.server_version >= (5, 7, 0),
+        }
+    }
+
     /// A statement that leaves the schema as it is.
     fn statement_end(&mut self, inside: bool) -> Step {
         if inside {
@@ -520,6 +591,9 @@ impl Assembler {
 
     fn on_ddl(&mut self, event: &RawEvent, query: &query::Query<'_>, start: u64, inside: bool) -> Result<Step> {
         let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+        if inside && self.before.is_none() {
+            self.before = Some((self.schema.clone(), self.schema_id));
+        }
         let outcome = statement::interpret(query, self.flavor, self.server_version, &mut self.schema, &self.options.filter);
         self.tables.clear();
         let (changes, doubted) = match outcome {
@@ -537,15 +611,14 @@ impl Assembler {
             tracing::warn!(%at, why, "a statement's effect has to be read from the server");
             self.tables.doubts.raise(&tables);
             // What the statement changed is taken from the server once it is proved; until then nothing is stored.
-            if !inside {
-                let gtid = self.gtid.clone();
-                self.end_here(gtid, true);
-            }
-            return Ok(Step::NeedsTables(TableRequest { tables, why, at }));
+            let gtid = self.gtid.clone();
+            let end = (!inside).then(|| self.end_here(gtid, true));
+            return Ok(Step::NeedsTables(TableRequest { tables, why, at, end }));
         }
         let gtid = self.gtid.clone();
         let end = (!inside).then(|| self.end_here(gtid.clone(), true));
         let sql = event.body.slice_ref(query.sql);
+        self.has_version = true;
         Ok(Step::Schema(SchemaStep { changes, sql, at, timestamp: event.header.timestamp, gtid, end, repair: false }))
     }
 
@@ -558,7 +631,7 @@ impl Assembler {
             Resolved::Needs(table, why) => {
                 let at = BinlogPosition { file: self.at.file.clone(), offset: start };
                 self.stalled = Some((event, start));
-                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at }))
+                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at, end: None }))
             }
         }
     }
@@ -604,11 +677,12 @@ impl Assembler {
         Ok(Step::More)
     }
 
-    /// The next step of an event that holds others (a compressed transaction). Called after every `push` and `provide`
+    /// The next step of an event that holds others (a compressed transaction), or of a definition that is proved now that
+    /// the stream has come here. Called after every `push` and `provide`
     /// until it gives `None`.
     pub fn more(&mut self) -> Result<Option<Step>> {
         while self.stalled.is_none() {
-            let Some((inner, start)) = &mut self.payload else { return Ok(None) };
+            let Some((inner, start)) = &mut self.payload else { return Ok(self.settle()) };
             let start = *start;
             let at = format!("in the compressed transaction at {}:{start}", self.at.file);
             match inner
@@ -628,6 +702,9 @@ impl Assembler {
         Ok(None)
     }
 }
+
+/// No binlog file is as long; sums of offsets below it do not overflow.
+const OFFSET_MAX: u64 = 1 << 62;
 
 /// Events that the dump thread makes up and that no file holds, so they take no room in it.
 fn is_outside_file(header: &EventHeader) -> bool {

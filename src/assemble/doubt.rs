@@ -33,11 +33,18 @@ struct Candidate {
     reached: BinlogPosition,
 }
 
+#[derive(Debug)]
+struct Doubt {
+    name: TableName,
+    /// Where the stream has to come for the definitions read last to be proved; `None` while they are being read.
+    until: Option<BinlogPosition>,
+}
+
 #[derive(Debug, Default)]
 pub struct Doubts {
     /// Statements before this place ran while the first capture was taken.
     window: Option<BinlogPosition>,
-    doubted: Vec<TableName>,
+    doubted: Vec<Doubt>,
     candidates: Vec<Candidate>,
     case: CaseRule,
 }
@@ -66,9 +73,8 @@ impl Doubts {
         let case = self.case;
         for name in tables {
             self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
-            if !self.doubted.contains(name) {
-                self.doubted.push(name.clone());
-            }
+            self.doubted.retain(|d| d.name != *name);
+            self.doubted.push(Doubt { name: name.clone(), until: None });
         }
     }
 
@@ -89,19 +95,27 @@ impl Doubts {
         left
     }
 
+    /// Whether anything is in doubt that no stored version tells of.
+    pub fn pending(&self) -> bool {
+        !(self.doubted.is_empty() && self.candidates.is_empty())
+    }
+
     pub fn is_doubted(&self, database: &str, table: &str) -> bool {
-        self.doubted.iter().any(|d| d.covers(self.case, database, table))
+        self.doubted.iter().any(|d| d.name.covers(self.case, database, table))
     }
 
     fn is_doubted_name(&self, name: &TableName) -> bool {
         match &name.table {
             Some(table) => self.is_doubted(&name.database, table),
-            None => self.doubted.iter().any(|d| self.case.same(&d.database, &name.database)),
+            None => self.doubted.iter().any(|d| self.case.same(&d.name.database, &name.database)),
         }
     }
 
     /// Definitions read from the server, to be proved when the stream reaches `reached`.
     pub fn candidates(&mut self, captured: Vec<Captured>, reached: BinlogPosition) {
+        for doubt in self.doubted.iter_mut().filter(|d| d.until.is_none()) {
+            doubt.until = Some(reached.clone());
+        }
         self.candidates.extend(captured.into_iter().map(|captured| Candidate { captured, reached: reached.clone() }));
     }
 
@@ -110,7 +124,7 @@ impl Doubts {
         if self.window.as_ref().is_some_and(|until| !at.is_before(until)) {
             self.window = None;
         }
-        if self.candidates.is_empty() {
+        if !self.pending() {
             return Vec::new();
         }
         let (due, waiting) = std::mem::take(&mut self.candidates).into_iter().partition(|c: &Candidate| !at.is_before(&c.reached));
@@ -119,9 +133,8 @@ impl Doubts {
         for captured in &due {
             self.settle(&TableName::new(&captured.database, &captured.table));
         }
-        // A doubt over a whole database ends when nothing of it is left to be proved.
-        let (case, waiting) = (self.case, &self.candidates);
-        self.doubted.retain(|d| d.table.is_some() || waiting.iter().any(|c| case.same(&c.captured.database, &d.database)));
+        // Also a doubt of which the server knew no table, such as one over a database that is gone.
+        self.doubted.retain(|d| d.until.as_ref().is_none_or(|until| at.is_before(until)));
         due
     }
 
@@ -129,7 +142,7 @@ impl Doubts {
     pub fn settle(&mut self, name: &TableName) {
         let case = self.case;
         if let Some(table) = &name.table {
-            self.doubted.retain(|d| !(d.table.is_some() && d.covers(case, &name.database, table)));
+            self.doubted.retain(|d| !(d.name.table.is_some() && d.name.covers(case, &name.database, table)));
             self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
         }
     }
@@ -203,6 +216,15 @@ mod tests {
         assert!(doubts.proved_at(&at(99)).is_empty() && doubts.is_doubted("d", "t"));
         assert_eq!(doubts.proved_at(&at(100)).len(), 1);
         assert!(!doubts.is_doubted("d", "t"));
+    }
+
+    #[test]
+    fn a_doubt_of_which_the_server_knows_nothing_ends_too() {
+        let mut doubts = Doubts::default();
+        doubts.raise(&[TableName { database: "gone".into(), table: None }]);
+        doubts.candidates(Vec::new(), at(100));
+        assert!(doubts.proved_at(&at(99)).is_empty() && doubts.pending());
+        assert!(doubts.proved_at(&at(100)).is_empty() && !doubts.pending());
     }
 
     #[test]

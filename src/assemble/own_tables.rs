@@ -4,6 +4,11 @@ use crate::binlog::rows::RowsKind;
 use crate::binlog::table_map::WireType;
 use crate::binlog::{Cursor, DecodeError, RawEvent, RowsEvent, TableMap};
 
+/// Whether a table map has the columns of our heartbeats table.
+pub fn is_heartbeats(map: &TableMap) -> bool {
+    matches!(map.types[..], [WireType::Long, WireType::Varchar { .. }, WireType::LongLong])
+}
+
 /// The heartbeat that this event writes for our client id: the last after image with that `client_id`.
 ///
 /// `heartbeats` is (server_id int unsigned, client_id varchar(255) latin1, heartbeat bigint), all not null (contract §2.3).

@@ -90,6 +90,19 @@ pub fn recognise(sql: &[u8], inside: bool) -> Statement {
     }
 }
 
+/// Whether this marks a place inside a transaction or goes back to one; servers log that nowhere else.
+pub fn is_savepoint(sql: &[u8]) -> bool {
+    let mut words = Words { rest: sql };
+    match words.next_word().to_ascii_uppercase().as_slice() {
+        b"SAVEPOINT" | b"RELEASE" => true,
+        b"ROLLBACK" => {
+            let word = words.next_word().to_ascii_uppercase();
+            word == b"TO" || (word == b"WORK" && words.next_word().eq_ignore_ascii_case(b"TO"))
+        }
+        _ => false,
+    }
+}
+
 /// RDS writes its own bookkeeping tables in statement format (contract §3.3).
 fn row_change(verb: &'static str, text: &[u8]) -> Statement {
     let head: Vec<u8> = text.iter().take(200).filter(|b| **b != b'`').map(u8::to_ascii_lowercase).collect();
@@ -155,6 +168,20 @@ fn skip_blanks_and_comments(mut sql: &[u8]) -> &[u8] {
 mod tests {
     use super::Statement::*;
     use super::*;
+
+    #[test]
+    fn savepoints_stand_inside_transactions_only() {
+        for (sql, want) in [
+            ("SAVEPOINT `s1`", true),
+            ("release savepoint s", true),
+            ("ROLLBACK TO `s1`", true),
+            ("/* x */ ROLLBACK WORK TO SAVEPOINT s", true),
+            ("ROLLBACK", false),
+            ("CREATE TABLE savepoint (a int)", false),
+        ] {
+            assert_eq!(is_savepoint(sql.as_bytes()), want, "{sql}");
+        }
+    }
 
     #[test]
     fn statements_are_sorted_by_their_first_words() {

@@ -17,6 +17,9 @@ use super::doubt::{self, Captured, Doubts, TableName};
 use super::metadata;
 use super::transaction::{TableRole, TableSlot};
 
+/// Table ids that are remembered from one transaction to the next.
+const ENTRIES_MAX: usize = 4096;
+
 /// What a table id stands for.
 #[derive(Debug)]
 pub struct Entry {
@@ -52,6 +55,14 @@ impl Tables {
     /// Forgets all table ids: after a rotation, a reconnect and every statement that may have changed a definition.
     pub fn clear(&mut self) {
         self.entries.clear();
+    }
+
+    /// Called where no rows event can follow without its table map: a server that opens its tables anew again and again
+    /// gives them new ids each time.
+    pub fn forget_if_many(&mut self) {
+        if self.entries.len() > ENTRIES_MAX {
+            self.clear();
+        }
     }
 
     pub fn get(&self, table_id: u64) -> Option<&Entry> {
@@ -112,6 +123,8 @@ impl Tables {
     /// Our own tables: heartbeats are read, inserts into `bootstrap` are output, all else is passed over (contract §3.8, §9.1).
     fn own_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
         match map.table.as_str() {
+            // Another server's tables of that name, with other columns, hold nothing of ours.
+            "heartbeats" if !super::own_tables::is_heartbeats(&map) => Ok(None),
             "heartbeats" => {
                 // Its layout is fixed, so no definition is needed.
                 let table = Table {

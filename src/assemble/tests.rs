@@ -64,8 +64,7 @@ impl Feed {
     fn event(&mut self, type_code: u8, body: &[u8]) -> RawEvent {
         let size = 19 + body.len() as u32;
         self.offset += u64::from(size);
-        let header =
-            EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
+        let header = EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
         RawEvent { header, body: Bytes::copy_from_slice(body) }
     }
 
@@ -125,6 +124,25 @@ impl Feed {
 }
 
 #[test]
+fn a_jump_to_another_file_ends_what_was_open() {
+    let mut feed = Feed::new("");
+    feed.query("BEGIN", 0).unwrap();
+    feed.map(None, 2).unwrap();
+    feed.rows().unwrap();
+    let rotate = |offset: u64, file: &str| {
+        let body = [&offset.to_le_bytes()[..], file.as_bytes()].concat();
+        let header = EventHeader { timestamp: 0, type_code: 4, server_id: 1, size: 19 + body.len() as u32, next_position: 0, flags: 0x20 };
+        RawEvent { header, body: Bytes::from(body) }
+    };
+    feed.assembler.push(rotate(4, "b.000002")).unwrap();
+    feed.offset = 4;
+    assert!(matches!(feed.query("BEGIN", 0).unwrap(), Step::More), "the crashed server's transaction is gone");
+    assert!(matches!(feed.xid().unwrap(), Step::Transaction(t) if t.events.is_empty() && &*t.meta.file == "b.000002"));
+    feed.assembler.push(rotate(u64::MAX, "b.000003")).unwrap();
+    assert!(feed.query("BEGIN", 0).unwrap_err().to_string().contains("beyond the end"));
+}
+
+#[test]
 fn a_transaction_ends_behind_its_commit_event() {
     let mut feed = Feed::new("");
     assert!(matches!(feed.query("BEGIN", 0).unwrap(), Step::More));
@@ -178,8 +196,14 @@ fn a_failed_statement_is_proved_where_the_server_stands_still() {
     let Step::NeedsTables(request) = feed.query("alter table t add c int", 1317).unwrap() else { panic!("taken at its word") };
     assert_eq!(request.tables.len(), 1);
     let reached = feed.here();
-    let Step::Schema(step) = feed.assembler.provide(Feed::captured(&["a", "b", "c"]), reached).unwrap() else { panic!("not proved") };
+    let statement = request.at.clone();
+    assert!(request.end.is_some_and(|end| end.held && end.at == feed.here()), "its GTID is executed, but a restart must meet it again");
+    assert!(matches!(feed.assembler.provide(Feed::captured(&["a", "b", "c"]), reached).unwrap(), Step::More));
+    let Some(Step::Schema(step)) = feed.assembler.more().unwrap() else { panic!("not proved") };
     assert!(step.repair && step.changes.len() == 1);
+    assert_eq!(step.at, statement, "behind the statement this version must be found");
+    assert!(step.end.is_some_and(|end| !end.held && end.saves && end.at == feed.here()));
+    assert!(feed.assembler.more().unwrap().is_none());
     assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 3);
 }
 
@@ -191,8 +215,29 @@ fn a_definition_from_the_future_waits_until_the_stream_reaches_it() {
     assert!(matches!(feed.assembler.provide(Feed::captured(&["a", "b", "c"]), later).unwrap(), Step::More));
     assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 2);
     feed.offset += 500;
-    assert!(matches!(feed.query("create user x", 0).unwrap(), Step::Schema(_)), "proved behind the next statement");
+    let Step::Boundary(end) = feed.query("create user x", 0).unwrap() else { panic!("no boundary") };
+    assert!(end.held);
+    assert!(matches!(feed.assembler.more().unwrap(), Some(Step::Schema(_))), "proved behind the next statement");
     assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 3);
+}
+
+#[test]
+fn a_stream_of_nothing_but_transactions_proves_too() {
+    let mut feed = Feed::new("exclude: d.other");
+    feed.query("alter table t add c int", 1317).unwrap();
+    let later = BinlogPosition::new("b.000001", feed.offset + 10);
+    feed.assembler.provide(Feed::captured(&["a", "b", "c"]), later).unwrap();
+    assert!(feed.assembler.more().unwrap().is_none());
+    feed.query("BEGIN", 0).unwrap();
+    let commit = feed.here();
+    let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+    assert!(transaction.end.held);
+    let Some(Step::Schema(step)) = feed.assembler.more().unwrap() else { panic!("not proved") };
+    assert_eq!(step.at, commit, "between the boundary before and this one");
+    assert!(step.end.is_some_and(|end| !end.held && end.seq > transaction.end.seq));
+    feed.query("BEGIN", 0).unwrap();
+    let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+    assert!(!transaction.end.held);
 }
 
 #[test]

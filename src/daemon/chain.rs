@@ -85,6 +85,14 @@ impl Chain {
         }
     }
 
+    /// The same after an error, without the half of a transaction that may be encoded. The chain is of no use afterwards.
+    pub fn hand_on_complete(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
+        match self.encoder.finish_complete() {
+            Some(batch) => hooks.emit(batch),
+            None => Ok(()),
+        }
+    }
+
     fn step(&mut self, mut step: Step, hooks: &mut dyn Hooks) -> Result<Flow> {
         loop {
             match step {
@@ -102,6 +110,10 @@ impl Chain {
                 Step::Schema(change) => self.schema_changed(change, hooks)?,
                 Step::NeedsTables(request) => {
                     let (captured, reached) = hooks.fetch_tables(&request, self.assembler.schema())?;
+                    if let Some(end) = request.end {
+                        self.executed(&end)?;
+                        self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch))?;
+                    }
                     step = self.assembler.provide(captured, reached)?;
                     continue;
                 }

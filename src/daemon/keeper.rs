@@ -84,6 +84,7 @@ impl Keeper {
             tracing::info!(position = %self.reached, "storing the final position");
             self.store.save_position(&self.reached).await?;
             self.due = false;
+            self.board.saved(&self.reached);
         }
         Ok(self.reached.clone())
     }

@@ -1,7 +1,7 @@
 //! The pipeline thread: connects, reads blocks, runs the chain, and connects again when the connection is lost.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -27,6 +27,22 @@ use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
 use super::tables;
+
+/// While the source is busy, what is encoded goes out this often, however little it is.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+/// One question to the store or to the server may take so long before it is asked anew.
+const CALL_MAX: Duration = Duration::from_secs(120);
+
+/// Why reading ended.
+enum Cut {
+    /// The connection was lost or could not be made: it is made again from the last boundary.
+    Connection(Error),
+    /// The chain was moved back and wants to be read to from there.
+    Moved,
+    /// Behind the connection. The boundary may already lie behind events that did not become messages, so connecting
+    /// again would lose them; only a new run from the stored position may mend this.
+    Chain(Error),
+}
 
 /// What the thread works with besides the chain.
 pub struct Surroundings {
@@ -55,11 +71,19 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
     let mut published = Counters::default();
     while !with.shutdown.is_requested() {
         let before = chain.counters.events;
-        let error = match connect(&mut chain, &with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published)) {
+        let cut = connect(&mut chain, &with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
+        let error = match cut {
             Ok(()) => return Ok(()),
             Err(_) if with.shutdown.is_requested() => return Ok(()),
-            Err(error) if error.is_transient() => error,
-            Err(error) => return Err(error),
+            Err(Cut::Moved) => continue,
+            Err(Cut::Connection(error)) if error.is_transient() => error,
+            Err(Cut::Connection(error) | Cut::Chain(error)) => {
+                // What was complete before this place goes out, or it would wait for as long as the place stops us.
+                if let Err(error) = chain.hand_on_complete(&mut with) {
+                    tracing::debug!(%error, "what is encoded is sent after the next start");
+                }
+                return Err(error);
+            }
         };
         if chain.counters.events > before {
             backoff.reset();
@@ -84,20 +108,24 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
     Ok(())
 }
 
-fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue> {
+fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
     let from = chain.resume_position();
     let start = match from.gtids {
         Some(gtids) if with.gtid_mode => Start::Gtids(gtids),
+        _ if from.at.offset > u64::from(u32::MAX) => {
+            // The protocol has 32 bits; what is stored lies before, and its file is read again from there.
+            return Err(Cut::Chain(Error::transient("a place behind 4 GiB of a binlog file cannot be asked for").detail(from.at)));
+        }
         _ => Start::File(from.at),
     };
-    let stream = DumpStream::open(&with.dump, &start)?;
-    tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode)?;
+    let stream = DumpStream::open(&with.dump, &start).map_err(Cut::Connection)?;
+    tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
     tracing::info!(server = %stream.server().version, position = %chain.assembler.boundary(), "following the binlog");
     with.board.well(CauseKind::Source);
-    BlockQueue::start(stream, with.read_budget.clone())
+    BlockQueue::start(stream, with.read_budget.clone()).map_err(Cut::Connection)
 }
 
-fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<()> {
+fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
     // A thread that waits for the network cannot see the stop; closing the connection wakes it.
     let stopper = queue.stopper();
     let mut shutdown = with.shutdown.clone();
@@ -110,25 +138,28 @@ fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publ
     result
 }
 
-fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<()> {
+fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
+    let mut flushed = Instant::now();
     loop {
         if with.shutdown.is_requested() {
             return Ok(());
         }
         let queued = match queue.ready() {
-            Some(queued) => queued?,
-            None => {
+            // A busy source of which little is output must hold back neither messages nor resume points.
+            Some(queued) if flushed.elapsed() < FLUSH_EVERY => queued,
+            ready => {
                 // Nothing more is there: what is encoded goes out now, so that latency pays no timer.
-                chain.flush(with)?;
+                chain.flush(with).map_err(Cut::Chain)?;
                 publish(chain, with, published);
-                queue.wait()?
+                flushed = Instant::now();
+                ready.unwrap_or_else(|| queue.wait())
             }
         };
-        let QueuedBlock { block, permit } = queued;
+        let QueuedBlock { block, permit } = queued.map_err(Cut::Connection)?;
         for event in block.events {
-            if let Flow::StartedInside(at) = chain.event(event, with)? {
-                super::start::step_back(chain, with, &at)?;
-                return Err(Error::transient("the stored position lies inside a transaction; reading again from its beginning"));
+            if let Flow::StartedInside(at) = chain.event(event, with).map_err(Cut::Chain)? {
+                super::start::step_back(chain, with, &at).map_err(Cut::Connection)?;
+                return Err(Cut::Moved);
             }
         }
         chain.assembler.end_of_block();
@@ -143,12 +174,35 @@ fn publish(chain: &Chain, with: &Surroundings, published: &mut Counters) {
 }
 
 impl Surroundings {
+    /// Gives the chain the definitions that are stored for the place it was moved back to.
+    pub fn restore(&mut self, chain: &mut Chain) -> Result<()> {
+        let position = chain.resume_position();
+        let stored = self.retried("reading the stored definitions", async |this| this.store.load_schema(&position).await)?;
+        // Without a version there the definitions were captured later, and are the best that is known.
+        if let Some((id, schema)) = stored {
+            chain.assembler.restore(id, schema);
+        }
+        Ok(())
+    }
+
     /// Calls the store until it answers; what depends on a stored schema version waits.
     fn retried<T>(&mut self, what: &str, mut call: impl AsyncFnMut(&Surroundings) -> Result<T>) -> Result<T> {
         let mut pause = Duration::from_millis(200);
         loop {
             let this: &Surroundings = self;
-            let error = match this.runtime.block_on(call(this)) {
+            let mut shutdown = this.shutdown.clone();
+            let answer = this.runtime.block_on(async {
+                tokio::select! { biased;
+                    () = shutdown.requested() => Err(Error::transient(format!("stopped while {what}"))),
+                    answer = tokio::time::timeout(CALL_MAX, call(this)) => {
+                        answer.unwrap_or_else(|_| Err(Error::transient(format!("no answer within {} s", CALL_MAX.as_secs()))))
+                    }
+                }
+            });
+            if this.shutdown.is_requested() {
+                return answer;
+            }
+            let error = match answer {
                 Ok(value) => {
                     self.board.well(CauseKind::Schema);
                     return Ok(value);

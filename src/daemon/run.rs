@@ -2,7 +2,7 @@
 //! to right.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -18,6 +18,13 @@ use super::wire::{Budgets, Wiring};
 
 /// Batches that may wait between encoding and sending, whatever their size; the budget bounds their bytes.
 const BATCHES_MAX: usize = 64;
+
+/// Shares of `shutdown_timeout_ms`: the producer's acknowledgements (which take up to two seconds more when they do not
+/// come), and beside it the pipeline's end. The rest is for the last save.
+const CLOSING_SHARE: f32 = 0.6;
+const STOPPING_SHARE: f32 = 0.8;
+/// The last save is tried however late it is.
+const LAST_SAVE_MIN: Duration = Duration::from_millis(500);
 
 /// How a run ended.
 pub struct Ended {
@@ -41,7 +48,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         capture: &wiring.capture,
         identity: &wiring.identity,
         gtid_mode: wiring.config.gtid_mode,
-        init_position: wiring.take_init_position(),
+        init_position: wiring.init_position(),
         row_server_id: wiring.row_server_id,
     };
     let begin = tokio::select! { biased;
@@ -91,32 +98,48 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
             result = &mut keeping => result,
         }
     };
+    let end = Instant::now() + wiring.shutdown_timeout();
     if first.is_ok() {
         tracing::info!("stopping");
     }
-    trigger.stop();
     wiring.board.state(State::Draining);
-    budgets.close();
-    let deadline = wiring.shutdown_timeout();
-    if pipeline_ended.is_none() && tokio::time::timeout(deadline, pipeline).await.is_err() {
-        tracing::warn!("the pipeline did not stop in time");
+    if let (Some(()), Err(_), None) = (pipeline_ended, &first, &sender_ended) {
+        // What was complete before the error is in the queue, which ends with the pipeline; it is not held back by what
+        // comes behind it.
+        tokio::select! { biased;
+            () = stop.requested() => {}
+            ended = tokio::time::timeout(share(end, 0.5), &mut sender) => {
+                if let Ok(ended) = ended {
+                    sender_ended = Some(joined(ended)?.0);
+                }
+            }
+        }
     }
+    trigger.stop();
+    budgets.close();
     let mut producer = match sender_ended {
         Some(producer) => producer,
         None => joined((&mut sender).await)?.0,
     };
-    let mut result = first;
-    if let Err(error) = producer.close(remaining(deadline)).await {
+    // The pipeline may hang in a connection that is just being made; nothing that it still does is sent.
+    let closing = producer.close(share(end, CLOSING_SHARE));
+    let stopping = async { pipeline_ended.is_some() || tokio::time::timeout(share(end, STOPPING_SHARE), pipeline).await.is_ok() };
+    let (closed, stopped) = tokio::join!(closing, stopping);
+    if let Err(error) = closed {
         tracing::warn!(%error, "not everything was acknowledged in time; it will be sent again");
     }
+    if !stopped {
+        tracing::warn!("the pipeline did not stop in time");
+    }
     drop(producer);
+    let mut result = first;
     // A message that failed while closing is replayed anyway; the first error is the one to tell.
     if let (Ok(()), Some(error)) = (&result, acks.take_failure())
         && !stop.is_requested()
     {
         result = Err(error);
     }
-    match tokio::time::timeout(Duration::from_secs(3), keeper.finish()).await {
+    match tokio::time::timeout(share(end, 1.0).max(LAST_SAVE_MIN), keeper.finish()).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
             tracing::warn!(%error, "the final position could not be stored; what follows the last stored one will be sent again")
@@ -126,9 +149,9 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     Ok(Ended { result, started: true })
 }
 
-/// Closing gets what the stop's other steps are not expected to need.
-fn remaining(deadline: Duration) -> Duration {
-    deadline.mul_f32(0.75)
+/// A share of the time that is left until `end`.
+fn share(end: Instant, part: f32) -> Duration {
+    end.saturating_duration_since(Instant::now()).mul_f32(part)
 }
 
 fn pipeline_result(ended: std::result::Result<Result<()>, tokio::sync::oneshot::error::RecvError>) -> Result<()> {

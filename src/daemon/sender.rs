@@ -8,11 +8,14 @@ use tokio::sync::{Notify, mpsc};
 use crate::budget::Permit;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
-use crate::position::ack::{AckTracker, Reached};
+use crate::position::ack::{AckTracker, Reached, Ticket};
 use crate::producer::{Completion, Producer};
 
 use super::board::Board;
 use super::shutdown::Shutdown;
+
+/// Bound of `AckTracker::held`: some 20 MB.
+const HELD_MAX: usize = 400_000;
 
 /// A batch with the permit for its bytes, given back when the producer has accepted it.
 pub struct QueuedBatch {
@@ -28,6 +31,8 @@ pub struct Acks {
     failure: Mutex<Option<Error>>,
     /// Rung at every failure.
     pub failed: Notify,
+    /// Rung when the watermark may have less to remember.
+    moved: Notify,
 }
 
 impl Acks {
@@ -37,12 +42,35 @@ impl Acks {
     }
 
     pub fn take_reached(&self) -> Option<Reached> {
-        self.tracker().reached()
+        let reached = self.tracker().reached();
+        self.moved.notify_waiters();
+        reached
+    }
+
+    fn done(&self, ticket: Ticket) {
+        self.tracker().done(ticket);
+        self.moved.notify_waiters();
+    }
+
+    /// Waits until the watermark may remember one more batch, or something has failed.
+    async fn room(&self) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            // Registered before the look, so that what happens in between is not missed.
+            moved.as_mut().enable();
+            let failed = self.failure.lock().unwrap_or_else(|e| e.into_inner()).is_some();
+            if failed || self.tracker().held() < HELD_MAX {
+                return;
+            }
+            moved.await;
+        }
     }
 
     pub fn fail(&self, error: Error) {
         self.failure.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
         self.failed.notify_waiters();
+        self.moved.notify_waiters();
         self.failed.notify_one();
     }
 
@@ -85,10 +113,11 @@ pub async fn run(
 
 async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<Acks>, board: &Arc<Board>) -> Result<()> {
     let QueuedBatch { batch, permit } = queued;
+    acks.room().await;
     board.batch_taken(&batch);
     let ticket = acks.tracker().open(batch.end.clone(), batch.gtids.clone(), Instant::now());
     if batch.messages.is_empty() {
-        acks.tracker().done(ticket);
+        acks.done(ticket);
         return Ok(());
     }
     let (acks, board) = (acks.clone(), board.clone());
@@ -96,7 +125,7 @@ async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<A
     let done = Completion::new(move |result| match result {
         Ok(()) => {
             board.batch_acknowledged(commit_us);
-            acks.tracker().done(ticket);
+            acks.done(ticket);
         }
         Err(error) => acks.fail(error),
     });

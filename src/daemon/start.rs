@@ -7,7 +7,7 @@ use crate::schema::{Schema, SchemaId};
 use crate::server::status::{self, ServerIdentity};
 use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
-use crate::store::{Store, Stored};
+use crate::store::{Origin, Store, Stored};
 
 use super::chain::Chain;
 use super::pipeline::Surroundings;
@@ -37,10 +37,11 @@ pub struct StartContext<'a> {
 
 /// Determines the position, then loads or captures the schema.
 pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
-    let (position, fresh) = initial_position(context).await?;
+    let Found { position, fresh, captured_until } = initial_position(context).await?;
+    context.set_captured_until(captured_until.clone());
     // A position just taken from the server has no history: nobody followed the stream up to it.
     if !fresh && let Some((schema_id, schema)) = context.store.load_schema(&position).await? {
-        return Ok(Begin { position, schema, schema_id, captured_until: None });
+        return Ok(Begin { position, schema, schema_id, captured_until });
     }
     tracing::info!(%position, "capturing the definitions of all tables");
     let mut conn = context.capture.conn().await?;
@@ -49,6 +50,11 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     let count: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
     let after = tables::log_end(context.replication).await?;
     tracing::info!(databases = schema.databases.len(), tables = count, "definitions captured");
+    context.set_captured_until(Some(after.clone()));
+    if !fresh {
+        // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
+        context.store.save_position(&position).await?;
+    }
     let schema_id = context.store.save_snapshot(&schema, &position).await?;
     if fresh {
         // Only now: a kill before this starts afresh, not with a position that has no schema.
@@ -57,26 +63,48 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
 }
 
-/// The position, and whether it was taken from the server just now.
-async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)> {
+impl StartContext<'_> {
+    /// Stored beside every position before it, so that a kill does not lose it.
+    fn set_captured_until(&self, captured_until: Option<BinlogPosition>) {
+        self.store.set_origin(Origin { server_uuid: self.identity.uuid.clone(), birth: None, captured_until });
+    }
+}
+
+/// Where to start.
+struct Found {
+    position: Position,
+    /// Whether it was taken from the server just now.
+    fresh: bool,
+    captured_until: Option<BinlogPosition>,
+}
+
+impl Found {
+    fn at(position: Position, fresh: bool) -> Result<Self> {
+        Ok(Found { position, fresh, captured_until: None })
+    }
+}
+
+async fn initial_position(context: &StartContext<'_>) -> Result<Found> {
     if let Some(position) = &context.init_position {
         tracing::info!(%position, "starting at the position that was given");
         if context.gtid_mode && position.gtids.is_none() {
             return Err(Error::definite("--init_position names a file and offset, but gtid_mode is on")
                 .hint("start once with gtid_mode=false, or leave --init_position out"));
         }
-        return Ok((position.clone(), false));
+        return Found::at(in_mode(position.clone(), context), false);
     }
     if let Some(stored) = context.store.load_position().await? {
-        return Ok((checked(stored, context)?, false));
+        let captured_until = stored.origin.captured_until.clone().filter(|until| stored.position.at.is_before(until));
+        return Ok(Found { position: in_mode(checked(stored, context)?, context), fresh: false, captured_until });
     }
     refuse_orphans(context).await?;
     if let Some(position) = context.store.load_other_client_position().await?
-        && position.gtids.is_some() == context.gtid_mode
+        && (position.gtids.is_some() || !context.gtid_mode)
     {
+        let position = in_mode(position, context);
         tracing::info!(%position, "found the position of another client of this server");
         context.store.save_position(&position).await?;
-        return Ok((position, false));
+        return Found::at(position, false);
     }
     let mut conn = context.replication.conn().await?;
     let now = status::binlog_status(&mut conn, &context.identity.version).await?;
@@ -87,7 +115,13 @@ async fn initial_position(context: &StartContext<'_>) -> Result<(Position, bool)
     }
     let position = Position { at: now.at, gtids, heartbeat: 0 };
     tracing::info!(%position, "no stored position; starting at the server's current one");
-    Ok((position, true))
+    Found::at(position, true)
+}
+
+/// In file mode no GTIDs are followed, so a set that was stored beside the file would stay as it is and soon be wrong.
+fn in_mode(mut position: Position, context: &StartContext<'_>) -> Position {
+    position.gtids = position.gtids.filter(|_| context.gtid_mode);
+    position
 }
 
 fn checked(stored: Stored, context: &StartContext<'_>) -> Result<Position> {
@@ -121,8 +155,9 @@ async fn refuse_orphans(context: &StartContext<'_>) -> Result<()> {
     .hint(hint))
 }
 
-/// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there.
-pub fn step_back(chain: &mut Chain, with: &Surroundings, at: &BinlogPosition) -> Result<()> {
+/// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there, with the definitions
+/// that are stored for it (a statement inside the transaction may have a version of its own).
+pub fn step_back(chain: &mut Chain, with: &mut Surroundings, at: &BinlogPosition) -> Result<()> {
     tracing::info!(%at, "the stored position lies inside a transaction; looking for its beginning");
     let from = BinlogPosition { file: at.file.clone(), offset: 4 };
     let mut stream = DumpStream::open(&with.dump, &Start::File(from))?;
@@ -130,9 +165,12 @@ pub fn step_back(chain: &mut Chain, with: &Surroundings, at: &BinlogPosition) ->
     while let Some(block) = stream.next_block()? {
         for event in &block.events {
             if let Some(boundary) = scanner.push(event)? {
+                if with.gtid_mode || boundary == *chain.assembler.boundary() {
+                    return Err(Error::definite("the server sends a transaction without its beginning").detail(at));
+                }
                 tracing::info!(%boundary, "the transaction begins here");
                 chain.assembler.rewind(boundary);
-                return Ok(());
+                return with.restore(chain);
             }
         }
         if with.shutdown.is_requested() {

@@ -40,16 +40,21 @@ pub async fn daemon(config: Config) -> Result<(), Error> {
 pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result<(), Error> {
     let mut shutdown: Shutdown = trigger.handle();
     let mut backoff = Backoff::new();
+    let mut started = false;
     loop {
         let saved_before = wiring.board.saves();
         let ended = run::run(&wiring, trigger.handle()).await;
         let error = match ended.result {
             Ok(()) => return Ok(()),
-            Err(_) if shutdown.is_requested() => return Ok(()),
+            Err(error) if shutdown.is_requested() => {
+                tracing::warn!(%error, "stopped while something failed");
+                return Ok(());
+            }
             Err(error) => error,
         };
+        started |= ended.started;
         let saved = wiring.board.saves() > saved_before;
-        if error.class() != Class::Transient || (wiring.board.saves() == 0 && !ended.started) {
+        if error.class() != Class::Transient || !started {
             return Err(error);
         }
         if saved {

@@ -1,6 +1,6 @@
 //! From the configuration to the parts of a running daemon: connections, store, producer, chain.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -57,8 +57,6 @@ pub struct Wiring {
     topics: Arc<Topics>,
     kafka: Option<Settings>,
     spill: SpillDir,
-    /// Taken by the first run; later ones go on from the store.
-    init_position: Mutex<Option<Position>>,
 }
 
 /// The byte bounds of one run's queues.
@@ -115,8 +113,7 @@ impl Wiring {
         };
         let row_server_id = options.row_server_id();
         let store = MySqlStore::open(store_server, options).await?;
-        store.set_origin(Origin { server_uuid: identity.uuid.clone(), birth: None });
-        let init_position = Mutex::new(config.init_position.clone());
+        store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
         let filter = Arc::new(config.filter.clone());
         let wiring = Wiring {
             store: Arc::new(store),
@@ -129,14 +126,15 @@ impl Wiring {
             topics: Arc::new(Topics::new()),
             kafka,
             spill,
-            init_position,
             config,
         };
         Ok((Arc::new(wiring), admin))
     }
 
-    pub fn take_init_position(&self) -> Option<Position> {
-        self.init_position.lock().unwrap_or_else(|e| e.into_inner()).take()
+    /// `--init_position`, until something behind it is stored: a run that failed before leaves the older position in the
+    /// store, and going on from there would leave out what was asked for.
+    pub fn init_position(&self) -> Option<Position> {
+        self.config.init_position.clone().filter(|_| self.board.saves() == 0)
     }
 
     pub fn shutdown_timeout(&self) -> Duration {

@@ -43,6 +43,9 @@ pub struct Encoder {
     query: Vec<u8>,
 }
 
+/// So many transactions of which nothing is output may end in one batch when their GTIDs are kept.
+const GTIDS_MAX: usize = 4096;
+
 /// Progress within one transaction.
 #[derive(Debug, Default)]
 struct Progress {
@@ -125,8 +128,14 @@ impl Encoder {
         self.open.finish()
     }
 
+    /// What ended, without the transaction that an error has cut; nothing may be encoded afterwards.
+    pub fn finish_complete(&mut self) -> Option<Batch> {
+        self.open.drop_incomplete();
+        self.open.finish()
+    }
+
     fn hand_over_if_full(&mut self, sink: &mut Sink<'_>) -> Result<()> {
-        if self.open.arena.len() < self.options.batch_bytes {
+        if self.open.arena.len() < self.options.batch_bytes && self.open.gtids() < GTIDS_MAX {
             return Ok(());
         }
         match self.open.finish() {

@@ -103,6 +103,17 @@ impl OpenBatch {
         self.begin_transaction();
     }
 
+    /// How many transactions end in it whose GTIDs it keeps.
+    pub fn gtids(&self) -> usize {
+        self.gtids.len()
+    }
+
+    /// Forgets the messages of the transaction that did not end.
+    pub fn drop_incomplete(&mut self) {
+        self.messages.truncate(self.boundary.message);
+        self.arena.truncate(self.boundary.byte);
+    }
+
     /// Hands everything over in the middle of a transaction. What ended before it goes as a batch of its own, because
     /// only a transaction's last batch may have an end.
     pub fn hand_over(&mut self, sink: &mut Sink<'_>) -> Result<()> {
@@ -186,7 +197,7 @@ mod tests {
     use crate::position::BinlogPosition;
 
     fn point(seq: u64) -> ResumePoint {
-        ResumePoint { seq, at: BinlogPosition::new("b.1", seq), gtid: None, heartbeat: 0, saves: true }
+        ResumePoint { seq, at: BinlogPosition::new("b.1", seq), gtid: None, heartbeat: 0, saves: true, held: false }
     }
 
     fn blank() -> Message {
@@ -239,6 +250,21 @@ mod tests {
         assert_eq!((batches[0].end.clone(), batches[0].rows, batches[0].transactions, batches[0].commit_us), (Some(point(1)), 1, 1, 5));
         assert_eq!(texts(&batches[1]), [("two".into(), "2".into()), ("three".into(), "3".into())]);
         assert_eq!((batches[1].end.clone(), batches[1].rows, batches[1].transactions), (None, 2, 0));
+    }
+
+    #[test]
+    fn an_error_leaves_what_ended() {
+        let mut open = OpenBatch::default();
+        add(&mut open, "one", "1");
+        open.end(point(1), 1, 5);
+        open.begin_transaction();
+        add(&mut open, "half", "2");
+        open.drop_incomplete();
+        let batch = open.finish().expect("a batch");
+        assert_eq!((texts(&batch), batch.end), (vec![("one".into(), "1".into())], Some(point(1))));
+        add(&mut open, "half", "2");
+        open.drop_incomplete();
+        assert!(open.finish().is_none());
     }
 
     #[test]

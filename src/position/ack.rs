@@ -41,6 +41,10 @@ pub struct AckTracker {
     newest_seq: u64,
     /// What the prefix has passed and nobody has asked for yet.
     passed: Option<ResumePoint>,
+    /// Whether a point that was passed but may not be stored was a reason to store.
+    held_saves: bool,
+    /// GTIDs of the tickets in `slots`.
+    open_gtids: usize,
     /// GTIDs passed, including those whose point is still to come (a transaction in several pieces).
     passed_gtids: Vec<Gtid>,
     /// How many of `passed_gtids` belong to `passed` or to an earlier point.
@@ -70,6 +74,8 @@ impl AckTracker {
             first: 0,
             newest_seq: 0,
             passed: None,
+            held_saves: false,
+            open_gtids: 0,
             passed_gtids: Vec::new(),
             complete_gtids: 0,
         }
@@ -86,6 +92,7 @@ impl AckTracker {
             self.newest_seq = end.seq;
         }
         let number = self.first + self.slots.len() as u64;
+        self.open_gtids += gtids.len();
         self.slots.push_back(Slot { end, gtids, opened: now, done: false });
         Ticket { tracker: self.id, number }
     }
@@ -107,10 +114,12 @@ impl AckTracker {
         while self.slots.front().is_some_and(|s| s.done) {
             let Some(slot) = self.slots.pop_front() else { return };
             self.first += 1;
+            self.open_gtids -= slot.gtids.len();
             self.passed_gtids.extend(slot.gtids);
-            if let Some(mut end) = slot.end {
+            self.held_saves |= slot.end.as_ref().is_some_and(|end| end.held && end.saves);
+            if let Some(mut end) = slot.end.filter(|end| !end.held) {
                 assert!(self.passed.as_ref().is_none_or(|p| p.seq < end.seq), "the finished prefix went back to {}", end.at);
-                end.saves |= self.passed.as_ref().is_some_and(|p| p.saves);
+                end.saves |= self.passed.as_ref().is_some_and(|p| p.saves) | std::mem::take(&mut self.held_saves);
                 self.passed = Some(end);
                 self.complete_gtids = self.passed_gtids.len();
             }
@@ -124,6 +133,12 @@ impl AckTracker {
         let gtids = std::mem::replace(&mut self.passed_gtids, later);
         self.complete_gtids = 0;
         Some(Reached { end, gtids })
+    }
+
+    /// What the tracker keeps in memory, in units of a GTID: the bound of whoever opens tickets. Batches without messages
+    /// cost no bytes anywhere else, and while the oldest ticket waits for a broker they pile up here.
+    pub fn held(&self) -> usize {
+        self.slots.len() * 4 + self.open_gtids + self.passed_gtids.len()
     }
 
     /// How many tickets lie at or after the oldest open one; 0 when everything is answered.
@@ -151,7 +166,7 @@ mod tests {
     use crate::position::gtid::MariadbGtid;
 
     fn point(seq: u64, saves: bool) -> ResumePoint {
-        ResumePoint { seq, at: BinlogPosition::new("m.000001", seq * 100), gtid: None, heartbeat: 0, saves }
+        ResumePoint { seq, at: BinlogPosition::new("m.000001", seq * 100), gtid: None, heartbeat: 0, saves, held: false }
     }
 
     fn gtid(n: u64) -> Gtid {
@@ -188,6 +203,20 @@ mod tests {
         assert_eq!(acks.reached(), None);
         acks.done(last);
         assert_eq!(acks.reached(), Some(Reached { end: point(2, true), gtids: vec![gtid(2), gtid(3)] }));
+    }
+
+    #[test]
+    fn a_held_point_is_passed_over_with_its_gtids() {
+        let now = Instant::now();
+        let mut acks = AckTracker::new();
+        let held = |seq| ResumePoint { held: true, ..point(seq, true) };
+        let tickets = [(point(1, false), 1), (held(2), 2), (held(3), 3)].map(|(end, n)| acks.open(Some(end), vec![gtid(n)], now));
+        tickets.into_iter().for_each(|t| acks.done(t));
+        assert_eq!(acks.reached(), Some(Reached { end: point(1, false), gtids: vec![gtid(1)] }));
+        assert_eq!(acks.reached(), None);
+        let last = acks.open(Some(point(4, false)), vec![gtid(4)], now);
+        acks.done(last);
+        assert_eq!(acks.reached(), Some(Reached { end: point(4, true), gtids: vec![gtid(2), gtid(3), gtid(4)] }));
     }
 
     #[test]
@@ -267,6 +296,10 @@ mod tests {
                     told_gtids += r.gtids.len();
                 }
                 prop_assert_eq!(acks.in_flight(), all.len() - prefix.len());
+                let waiting: usize = all[prefix.len()..].iter().map(|t| t.1.len()).sum();
+                let passed: usize = prefix.iter().map(|t| t.1.len()).sum();
+                let asked = if *ask { told_gtids } else { 0 };
+                prop_assert_eq!(acks.held(), 4 * acks.in_flight() + waiting + passed - asked);
             }
         }
     }

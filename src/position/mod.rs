@@ -84,4 +84,7 @@ pub struct ResumePoint {
     /// Whether passing this point is a reason to store it: false when the transaction touched only our own schema
     /// database, our heartbeat excepted.
     pub saves: bool,
+    /// Definitions are in doubt that the store knows nothing of: a process that began here would believe the old ones, so
+    /// this point is passed over, and the one behind the proof is stored.
+    pub held: bool,
 }

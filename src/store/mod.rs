@@ -14,7 +14,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::error::{Error, Result};
-use crate::position::Position;
+use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{CaseRule, Schema, SchemaId};
 use crate::server::Flavor;
@@ -55,6 +55,9 @@ pub struct Origin {
     pub server_uuid: Option<String>,
     /// When a binlog file was made.
     pub birth: Option<FileBirth>,
+    /// The definitions were captured while the server's log moved up to here: statements before this place may be in
+    /// them already. It means something to positions before it only.
+    pub captured_until: Option<BinlogPosition>,
 }
 
 /// A binlog file and when it was made: the time in the header of its format description event (epoch seconds).
@@ -156,10 +159,13 @@ pub fn check_same_server(stored: &Stored, current: &Origin) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::position::BinlogPosition;
 
     fn origin(uuid: Option<&str>, created: Option<u32>) -> Origin {
-        Origin { server_uuid: uuid.map(str::to_owned), birth: created.map(|created| FileBirth { file: "m.000003".into(), created }) }
+        Origin {
+            server_uuid: uuid.map(str::to_owned),
+            birth: created.map(|created| FileBirth { file: "m.000003".into(), created }),
+            ..Origin::default()
+        }
     }
 
     #[test]
@@ -179,7 +185,7 @@ mod tests {
                 assert!(!e.is_transient() && e.to_string().contains("m.000003:400") && e.to_string().contains("master_recovery"), "{e}");
             }
         }
-        let other_file = Origin { server_uuid: None, birth: Some(FileBirth { file: "m.000004".into(), created: 9 }) };
+        let other_file = Origin { server_uuid: None, birth: Some(FileBirth { file: "m.000004".into(), created: 9 }), ..Origin::default() };
         assert!(check_same_server(&Stored { position, origin: origin(None, Some(1)) }, &other_file).is_ok());
     }
 }

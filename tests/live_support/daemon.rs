@@ -56,7 +56,7 @@ impl Config {
     }
 
     /// Adds the Kafka producer.
-    pub fn to_topic(self, brokers: &str, topic: &str) -> Config {
+    pub fn into_topic(self, brokers: &str, topic: &str) -> Config {
         self.with("producer", "kafka").with("kafka.bootstrap.servers", brokers).with("kafka_topic", topic)
     }
 
@@ -87,6 +87,11 @@ pub struct Daemon {
     pub stdout: PathBuf,
 }
 
+/// The daemon under test: the release build that `make test` made, else the one that these tests were built with.
+fn binary() -> PathBuf {
+    std::env::var_os("BINLOGD_TEST_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_binlogd")), PathBuf::from)
+}
+
 impl Daemon {
     /// Starts the daemon with this configuration and further words; logs are appended to `NAME.log`, so that all lives
     /// of one daemon are in one file.
@@ -100,7 +105,7 @@ impl Daemon {
 
     /// Starts the daemon with these words only.
     pub fn start_with_words(site: &Site, name: &str, words: &[String]) -> Daemon {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_binlogd"));
+        let mut command = Command::new(binary());
         command.args(words).env_remove("GTID_MODE");
         Daemon::spawn(site, name, command)
     }

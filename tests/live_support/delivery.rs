@@ -98,7 +98,7 @@ pub async fn run(case: Case) {
     Load::prepare(&case.server, &database).await;
     let topic = Topic::create(&case.brokers, &format!("{}-{}-{seed}", case.name, run_number()), PARTITIONS).await;
     let config = Config::for_server(&case.server, &schema)
-        .to_topic(&case.brokers, &topic.name)
+        .into_topic(&case.brokers, &topic.name)
         .with("gtid_mode", case.gtid_mode)
         .with("filter", format!("exclude: *.*, include: {database}.*"))
         .with("producer_partition_by", "primary_key");

@@ -97,7 +97,7 @@ async fn side(server: &SqlServer, brokers: &str, comparison: &Comparison, who: &
     let name = format!("{who}-{}", comparison.name);
     let topic = Topic::create(brokers, &format!("{name}-{}-{}", server.name, run_number()), comparison.partitions).await;
     let mut config = Config::for_server(server, SCHEMA)
-        .to_topic(brokers, &topic.name)
+        .into_topic(brokers, &topic.name)
         .with("jdbc_options", "useSSL=false&allowPublicKeyRetrieval=true")
         .with("client_id", &name)
         .with("replica_server_id", replica);

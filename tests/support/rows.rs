@@ -157,7 +157,7 @@ pub fn meta() -> TxnMeta {
 }
 
 pub fn point(seq: u64) -> ResumePoint {
-    ResumePoint { seq, at: BinlogPosition::new("master.000001", 4000 + seq), gtid: None, heartbeat: 0, saves: true }
+    ResumePoint { seq, at: BinlogPosition::new("master.000001", 4000 + seq), gtid: None, heartbeat: 0, saves: true, held: false }
 }
 
 /// An encoder whose batches are kept.

@@ -51,7 +51,7 @@ mod tests {
 
     fn point(seq: u64, gtid: Option<&str>) -> ResumePoint {
         let at = BinlogPosition::new("a.000001", 100 * seq);
-        ResumePoint { seq, at, gtid: gtid.map(|g| Gtid::parse(g).unwrap()), heartbeat: 7, saves: true }
+        ResumePoint { seq, at, gtid: gtid.map(|g| Gtid::parse(g).unwrap()), heartbeat: 7, saves: true, held: false }
     }
 
     #[test]

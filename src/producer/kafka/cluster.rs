@@ -179,20 +179,16 @@ impl Cluster {
         self.lock().last.as_ref().map(|(obstacle, _)| *obstacle)
     }
 
-    /// The error for a start that has waited in vain.
+    /// The error for a start that has waited in vain: transient where waiting longer can help (a broker that restarts), so
+    /// that only the first start of a process ends with it.
     pub fn unreachable(&self, waited: Duration) -> Error {
+        let waited = format!("kafka.bootstrap.servers={}, waited {} ms", self.brokers, waited.as_millis());
         match &self.lock().last {
-            Some((obstacle, reason)) => {
-                let error = Error::definite(obstacle.sentence(reason)).hint(obstacle.hint(self.tls));
-                if obstacle.is_lasting() {
-                    error.detail(format!("kafka.bootstrap.servers={}", self.brokers))
-                } else {
-                    error.detail(format!("kafka.bootstrap.servers={}, waited {} ms", self.brokers, waited.as_millis()))
-                }
-            }
-            None => Error::definite("no Kafka broker has answered")
-                .detail(format!("kafka.bootstrap.servers={}, waited {} ms", self.brokers, waited.as_millis()))
-                .hint(Obstacle::Connection.hint(self.tls)),
+            Some((obstacle, reason)) if obstacle.is_lasting() => Error::definite(obstacle.sentence(reason))
+                .hint(obstacle.hint(self.tls))
+                .detail(format!("kafka.bootstrap.servers={}", self.brokers)),
+            Some((obstacle, reason)) => Error::transient(obstacle.sentence(reason)).hint(obstacle.hint(self.tls)).detail(waited),
+            None => Error::transient("no Kafka broker has answered").detail(waited).hint(Obstacle::Connection.hint(self.tls)),
         }
     }
 
@@ -291,17 +287,17 @@ mod tests {
     #[test]
     fn what_to_do_depends_on_what_is_wrong() {
         let rows = [
-            (E::RD_KAFKA_RESP_ERR__TRANSPORT, "a:1: Connection refused", "check that a broker runs there"),
-            (E::RD_KAFKA_RESP_ERR__RESOLVE, "a:1: Failed to resolve", "check the host names"),
-            (E::RD_KAFKA_RESP_ERR__SSL, "a:1: SSL handshake failed", "ssl.truststore"),
-            (E::RD_KAFKA_RESP_ERR__AUTHENTICATION, "a:1: SASL authentication error", "check kafka.sasl.mechanism"),
+            (E::RD_KAFKA_RESP_ERR__TRANSPORT, "a:1: Connection refused", "check that a broker runs there", true),
+            (E::RD_KAFKA_RESP_ERR__RESOLVE, "a:1: Failed to resolve", "check the host names", true),
+            (E::RD_KAFKA_RESP_ERR__SSL, "a:1: SSL handshake failed", "ssl.truststore", false),
+            (E::RD_KAFKA_RESP_ERR__AUTHENTICATION, "a:1: SASL authentication error", "check kafka.sasl.mechanism", false),
         ];
-        for (code, reason, words) in rows {
+        for (code, reason, words, passes) in rows {
             let cluster = cluster();
             cluster.error(Code::of(code), reason, Instant::now());
             let error = cluster.unreachable(Duration::from_secs(60));
             let text = error.to_string();
-            assert!(!error.is_transient());
+            assert_eq!(error.is_transient(), passes, "{text}");
             assert!(text.contains(words) && text.contains(reason) && text.contains("kafka.bootstrap.servers=a:1,b:2"), "{text}");
         }
     }

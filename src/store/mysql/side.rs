@@ -25,6 +25,9 @@ pub(super) struct PositionNote {
     /// When the file was made, epoch seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     file_created: Option<u32>,
+    /// `Origin::captured_until`, while the position lies before it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    captured_until: Option<(String, u64)>,
 }
 
 impl PositionNote {
@@ -35,6 +38,7 @@ impl PositionNote {
             offset: at.offset,
             server_uuid: origin.server_uuid.clone(),
             file_created: birth.map(|b| b.created),
+            captured_until: origin.captured_until.as_ref().filter(|until| at.is_before(until)).map(|u| (u.file.to_string(), u.offset)),
         }
     }
 
@@ -44,7 +48,8 @@ impl PositionNote {
             return None;
         }
         let birth = self.file_created.map(|created| FileBirth { file: at.file.clone(), created });
-        Some((self.offset, Origin { server_uuid: self.server_uuid.clone(), birth }))
+        let captured_until = self.captured_until.as_ref().map(|(file, offset)| BinlogPosition::new(file.as_str(), *offset));
+        Some((self.offset, Origin { server_uuid: self.server_uuid.clone(), birth, captured_until }))
     }
 }
 
@@ -84,7 +89,7 @@ mod tests {
     fn a_note_is_about_one_position_only() {
         let at = BinlogPosition::new("m.000002", 5_000_000_000);
         let birth = |file: &str| Some(FileBirth { file: file.into(), created: 77 });
-        let origin = Origin { server_uuid: Some("u".into()), birth: birth("m.000002") };
+        let origin = Origin { server_uuid: Some("u".into()), birth: birth("m.000002"), captured_until: None };
         let note = PositionNote::new(&at, &origin);
         let json = serde_json::to_string(&note).unwrap();
         assert_eq!(json, r#"{"file":"m.000002","offset":5000000000,"server_uuid":"u","file_created":77}"#);
@@ -92,7 +97,14 @@ mod tests {
         assert_eq!(read.about(&BinlogPosition::new("m.000002", u64::from(u32::MAX))), Some((5_000_000_000, origin)));
         assert_eq!(read.about(&BinlogPosition::new("m.000002", 4)), None, "Maxwell wrote later");
         assert_eq!(read.about(&BinlogPosition::new("m.000003", u64::from(u32::MAX))), None);
-        let other = PositionNote::new(&at, &Origin { server_uuid: None, birth: birth("m.000001") });
+        let other = PositionNote::new(&at, &Origin { birth: birth("m.000001"), ..Origin::default() });
         assert_eq!(other.file_created, None, "the birth of another file says nothing");
+        for (until, kept) in [(at.offset + 1, true), (at.offset, false)] {
+            let captured_until = Some(BinlogPosition::new("m.000002", until));
+            let note = PositionNote::new(&at, &Origin { captured_until: captured_until.clone(), ..Origin::default() });
+            let note: PositionNote = serde_json::from_str(&serde_json::to_string(&note).unwrap()).unwrap();
+            let read = note.about(&BinlogPosition::new("m.000002", u64::from(u32::MAX))).unwrap().1.captured_until;
+            assert_eq!(read, captured_until.filter(|_| kept));
+        }
     }
 }
