@@ -9,6 +9,7 @@ pub mod clock;
 pub mod daemon;
 pub mod delivery;
 pub mod environment;
+pub mod http;
 pub mod images;
 pub mod ledger;
 pub mod load;
