@@ -87,10 +87,12 @@ impl Preflight {
     pub fn into_result(self) -> Result<ReplicationFacts> {
         let hints = self.faults.iter().map(|f| f.hint.as_str()).collect::<Vec<_>>().join("; ");
         let messages = self.faults.iter().map(|f| f.message.as_str()).collect::<Vec<_>>().join("; ");
+        let lacks_binlog = self.faults.iter().any(|f| f.message.contains(SLAVE_RIGHT));
         match self.replication {
             Some(facts) if self.faults.is_empty() => Ok(facts),
             _ if self.faults.is_empty() => Err(Error::bug("the replication server was not checked")),
-            _ => Err(Error::definite(messages).hint(hints)),
+            // Maxwell learns of this right from the server's refusal of the binlog, which is its exit code 2.
+            _ => Err(Error::definite(messages).hint(hints).exit_code(if lacks_binlog { 2 } else { 1 })),
         }
     }
 }
@@ -149,6 +151,7 @@ async fn check_replication(server: &Server, gtid_mode: bool, found: &mut Preflig
 
 /// ER_SPECIFIC_ACCESS_DENIED_ERROR
 const ER_ACCESS_DENIED: u16 = 1227;
+const SLAVE_RIGHT: &str = "REPLICATION SLAVE";
 const CLIENT_RIGHT: &str = "REPLICATION CLIENT";
 
 const REPLICATION_VARIABLES: &[&str] = &[
@@ -222,9 +225,7 @@ fn grant_hint(version: &ServerVersion, user: &str) -> String {
 }
 
 fn check_grants(version: &ServerVersion, user: &str, grants: &Grants, found: &mut Preflight) {
-    for (right, names) in
-        [("REPLICATION SLAVE", &["REPLICATION SLAVE"][..]), (CLIENT_RIGHT, &["REPLICATION CLIENT", "BINLOG MONITOR", "SUPER"])]
-    {
+    for (right, names) in [(SLAVE_RIGHT, &[SLAVE_RIGHT][..]), (CLIENT_RIGHT, &["REPLICATION CLIENT", "BINLOG MONITOR", "SUPER"])] {
         if grants.global(names) == Right::Missing {
             found.faults.push(Finding::new(format!("user '{user}' lacks the right {right}"), grant_hint(version, user)));
         }
