@@ -181,7 +181,8 @@ impl Parts {
         let at = BinlogPosition::new("m.000001", 100 * self.seq);
         let end = ResumePoint { seq: self.seq, at, gtid: None, heartbeat: 0, saves: true, held: false };
         let span = Span { start: 0, len: 1 };
-        let message = Message { topic: TopicId(0), partition_hash: 0, kind: MessageKind::Row, key: Span::default(), value: span, offset: 4 };
+        let message =
+            Message { topic: TopicId(0), partition_hash: 0, kind: MessageKind::Row, key: Span::default(), value: span, offset: 4 };
         let gtid = Gtid::MariaDb(MariadbGtid { domain: 0, server_id: 1, sequence: self.seq });
         let batch = Batch {
             file: "m.000001".into(),
