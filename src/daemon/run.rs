@@ -82,12 +82,18 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
             ended = &mut sender => {
                 let (producer, result) = joined(ended)?;
                 sender_ended = Some(producer);
-                result.and(Err(Error::bug("the sender stopped by itself")))
+                match result {
+                    // Its queue ended before the pipeline's result arrived: that result is the reason.
+                    Ok(()) => {
+                        pipeline_ended = Some(());
+                        pipeline_result((&mut pipeline).await).and(Err(Error::bug("the sender stopped by itself")))
+                    }
+                    failed => failed,
+                }
             }
             ended = &mut pipeline => {
-                let result = ended.unwrap_or_else(|_| Err(Error::bug("the pipeline thread panicked")));
                 pipeline_ended = Some(());
-                result
+                pipeline_result(ended)
             }
             result = &mut keeping => result,
         }
@@ -146,6 +152,10 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
 /// A share of the time that is left until `end`.
 fn share(end: Instant, part: f32) -> Duration {
     end.saturating_duration_since(Instant::now()).mul_f32(part)
+}
+
+fn pipeline_result(ended: std::result::Result<Result<()>, tokio::sync::oneshot::error::RecvError>) -> Result<()> {
+    ended.unwrap_or_else(|_| Err(Error::bug("the pipeline thread panicked")))
 }
 
 type SenderEnd = (Box<dyn crate::producer::Producer>, Result<()>);

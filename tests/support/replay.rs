@@ -442,7 +442,10 @@ impl<'a> World<'a> {
             }
         }
         if !life.died {
-            chain.flush(&mut producer).or_else(|e| if e.message() == KILLED { Ok(life.died = true) } else { Err(e) })?;
+            match chain.flush(&mut producer) {
+                Err(e) if e.message() == KILLED => life.died = true,
+                flushed => flushed?,
+            }
         }
         if !life.died {
             while producer.answer_at(0) {}

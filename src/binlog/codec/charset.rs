@@ -1,6 +1,12 @@
 //! Character sets of text columns, as the server maps them to Unicode. Every charset is one value of `Charset`; a
 //! column's is chosen when its codec is compiled.
 
+mod double_byte;
+mod single_byte;
+
+use double_byte::DoubleByte;
+use single_byte::High;
+
 use super::Rendered;
 use super::escape::{self, Astral};
 use super::lossy;
@@ -11,49 +17,97 @@ pub enum Charset {
     /// utf8mb3 and utf8mb4.
     Utf8,
     /// One byte a character: ASCII below 0x80, this table above. U+FFFD stands for bytes without a character.
-    SingleByte(&'static [char; 128]),
+    SingleByte(&'static High),
+    /// Any other, read character by character.
+    Other(Other),
+}
+
+/// Character sets whose characters are not one byte each, or that are not ASCII below 0x80.
+#[derive(Debug, Clone, Copy)]
+pub enum Other {
+    /// Swedish ISO 646: seven bits, ten of them letters in the place of signs.
+    Swe7,
+    /// Two bytes a character, the higher one first.
+    Ucs2,
+    Utf16 {
+        little_endian: bool,
+    },
+    Utf32,
+    DoubleByte(&'static DoubleByte),
+}
+
+/// What a sequence of bytes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoded {
+    Char(char),
+    /// Half of a pair without the other half, which the servers store.
+    Surrogate(u16),
+    /// No character.
+    Nothing,
 }
 
 impl Charset {
     /// The charset of this name (`SHOW CHARACTER SET`, any letter case), if it can be rendered.
     pub fn named(name: &str) -> Option<Self> {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if is("utf8mb4") || is("utf8mb3") || is("utf8") {
-            Some(Charset::Utf8)
-        } else if is("latin1") {
-            Some(Charset::SingleByte(&LATIN1))
-        } else if is("ascii") {
-            Some(Charset::SingleByte(&ASCII))
-        } else {
-            None
-        }
+        let name = name.to_ascii_lowercase();
+        let other = match name.as_str() {
+            "utf8mb4" | "utf8mb3" | "utf8" => return Some(Charset::Utf8),
+            "swe7" => Other::Swe7,
+            "ucs2" => Other::Ucs2,
+            "utf16" => Other::Utf16 { little_endian: false },
+            "utf16le" => Other::Utf16 { little_endian: true },
+            "utf32" => Other::Utf32,
+            name => match single_byte::high(name) {
+                Some(high) => return Some(Charset::SingleByte(high)),
+                None => Other::DoubleByte(DoubleByte::named(name)?),
+            },
+        };
+        Some(Charset::Other(other))
     }
 
     /// Appends the text as a JSON string.
     #[inline]
     pub fn write_json(self, bytes: &[u8], out: &mut Vec<u8>) -> Rendered {
-        match self {
-            Charset::Utf8 => Rendered::text(escape::write_string(bytes, Astral::Escaped, out)),
-            Charset::SingleByte(high) => {
+        let high = match self {
+            Charset::Utf8 => return Rendered::text(escape::write_string(bytes, Astral::Escaped, out)),
+            Charset::SingleByte(high) => high,
+            Charset::Other(other) => {
                 out.push(b'"');
-                let rendered = single_byte(bytes, high, out, escape::write_control);
+                let rendered = other.write(bytes, out, json_char, escape::write_unit);
                 out.push(b'"');
-                rendered
+                return rendered;
             }
-        }
+        };
+        out.push(b'"');
+        let rendered = single_byte(bytes, high, out, escape::write_control);
+        out.push(b'"');
+        rendered
     }
 
-    /// Appends the text itself.
+    /// Appends the text itself. Half a surrogate pair has no UTF-8; it becomes U+FFFD.
     #[inline]
     pub fn write_text(self, bytes: &[u8], out: &mut Vec<u8>) -> Rendered {
         match self {
             Charset::Utf8 => Rendered::text(lossy::write(bytes, out)),
             Charset::SingleByte(high) => single_byte(bytes, high, out, |b, out| out.push(b)),
+            Charset::Other(other) => other.write(bytes, out, plain_char, |_, out| out.extend_from_slice(lossy::REPLACEMENT)),
         }
     }
 }
 
-fn single_byte(bytes: &[u8], high: &[char; 128], out: &mut Vec<u8>, ascii: impl Fn(u8, &mut Vec<u8>)) -> Rendered {
+fn plain_char(c: char, out: &mut Vec<u8>) {
+    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn json_char(c: char, out: &mut Vec<u8>) {
+    match u32::from(c) {
+        code @ 0..=0x7f => escape::write_control(code as u8, out),
+        code @ 0x1_0000.. => escape::write_surrogates(code, out),
+        _ => plain_char(c, out),
+    }
+}
+
+fn single_byte(bytes: &[u8], high: &High, out: &mut Vec<u8>, ascii: impl Fn(u8, &mut Vec<u8>)) -> Rendered {
     let (plain, rest) = bytes.split_at(escape::plain_prefix(bytes));
     out.extend_from_slice(plain);
     out.reserve(rest.len());
@@ -64,32 +118,92 @@ fn single_byte(bytes: &[u8], high: &[char; 128], out: &mut Vec<u8>, ascii: impl 
             _ => {
                 let c = high[usize::from(b & 0x7f)];
                 unmapped |= c == char::REPLACEMENT_CHARACTER;
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                plain_char(c, out);
             }
         }
     }
     Rendered::text(unmapped)
 }
 
-/// ascii: the server maps no byte above 0x7F.
-static ASCII: [char; 128] = [char::REPLACEMENT_CHARACTER; 128];
-
-/// latin1: windows-1252, its five undefined bytes as the C1 controls of the same number (`strings/ctype-latin1.cc`).
-static LATIN1: [char; 128] = latin1();
-
-const fn latin1() -> [char; 128] {
-    const C1: [char; 32] = [
-        '\u{20ac}', '\u{81}', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}', '\u{2c6}', '\u{2030}', '\u{160}',
-        '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}', '\u{90}', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{2022}',
-        '\u{2013}', '\u{2014}', '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}', '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
-    ];
-    let mut table = ['\0'; 128];
-    let mut i = 0;
-    while i < 128 {
-        table[i] = if i < 32 { C1[i] } else { (0x80 + i as u8) as char };
-        i += 1;
+impl Other {
+    fn write(
+        self,
+        mut bytes: &[u8],
+        out: &mut Vec<u8>,
+        write_char: impl Fn(char, &mut Vec<u8>),
+        write_surrogate: impl Fn(u16, &mut Vec<u8>),
+    ) -> Rendered {
+        let mut malformed = false;
+        while !bytes.is_empty() {
+            let (decoded, len) = self.first(bytes);
+            match decoded {
+                Decoded::Char(c) => write_char(c, out),
+                Decoded::Surrogate(unit) => write_surrogate(unit, out),
+                Decoded::Nothing => {
+                    malformed = true;
+                    out.extend_from_slice(lossy::REPLACEMENT);
+                }
+            }
+            bytes = bytes.get(len..).unwrap_or_default();
+        }
+        Rendered::text(malformed)
     }
-    table
+
+    /// The first character of bytes that are not empty, and how many of them it takes.
+    #[inline]
+    pub fn first(self, bytes: &[u8]) -> (Decoded, usize) {
+        match self {
+            Other::DoubleByte(charset) => match bytes.first() {
+                Some(b @ 0..=0x7f) => (Decoded::Char(char::from(*b)), 1),
+                _ => charset.first(bytes),
+            },
+            Other::Swe7 => (bytes.first().map_or(Decoded::Nothing, |b| swe7(*b)), 1),
+            Other::Ucs2 => (unit(bytes, false).map_or(Decoded::Nothing, decoded), 2),
+            Other::Utf16 { little_endian } => utf16(bytes, little_endian),
+            Other::Utf32 => (bytes.first_chunk().map_or(Decoded::Nothing, |b| decoded(u32::from_be_bytes(*b))), 4),
+        }
+    }
+}
+
+/// A code point, which may be half of a pair.
+fn decoded(code: u32) -> Decoded {
+    match (char::from_u32(code), u16::try_from(code)) {
+        (Some(c), _) => Decoded::Char(c),
+        (None, Ok(unit)) => Decoded::Surrogate(unit),
+        _ => Decoded::Nothing,
+    }
+}
+
+fn unit(bytes: &[u8], little_endian: bool) -> Option<u32> {
+    let bytes = *bytes.first_chunk()?;
+    Some(u32::from(if little_endian { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) }))
+}
+
+fn utf16(bytes: &[u8], little_endian: bool) -> (Decoded, usize) {
+    let Some(first) = unit(bytes, little_endian) else { return (Decoded::Nothing, 2) };
+    match (first, bytes.get(2..).and_then(|rest| unit(rest, little_endian))) {
+        (0xd800..=0xdbff, Some(second @ 0xdc00..=0xdfff)) => (decoded(0x1_0000 + ((first & 0x3ff) << 10 | second & 0x3ff)), 4),
+        _ => (decoded(first), 2),
+    }
+}
+
+/// `strings/ctype-simple.cc` and its data: SEN 85 02 00 Annex C.
+fn swe7(b: u8) -> Decoded {
+    let c = match b {
+        0x40 => 'É',
+        0x5b => 'Ä',
+        0x5c => 'Ö',
+        0x5d => 'Å',
+        0x5e => 'Ü',
+        0x60 => 'é',
+        0x7b => 'ä',
+        0x7c => 'ö',
+        0x7d => 'å',
+        0x7e => 'ü',
+        0x00..=0x7e => char::from(b),
+        _ => return Decoded::Nothing,
+    };
+    Decoded::Char(c)
 }
 
 #[cfg(test)]
@@ -119,6 +233,71 @@ mod tests {
         for name in ["utf8", "utf8mb3", "UTF8MB4"] {
             assert_eq!(json(name, "é😀".as_bytes()).0, "\"é\\uD83D\\uDE00\"");
         }
-        assert!(Charset::named("koi8r").is_none());
+        assert!(Charset::named("latin9").is_none());
+    }
+
+    /// Every sequence of bytes against the servers' own conversion (`tests/fixtures/charsets.tsv`).
+    #[test]
+    fn every_sequence_is_the_servers() {
+        let pairs = || (0x80..=0xffu8).flat_map(|a| (0..=0xffu8).map(move |b| vec![a, b]));
+        let triples = || (0x80..=0xffu8).flat_map(|a| (0x80..=0xffu8).map(move |b| vec![0x8f, a, b]));
+        let fours = || {
+            let digits = |range: std::ops::RangeInclusive<u8>| range;
+            digits(0x81..=0xfe).flat_map(move |a| {
+                (0x30..=0x39u8).flat_map(move |b| (0x81..=0xfeu8).flat_map(move |c| (0x30..=0x39u8).map(move |d| vec![a, b, c, d])))
+            })
+        };
+        let mut compared = 0;
+        for line in include_str!("../../../tests/fixtures/charsets.tsv").lines().skip(1) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let [name, count, crc] = fields[..] else { panic!("{line}") };
+            let charset = Charset::named(name).expect(name);
+            let mut sequences: Box<dyn Iterator<Item = Vec<u8>>> = Box::new((0..=0xffu8).map(|b| vec![b]));
+            if let Charset::Other(Other::DoubleByte(_)) = charset {
+                sequences = Box::new(sequences.chain(pairs()));
+            }
+            if matches!(name, "ujis" | "eucjpms") {
+                sequences = Box::new(sequences.chain(triples()));
+            }
+            if name == "gb18030" {
+                sequences = Box::new(sequences.chain(fours()));
+            }
+            let (mut hasher, mut mapped) = (crc32fast::Hasher::new(), 0);
+            let mut out = Vec::new();
+            for sequence in sequences {
+                out.clear();
+                let rendered = charset.write_text(&sequence, &mut out);
+                let text = std::str::from_utf8(&out).expect("UTF-8");
+                let mut chars = text.chars();
+                let (Some(c), None) = (chars.next(), chars.next()) else { continue };
+                // The server shows `?` for what it cannot map, so a question mark of any kind says nothing.
+                if rendered == Rendered::Faithful && !matches!(c, '?' | '\u{fffd}') {
+                    let hex: String = sequence.iter().map(|b| format!("{b:02X}")).collect();
+                    hasher.update(format!("{hex} {:X}\n", u32::from(c)).as_bytes());
+                    mapped += 1;
+                }
+            }
+            assert_eq!((mapped.to_string().as_str(), format!("{:08x}", hasher.finalize()).as_str()), (count, crc), "{name}");
+            compared += mapped;
+        }
+        assert!(compared > 1_000_000, "{compared} sequences");
+    }
+
+    #[test]
+    fn unicode_in_units() {
+        for (name, bytes, want) in [
+            ("ucs2", &b"\x00a\x65\xe5\xfe\xff"[..], "\"a\u{65e5}\u{feff}\""),
+            ("utf16", b"\x00\"\xd8\x3d\xde\x00\x00\n", "\"\\\"\\uD83D\\uDE00\\n\""),
+            ("utf16", b"\xd8\x00\x00a", "\"\\uD800a\""),
+            ("utf16le", b"\x3d\xd8\x00\xdea\x00", "\"\\uD83D\\uDE00a\""),
+            ("utf32", b"\x00\x01\xf6\x00\x00\x00\x00\xe9", "\"\\uD83D\\uDE00\u{e9}\""),
+            ("utf32", b"\x00\x11\x00\x00\x00", "\"\u{fffd}\u{fffd}\""),
+            ("sjis", b"\x93\xfa\xb1\\\x81", "\"\u{65e5}\u{ff71}\\\\\u{fffd}\""),
+            ("gb18030", b"\x94\x39\xda\x33\x81\x30x", "\"\\uD83D\\uDCA9\u{fffd}0x\""),
+            ("ujis", b"\x8e\xb1\x8f\xb0\xa1a", "\"\u{ff71}\u{4e02}a\""),
+            ("swe7", b"[a]", "\"\u{c4}a\u{c5}\""),
+        ] {
+            assert_eq!(json(name, bytes).0, want, "{name}");
+        }
     }
 }

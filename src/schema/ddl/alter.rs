@@ -3,7 +3,7 @@
 //! Clauses on indexes, constraints, partitions, defaults, engines and other options leave the definitions as they are,
 //! and are skipped. A first word that no server version had until now is an error, for it could mean anything.
 
-use super::ast::{AlterSpec, AlterTable, CharsetClause, Ddl, Placement};
+use super::ast::{AlterSpec, AlterTable, CharsetClause, ColumnDef, Ddl, KeyPart, Placement};
 use super::parser::Parser;
 use super::tokens::{NotUnderstood, Parsed};
 
@@ -83,15 +83,16 @@ impl Parser<'_> {
         let if_exists = self.tokens.eat_if_exists();
         let name = self.table_name()?;
         self.tokens.eat_wait();
-        let mut specs = Vec::new();
+        let (mut specs, mut clauses) = (Vec::new(), 0);
         while !self.tokens.at_end() {
             self.alter_spec(&mut specs)?;
+            clauses += 1;
             if !self.tokens.eat_symbol(b',') && !self.tokens.at_end() {
                 // Options may stand side by side, and partitioning after any clause; anything else is not understood.
                 self.at_option()?;
             }
         }
-        Ok(Ddl::AlterTable(Box::new(AlterTable { name, if_exists, specs })))
+        Ok(Ddl::AlterTable(Box::new(AlterTable { name, if_exists, specs, clauses })))
     }
 
     /// Fails unless what stands here may follow a clause without a comma.
@@ -170,7 +171,7 @@ impl Parser<'_> {
         }
         let def = self.column_def()?;
         let place = self.placement()?;
-        specs.push(AlterSpec::Add { def, place, if_not_exists });
+        add_column(specs, def, place, if_not_exists);
         Ok(())
     }
 
@@ -197,7 +198,7 @@ impl Parser<'_> {
                 self.add_key(specs)?;
             } else {
                 let def = self.column_def()?;
-                specs.push(AlterSpec::Add { def, place: None, if_not_exists });
+                add_column(specs, def, None, if_not_exists);
             }
             if !self.tokens.eat_symbol(b',') {
                 break;
@@ -310,5 +311,16 @@ impl Parser<'_> {
         }
         specs.push(AlterSpec::ConvertCharset(charset));
         Ok(())
+    }
+}
+
+/// MariaDB: under IF NOT EXISTS the column's key is a clause of its own. It is added to a column that exists, and left
+/// out where there is a primary key.
+fn add_column(specs: &mut Vec<AlterSpec>, mut def: ColumnDef, place: Option<Placement>, if_not_exists: bool) {
+    let key = if_not_exists && std::mem::take(&mut def.primary_key);
+    let parts = vec![KeyPart { name: def.name.clone(), without_overlaps: false }];
+    specs.push(AlterSpec::Add { def, place, if_not_exists });
+    if key {
+        specs.push(AlterSpec::AddPrimaryKey { parts, if_not_exists });
     }
 }

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::schema::{Column, ColumnType, IntWidth, Table};
 
-use super::ast::{AlterSpec, CharsetClause, ColumnDef, KeyPart, Period, Placement, RowBoundary};
-use super::{Dialect, StatementContext, resolve};
+use super::ast::{AlterSpec, CharsetClause, ColumnDef, DeclaredType, KeyPart, Period, Placement, RowBoundary};
+use super::{Dialect, StatementContext, resolve, text};
 
 /// No table has as many columns (4096 is the servers' limit); a statement with more is refused before it costs time.
 const COLUMNS_MAX: usize = 8192;
@@ -24,9 +24,18 @@ const GENERATED_KEY: &str = "my_row_id";
 /// A column of the table to be.
 struct Entry {
     name: String,
-    /// The name under which the old key and other clauses know it, if a clause gave it a definition or a new name.
+    /// The name in lower case: column names are compared so.
+    folded: String,
+    /// The name, in lower case, under which the old key and other clauses know it, if a clause gave it a definition or a
+    /// new name.
     known_as: Option<String>,
     content: Content,
+}
+
+impl Entry {
+    fn new(name: &str, known_as: Option<&str>, content: Content) -> Self {
+        Entry { name: name.into(), folded: fold(name), known_as: known_as.map(fold), content }
+    }
 }
 
 enum Content {
@@ -34,18 +43,13 @@ enum Content {
     Declared(ColumnDef),
 }
 
-/// A column that waits to be placed.
-struct Pending {
-    old: Option<String>,
-    def: ColumnDef,
-    place: Option<Placement>,
-}
-
 pub(super) struct Alteration<'a> {
     table: &'a Table,
     ctx: &'a StatementContext<'a>,
     /// Character set of the table's database, for `CHARACTER SET DEFAULT`.
     pub database_charset: Option<String>,
+    /// What `CONVERT TO CHARACTER SET DEFAULT` means.
+    pub convert_default: Option<String>,
     charset: Option<String>,
     forced_charset: Option<String>,
     entries: Vec<Entry>,
@@ -61,12 +65,25 @@ fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
+/// Two columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT,
+/// which gets a size from its old type on MySQL 9.7, and labels in UTF-16 and the like, whose bytes stay as they are.
+fn converts_doubtfully(entry: &Entry, dialect: Dialect) -> bool {
+    match &entry.content {
+        Content::Declared(def) => {
+            let becomes_text = matches!(def.ty, DeclaredType::Text { kind, .. } if kind.max_bytes().is_some());
+            dialect == Dialect::MySql && entry.known_as.is_some() && becomes_text
+        }
+        Content::Kept(ty) => ty.labels().is_some() && ty.charset().is_some_and(text::is_wide),
+    }
+}
+
 impl<'a> Alteration<'a> {
     pub fn of(table: &'a Table, ctx: &'a StatementContext<'a>) -> Self {
         Alteration {
             table,
             ctx,
             database_charset: None,
+            convert_default: None,
             charset: table.charset.clone(),
             forced_charset: None,
             entries: Vec::new(),
@@ -83,7 +100,7 @@ impl<'a> Alteration<'a> {
         if self.entries.len() >= COLUMNS_MAX {
             return Err("more columns than a table can have".into());
         }
-        self.entries.push(Entry { name: def.name.clone(), known_as: None, content: Content::Declared(def.clone()) });
+        self.entries.push(Entry::new(&def.name, None, Content::Declared(def.clone())));
         Ok(())
     }
 
@@ -118,9 +135,14 @@ impl<'a> Alteration<'a> {
             .iter()
             .filter(|spec| match spec {
                 AlterSpec::Add { def, if_not_exists, .. } => names.insert(fold(&def.name)) || !if_not_exists,
-                AlterSpec::Change { old: name, if_exists, .. }
-                | AlterSpec::Drop { name, if_exists }
-                | AlterSpec::RenameColumn { from: name, if_exists, .. } => !if_exists || old.contains(&fold(name)),
+                AlterSpec::Change { old: name, def, if_exists, .. } => {
+                    // Its new name is in the way of a later ADD IF NOT EXISTS, even if the clause itself does nothing.
+                    names.insert(fold(&def.name));
+                    !if_exists || old.contains(&fold(name))
+                }
+                AlterSpec::Drop { name, if_exists } | AlterSpec::RenameColumn { from: name, if_exists, .. } => {
+                    !if_exists || old.contains(&fold(name))
+                }
                 AlterSpec::AddPrimaryKey { if_not_exists, .. } => !(*if_not_exists && has_key),
                 _ => true,
             })
@@ -132,12 +154,13 @@ impl<'a> Alteration<'a> {
         for spec in specs {
             match spec {
                 AlterSpec::ConvertCharset(clause) => {
-                    let charset = self.named_charset(clause)?.ok_or("the character set to convert to is not known")?;
+                    let charset =
+                        self.named_charset(clause, &self.convert_default)?.ok_or("the character set to convert to is not known")?;
                     self.charset = Some(charset.clone());
                     self.forced_charset = Some(charset);
                 }
                 AlterSpec::TableCharset(clause) => {
-                    if let Some(charset) = self.named_charset(clause)? {
+                    if let Some(charset) = self.named_charset(clause, &self.database_charset)? {
                         self.charset = Some(charset);
                     }
                 }
@@ -151,11 +174,12 @@ impl<'a> Alteration<'a> {
         Ok(())
     }
 
-    fn named_charset(&self, clause: &CharsetClause) -> Result<Option<String>, String> {
-        resolve::charset(clause, || self.database_charset.clone()).map_err(|name| format!("the collation {name} is not known"))
+    fn named_charset(&self, clause: &CharsetClause, default: &Option<String>) -> Result<Option<String>, String> {
+        resolve::charset(clause, || default.clone()).map_err(|name| format!("the collation {name} is not known"))
     }
 
-    /// First pass: the old columns in their order. Columns that a clause moves are left to `place`.
+    /// First pass: the old columns in their order. Columns that a clause moves stay until `place` takes them away, so that
+    /// an earlier clause can say AFTER them.
     fn old_columns(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
         let mut drops = HashSet::new();
         let mut changes: HashMap<String, &AlterSpec> = HashMap::new();
@@ -175,14 +199,9 @@ impl<'a> Alteration<'a> {
             }
             let kept = || Content::Kept(column.ty.clone());
             let entry = match changes.remove(&name) {
-                Some(AlterSpec::Change { place: Some(_), .. }) => continue,
-                Some(AlterSpec::Change { def, .. }) => {
-                    Entry { name: def.name.clone(), known_as: Some(column.name.clone()), content: Content::Declared(def.clone()) }
-                }
-                Some(AlterSpec::RenameColumn { to, .. }) => {
-                    Entry { name: to.clone(), known_as: Some(column.name.clone()), content: kept() }
-                }
-                _ => Entry { name: column.name.clone(), known_as: None, content: kept() },
+                Some(AlterSpec::Change { def, .. }) => Entry::new(&def.name, Some(&column.name), Content::Declared(def.clone())),
+                Some(AlterSpec::RenameColumn { to, .. }) => Entry::new(to, Some(&column.name), kept()),
+                _ => Entry::new(&column.name, None, kept()),
             };
             if index >= hidden_from { self.tail.push(entry) } else { self.entries.push(entry) }
         }
@@ -204,7 +223,7 @@ impl<'a> Alteration<'a> {
         // A table could also show such columns. Then a new timestamp could be taken for one of them; any other type
         // cannot, because the next table map would contradict.
         let doubtful = specs.iter().any(|spec| match spec {
-            AlterSpec::Add { def, place: None, .. } => def.ty == super::ast::DeclaredType::Settled(ColumnType::Timestamp { fraction: 6 }),
+            AlterSpec::Add { def, place: None, .. } => def.ty == DeclaredType::Settled(ColumnType::Timestamp { fraction: 6 }),
             _ => false,
         });
         if doubtful {
@@ -220,14 +239,12 @@ impl<'a> Alteration<'a> {
         }
         let mut names: HashMap<String, String> = HashMap::new();
         for entry in self.entries.iter().chain(&self.tail) {
-            names.insert(fold(entry.known_as.as_deref().unwrap_or(&entry.name)), entry.name.clone());
+            names.insert(entry.known_as.clone().unwrap_or_else(|| entry.folded.clone()), entry.name.clone());
         }
+        // A new column that takes a dropped one's name takes its place in the key too.
         for spec in specs {
-            match spec {
-                AlterSpec::Change { old, def, place: Some(_), .. } => drop(names.insert(fold(old), def.name.clone())),
-                // A new column that takes a dropped one's name takes its place in the key too.
-                AlterSpec::Add { def, .. } => drop(names.entry(fold(&def.name)).or_insert_with(|| def.name.clone())),
-                _ => {}
+            if let AlterSpec::Add { def, .. } = spec {
+                names.entry(fold(&def.name)).or_insert_with(|| def.name.clone());
             }
         }
         self.key = self.table.primary_key.iter().filter_map(|part| names.get(&fold(part)).cloned()).collect();
@@ -236,20 +253,17 @@ impl<'a> Alteration<'a> {
     /// Second pass: new and moved columns in the order of their clauses.
     fn place(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
         for spec in specs {
-            let pending = match spec {
-                AlterSpec::Add { def, place, .. } => Pending { old: None, def: def.clone(), place: place.clone() },
-                AlterSpec::Change { old, def, place: place @ Some(_), .. } => {
-                    Pending { old: Some(old.clone()), def: def.clone(), place: place.clone() }
-                }
+            let (entry, place) = match spec {
+                AlterSpec::Add { def, place, .. } => (Entry::new(&def.name, None, Content::Declared(def.clone())), place),
+                AlterSpec::Change { old, place: place @ Some(_), .. } => (self.take(old)?, place),
                 _ => continue,
             };
-            let entry = Entry { name: pending.def.name.clone(), known_as: pending.old, content: Content::Declared(pending.def) };
-            match pending.place {
+            match place {
                 None => self.entries.push(entry),
                 Some(Placement::First) => self.entries.insert(0, entry),
                 Some(Placement::After(name)) => {
-                    let wanted = fold(&name);
-                    let at = self.entries.iter().position(|e| fold(&e.name) == wanted);
+                    let wanted = fold(name);
+                    let at = self.entries.iter().position(|e| e.folded == wanted);
                     let at = at.ok_or_else(|| format!("the column {name} is not known"))?;
                     self.entries.insert(at + 1, entry);
                 }
@@ -259,6 +273,13 @@ impl<'a> Alteration<'a> {
             self.drop_versioning()?;
         }
         Ok(())
+    }
+
+    /// Takes a column that a clause moves from where the first pass put it.
+    fn take(&mut self, old: &str) -> Result<Entry, String> {
+        let wanted = fold(old);
+        let at = self.entries.iter().position(|e| e.known_as.as_deref() == Some(&wanted));
+        at.map(|at| self.entries.remove(at)).ok_or_else(|| format!("the column {old} is not known"))
     }
 
     fn drop_versioning(&mut self) -> Result<(), String> {
@@ -285,7 +306,7 @@ impl<'a> Alteration<'a> {
         // contradicted by the next table map, unless what was put first is a BIGINT too.
         let doubtful = specs.iter().any(|spec| match spec {
             AlterSpec::Add { def, place: Some(Placement::First), .. } | AlterSpec::Change { def, place: Some(Placement::First), .. } => {
-                matches!(def.ty, super::ast::DeclaredType::Settled(ColumnType::Int { width: IntWidth::Big, .. }))
+                matches!(def.ty, DeclaredType::Settled(ColumnType::Int { width: IntWidth::Big, .. }))
             }
             _ => false,
         });
@@ -304,10 +325,13 @@ impl<'a> Alteration<'a> {
         let mut positions: HashMap<String, usize> = HashMap::new();
         let mut columns = Vec::with_capacity(self.entries.len());
         for (index, entry) in self.entries.iter().enumerate() {
-            if positions.insert(fold(&entry.name), index).is_some() {
+            if positions.insert(entry.folded.clone(), index).is_some() {
                 return Err(format!("the column {} would exist twice", entry.name));
             }
             let forced = self.forced_charset.as_deref();
+            if forced.is_some() && converts_doubtfully(entry, self.ctx.dialect) {
+                return Err(format!("what the server makes of the column {} is not certain", entry.name));
+            }
             let ty = match (&entry.content, forced) {
                 (Content::Kept(ty), None) => ty.clone(),
                 (Content::Kept(ty), Some(charset)) => resolve::converted(ty, charset),
@@ -335,7 +359,7 @@ impl<'a> Alteration<'a> {
         }
         for name in [ROW_START, ROW_END] {
             let content = Content::Kept(ColumnType::Timestamp { fraction: 6 });
-            self.tail.push(Entry { name: name.into(), known_as: None, content });
+            self.tail.push(Entry::new(name, None, content));
         }
     }
 

@@ -9,9 +9,9 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{CaseRule, Database, Schema, Table, collation};
 
 use super::alter_table::Alteration;
-use super::ast::{AlterSpec, AlterTable, CharsetClause, CharsetName, Concern, CreateBody, CreateTable, Ddl, Name, TableBody};
+use super::ast::{AlterSpec, AlterTable, CharsetClause, Concern, CreateBody, CreateTable, Ddl, Name, TableBody};
 use super::resolve;
-use super::{SkipRule, StatementContext};
+use super::{Dialect, SkipRule, StatementContext};
 
 /// A statement that does not fit the tracked definitions, and every table whose definition is unproved by that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -338,8 +338,22 @@ impl Run<'_> {
     fn altered(&self, old: &Table, alter: &AlterTable) -> Result<Table, String> {
         let mut alteration = Alteration::of(old, self.ctx);
         alteration.database_charset = self.schema.database(&old.database).map(|d| d.charset.clone());
+        // MySQL takes the session's database there, MariaDB the table's (both tried).
+        alteration.convert_default = match (self.ctx.dialect, self.ctx.default_database) {
+            (Dialect::MariaDb, _) => alteration.database_charset.clone(),
+            (Dialect::MySql, None | Some("")) => Some(self.server_charset()),
+            (Dialect::MySql, Some(name)) => self.schema.database(name).map(|d| d.charset.clone()),
+        };
         alteration.run(&alter.specs)?;
-        alteration.finish()
+        let mut table = alteration.finish()?;
+        // MySQL 5.6 does nothing at all, not even to the table's default, if CONVERT TO finds no column to convert (tried).
+        let is_old = self.ctx.dialect == Dialect::MySql && self.ctx.server_version < 50_700;
+        let is_conversion = |spec: &AlterSpec| matches!(spec, AlterSpec::ConvertCharset(_));
+        let only_converts = alter.clauses == alter.specs.len() && alter.specs.iter().all(is_conversion);
+        if is_old && only_converts && table.columns == old.columns {
+            table.charset.clone_from(&old.charset);
+        }
+        Ok(table)
     }
 
     /// MariaDB: partitions that become tables of the same shape, and tables that become partitions.
@@ -364,13 +378,5 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// The character set that a clause gives to a database or table, `None` if it says nothing.
-pub(super) fn named(clause: &CharsetName, default: Option<String>) -> Option<String> {
-    match clause {
-        CharsetName::Default => default,
-        CharsetName::Named(name) => Some(name.clone()),
     }
 }

@@ -147,7 +147,10 @@ pub enum Label {
 pub struct AlterTable {
     pub name: Name,
     pub if_exists: bool,
+    /// What changes definitions, in the order of the statement.
     pub specs: Vec<AlterSpec>,
+    /// The number of clauses, with those that were skipped.
+    pub clauses: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

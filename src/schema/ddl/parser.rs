@@ -115,7 +115,12 @@ impl<'a> Parser<'a> {
         }
         if tokens.eat_words("CHARACTER", "SET") || tokens.eat_words("CHAR", "SET") || tokens.eat_word("CHARSET") {
             tokens.eat_symbol(b'=');
-            into.charset = Some(self.charset_name()?);
+            let charset = self.charset_name()?;
+            // DEFAULT takes back what stood before it (only 5.6 accepts a contradiction there).
+            if charset == CharsetName::Default {
+                into.collation = None;
+            }
+            into.charset = Some(charset);
             return Ok(true);
         }
         if tokens.eat_word("COLLATE") {
@@ -334,7 +339,7 @@ impl<'a> Parser<'a> {
         }
         self.tokens.expect_word("ON")?;
         let name = self.table_name()?;
-        let alter = AlterTable { name, if_exists: false, specs: vec![AlterSpec::DropPrimaryKey] };
+        let alter = AlterTable { name, if_exists: false, specs: vec![AlterSpec::DropPrimaryKey], clauses: 1 };
         Ok(Statement::Ddl(Ddl::AlterTable(Box::new(alter))))
     }
 

@@ -3,7 +3,6 @@
 use crate::schema::{BinaryKind, ColumnType, TextKind, collation};
 
 use super::Dialect;
-use super::apply::named;
 use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label};
 use super::text;
 
@@ -13,17 +12,16 @@ const VARCHAR_BYTES_MAX: u64 = 65_535;
 /// What a clause says: the character set by name, by DEFAULT, or by a collation that belongs to one; `None` if it says
 /// nothing. The error is the name of a collation that is not known.
 pub fn charset(clause: &CharsetClause, default: impl FnOnce() -> Option<String>) -> Result<Option<String>, String> {
-    match &clause.charset {
-        Some(name @ CharsetName::Named(_)) => return Ok(named(name, None)),
-        Some(CharsetName::Default) => return Ok(default()),
-        None => {}
+    if let Some(CharsetName::Named(name)) = &clause.charset {
+        return Ok(Some(name.clone()));
     }
-    let Some(collation) = &clause.collation else { return Ok(None) };
-    match collation::charset_of_name(collation) {
-        collation::NamedCollation::Of(charset) => Ok(Some(charset.into())),
-        collation::NamedCollation::Contextual => Ok(None),
-        collation::NamedCollation::Unknown => Err(collation.clone()),
+    // A collation that belongs to a character set also overrules the word DEFAULT.
+    match clause.collation.as_deref().map(|name| (name, collation::charset_of_name(name))) {
+        Some((_, collation::NamedCollation::Of(charset))) => return Ok(Some(charset.into())),
+        Some((name, collation::NamedCollation::Unknown)) => return Err(name.into()),
+        Some((_, collation::NamedCollation::Contextual)) | None => {}
     }
+    Ok(if clause.charset.is_some() { default() } else { None })
 }
 
 /// A column's type. `forced` is the character set of CONVERT TO, which overrules all but `binary`.

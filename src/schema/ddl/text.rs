@@ -38,7 +38,7 @@ pub fn statement(sql: &[u8], client_collation: Option<u16>) -> Result<DecodedSql
 }
 
 /// Character sets in which an ASCII byte is no character of its own; no client can have them, for the server refuses.
-fn is_wide(charset: &str) -> bool {
+pub(super) fn is_wide(charset: &str) -> bool {
     matches!(charset, "ucs2" | "utf16" | "utf16le" | "utf32")
 }
 

@@ -252,6 +252,49 @@ fn alter_table() {
 }
 
 #[test]
+fn keys_and_defaults_as_tried_on_servers() {
+    check(
+        &MARIADB,
+        &[
+            (&["CREATE TABLE t (a INT, b INT)", "ALTER TABLE t ADD COLUMN IF NOT EXISTS b INT KEY"], "d.t(a int, b int; key b)"),
+            (&["CREATE TABLE t (a INT KEY)", "ALTER TABLE t ADD IF NOT EXISTS b INT KEY"], "d.t(a int, b int; key a)"),
+        ],
+    );
+    check(
+        &MYSQL,
+        &[
+            (&["CREATE TABLE t (a CHAR(1)) CHARACTER SET DEFAULT COLLATE=cp1251_bin"], "d.t(a char/cp1251)"),
+            (&["CREATE TABLE t (a CHAR(1)) COLLATE=cp1251_bin CHARACTER SET DEFAULT"], "d.t(a char/latin1)"),
+        ],
+    );
+}
+
+#[test]
+fn convert_to_the_default() {
+    let statements: &[&str] = &["CREATE TABLE o.t (a VARCHAR(3))", "ALTER TABLE o.t CONVERT TO CHARACTER SET DEFAULT"];
+    check(&MYSQL, &[(statements, "o.t(a varchar/latin1)")]);
+    check(&MARIADB, &[(statements, "o.t(a varchar/utf8mb4)")]);
+}
+
+#[test]
+fn places_as_tried_on_servers() {
+    let three = "CREATE TABLE t (g INT, b INT, f INT)";
+    check(&MYSQL, &[(&[three, "ALTER TABLE t ADD d INT AFTER h, CHANGE f h DEC FIRST"], "d.t(h decimal, g int, b int, d int)")]);
+    let change_and_add = "ALTER TABLE t CHANGE IF EXISTS x e INT, ADD IF NOT EXISTS e TEXT, ADD IF NOT EXISTS k INT FIRST";
+    check(&MARIADB, &[(&[three, change_and_add], "d.t(k int, g int, b int, f int)")]);
+}
+
+#[test]
+fn converting_nothing_on_5_6() {
+    let old = StatementContext { server_version: 50_624, ..MYSQL };
+    let statements = |convert| ["CREATE TABLE t (a INT)", convert, "ALTER TABLE t ADD b CHAR(1)"];
+    let (alone, mixed) =
+        (statements("ALTER TABLE t CONVERT TO CHARSET sjis"), statements("ALTER TABLE t CONVERT TO CHARSET sjis, COMMENT ''"));
+    check(&old, &[(&alone, "d.t(a int, b char/latin1)"), (&mixed, "d.t(a int, b char/sjis)")]);
+    check(&MYSQL, &[(&alone, "d.t(a int, b char/sjis)")]);
+}
+
+#[test]
 fn alter_table_on_mariadb() {
     check(
         &MARIADB,
