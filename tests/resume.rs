@@ -64,7 +64,11 @@ struct Whole {
 
 impl Whole {
     fn of(recording: &Recording, manner: Manner, spill: &SpillDir) -> Self {
-        let world = World::new(recording, manner, spill.clone());
+        Self::of_world(recording, World::new(recording, manner, spill.clone()))
+    }
+
+    fn of_world(recording: &Recording, world: World<'_>) -> Self {
+        let manner = world.manner;
         let life = world.live(Death::Never).unwrap_or_else(|e| panic!("{}: {e}", recording.name));
         let index: HashMap<_, _> = life.taken.iter().enumerate().map(|(i, t)| (t.value.clone(), i)).collect();
         assert!(index.len() == life.taken.len() && index.len() > 2, "{}: messages that cannot be told apart", recording.name);
@@ -154,6 +158,43 @@ fn killed_at_every_call() {
             kills += 1;
         }
     });
+    println!("{kills} kills");
+}
+
+/// A statement whose effect has to be read from the server: what is in doubt is forgotten by a kill, so a restart must
+/// meet the statement again until its proof is stored.
+#[test]
+fn killed_while_a_definition_is_in_doubt() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spill = SpillDir::open(folder.path(), 1 << 30).expect("a spill folder");
+    let mut kills = 0;
+    for (server, case, gtid_mode) in [
+        ("mysql-9.7", "ddl_alters", false),
+        ("mysql-9.7", "ddl_alters", true),
+        ("mariadb-10.11", "ddl_alters", false),
+        ("mariadb-10.11", "ddl_alters", true),
+    ] {
+        let manner = Manner { gtid_mode, batch_bytes: 1, acks: Acks::AtOnce, idle_every: 1, save_every: 1 };
+        let recording = Recording::open(server, case);
+        let definitions = Definitions::new(World::new(&recording, manner, spill.clone()).live(Death::Never).expect("whole").versions);
+        for number in 0.. {
+            let mut recording = Recording::open(server, case);
+            if !recording.break_alter(number) {
+                assert!(number > 5);
+                break;
+            }
+            let world = || World { definitions: definitions.clone(), ..World::new(&recording, manner, spill.clone()) };
+            let whole = Whole::of_world(&recording, world());
+            // A third of the places for each; together they cover all.
+            for after in (number % 3..whole.events).step_by(3) {
+                let what = format!("ALTER {number} broken off, killed after {after} events");
+                let world = world();
+                let lives = [live(&world, Death::AfterEvents(after), &what), live(&world, Death::Never, &what)];
+                whole.check(&world, &lives, &what);
+                kills += 1;
+            }
+        }
+    }
     println!("{kills} kills");
 }
 

@@ -594,6 +594,7 @@ impl Assembler {
         if inside && self.before.is_none() {
             self.before = Some((self.schema.clone(), self.schema_id));
         }
+        let untouched = self.tables.doubts.is_uneasy().then(|| self.schema.clone());
         let outcome = statement::interpret(query, self.flavor, self.server_version, &mut self.schema, &self.options.filter);
         self.tables.clear();
         let (changes, doubted) = match outcome {
@@ -610,7 +611,11 @@ impl Assembler {
         if let Some((tables, why)) = doubted {
             tracing::warn!(%at, why, "a statement's effect has to be read from the server");
             self.tables.doubts.raise(&tables);
-            // What the statement changed is taken from the server once it is proved; until then nothing is stored.
+            // What the statement changed is taken from the server once it is proved; until then nothing is stored, and
+            // nothing is believed that is not stored.
+            if let Some(untouched) = untouched {
+                self.schema = untouched;
+            }
             let gtid = self.gtid.clone();
             let end = (!inside).then(|| self.end_here(gtid, true));
             return Ok(Step::NeedsTables(TableRequest { tables, why, at, end }));

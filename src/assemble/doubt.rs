@@ -78,21 +78,22 @@ impl Doubts {
         }
     }
 
-    /// The tables that an understood statement leaves in doubt all the same: all that it names while it stands inside
-    /// the capture window, and those that were in doubt before, unless it says the whole definition anew.
+    /// The tables of which an understood statement says too little: all that it names if it stands inside the capture
+    /// window, or if it builds on a definition that is in doubt. Not some of them only, because then the statement as a
+    /// whole is not applied. Empty if it is to be believed; what it says the whole definition of is then in doubt no more.
     pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition) -> Vec<TableName> {
         let in_window = self.window.as_ref().is_some_and(|until| at.is_before(until));
-        let mut left = Vec::new();
-        for change in changes {
-            for (name, whole) in names_of(change) {
-                if in_window || (!whole && self.is_doubted_name(&name)) {
-                    left.push(name);
-                } else if whole {
-                    self.settle(&name);
-                }
-            }
+        let named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
+        if in_window || named.iter().any(|(name, whole)| !whole && self.is_doubted_name(name)) {
+            return named.into_iter().map(|(name, _)| name).collect();
         }
-        left
+        named.iter().filter(|(_, whole)| *whole).for_each(|(name, _)| self.settle(name));
+        Vec::new()
+    }
+
+    /// Whether a statement may turn out not to be believed.
+    pub fn is_uneasy(&self) -> bool {
+        self.window.is_some() || self.pending()
     }
 
     /// Whether anything is in doubt that no stored version tells of.
@@ -237,6 +238,17 @@ mod tests {
         assert_eq!(left, [TableName::new("d", "t")]);
         doubts.raise(&left);
         assert!(doubts.proved_at(&at(100)).is_empty() && doubts.is_doubted("d", "t"));
+    }
+
+    #[test]
+    fn one_table_in_doubt_puts_the_whole_statement_in_doubt() {
+        let mut doubts = Doubts::default();
+        doubts.raise(&[TableName::new("d", "t")]);
+        let rename =
+            |from: &str, to: &str| SchemaChange::TableAlter { database: "d".into(), table: from.into(), old: table(from), def: table(to) };
+        let named = doubts.statement(&[rename("a", "b"), rename("t", "u")], &at(10));
+        assert_eq!(named, ["a", "b", "t", "u"].map(|t| TableName::new("d", t)));
+        assert!(doubts.statement(&[rename("a", "b")], &at(10)).is_empty());
     }
 
     #[test]

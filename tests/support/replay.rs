@@ -12,6 +12,7 @@ use binlogd::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
 use binlogd::binlog::event::{EventHeader, FLAG_ARTIFICIAL};
 use binlogd::binlog::gtid::GtidEvent;
 use binlogd::binlog::mariadb_gtid::MariadbGtidEvent;
+use binlogd::binlog::query::Query;
 use binlogd::binlog::{EventType, Flavor, RawEvent};
 use binlogd::daemon::chain::{Chain, Flow, Hooks};
 use binlogd::encode::batch::{Batch, MessageKind, Topics};
@@ -81,6 +82,26 @@ impl Recording {
 
     pub fn start(&self) -> BinlogPosition {
         BinlogPosition::new(self.file.clone(), 4)
+    }
+
+    /// Makes the n-th ALTER one that a server broke off (ER_QUERY_INTERRUPTED), so that nobody knows what it did. Whether
+    /// there is one.
+    pub fn break_alter(&mut self, number: usize) -> bool {
+        const ERROR_CODE: usize = 9;
+        let is_alter = |e: &RawEvent| {
+            let statement = (e.event_type() == Some(EventType::Query)).then(|| Query::parse(e).expect("a statement").sql);
+            statement.is_some_and(|sql| sql.to_ascii_uppercase().starts_with(b"ALTER TABLE"))
+        };
+        let Some(event) = self.events.iter_mut().filter(|e| is_alter(e)).nth(number) else { return false };
+        let mut body = event.body.to_vec();
+        body[ERROR_CODE..ERROR_CODE + 2].copy_from_slice(&1317u16.to_le_bytes());
+        event.body = body.into();
+        true
+    }
+
+    /// Where the event that begins at `offset` ends.
+    fn end_of(&self, offset: u64) -> u64 {
+        self.offsets.iter().copied().find(|o| *o > offset).unwrap_or(offset)
     }
 
     /// Ends of all rows events: what Maxwell stores while it is inside a transaction.
@@ -207,6 +228,8 @@ pub struct Life {
     pub events: usize,
     pub died: bool,
     pub reached: Position,
+    /// Every schema that was to be stored, by its offset.
+    pub versions: Vec<(u64, Schema)>,
 }
 
 /// One daemon's disk and what it reads.
@@ -214,11 +237,19 @@ pub struct World<'a> {
     pub recording: &'a Recording,
     pub disk: MemoryDisk,
     pub manner: Manner,
-    spill: SpillDir,
+    /// What the server answers when it is asked for definitions: those that were valid behind each statement.
+    pub definitions: Definitions,
+    pub spill: SpillDir,
 }
 
-struct Producer {
+/// Schemas, each by the offset of the statement behind which it is valid.
+pub type Definitions = Arc<Vec<(u64, Schema)>>;
+
+struct Producer<'a> {
     store: MemoryStore,
+    recording: &'a Recording,
+    definitions: Definitions,
+    seen: Vec<(u64, Schema)>,
     tracker: AckTracker,
     /// Open tickets, each with the messages it stands for.
     open: VecDeque<(Ticket, std::ops::Range<usize>)>,
@@ -232,7 +263,7 @@ struct Producer {
 const KILLED: &str = "killed by the test";
 const LOST: &str = "disconnected by the test";
 
-impl Producer {
+impl Producer<'_> {
     /// Counts a call; whether the process is dead before or after it.
     fn call(&mut self) -> (bool, bool) {
         self.calls += 1;
@@ -263,12 +294,13 @@ impl Producer {
     }
 }
 
-impl Hooks for Producer {
+impl Hooks for Producer<'_> {
     fn save_schema(&mut self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, at: &Position) -> Result<SchemaId> {
         let (before, after) = self.call();
         if before {
             return Err(Error::bug(KILLED));
         }
+        self.seen.push((at.at.offset, schema.clone()));
         let id = match base {
             Some(base) => now(self.store.save_changes(base, changes, schema, at)),
             None => now(self.store.save_snapshot(schema, at)),
@@ -277,7 +309,17 @@ impl Hooks for Producer {
     }
 
     fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
-        Err(Error::definite(format!("there is no server to ask: {}", request.why)))
+        let Some((_, schema)) = self.definitions.iter().rev().find(|(offset, _)| *offset <= request.at.offset) else {
+            return Err(Error::definite(format!("there is no server to ask: {}", request.why)));
+        };
+        let captured = request.tables.iter().filter_map(|name| {
+            let table = name.table.clone()?;
+            let def = schema.table(&name.database, &table).cloned();
+            Some(Captured { database: name.database.clone(), database_charset: None, table, def })
+        });
+        // The server stands where the group behind this one has begun.
+        let reached = self.recording.end_of(self.recording.end_of(request.at.offset));
+        Ok((captured.collect(), BinlogPosition::new(self.recording.file.clone(), reached)))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {
@@ -300,7 +342,7 @@ impl Hooks for Producer {
 impl<'a> World<'a> {
     /// A fresh disk: an empty schema at the file's beginning, as after the first capture.
     pub fn new(recording: &'a Recording, manner: Manner, spill: SpillDir) -> Self {
-        let world = World { recording, disk: MemoryDisk::default(), manner, spill };
+        let world = World { recording, disk: MemoryDisk::default(), manner, definitions: Definitions::default(), spill };
         let gtids = manner.gtid_mode.then(|| match recording.flavor {
             Flavor::MySql => Gtids::MySql(GtidSet::default()),
             Flavor::MariaDb => Gtids::MariaDb(GtidPosition::default()),
@@ -371,6 +413,9 @@ impl<'a> World<'a> {
         let mut chain = self.chain(&store, &from);
         let mut producer = Producer {
             store,
+            recording: self.recording,
+            definitions: self.definitions.clone(),
+            seen: Vec::new(),
             tracker: AckTracker::new(),
             open: VecDeque::new(),
             taken: Vec::new(),
@@ -379,7 +424,7 @@ impl<'a> World<'a> {
             calls: 0,
             gtid_error: None,
         };
-        let mut life = Life { taken: Vec::new(), calls: 0, events: 0, died: false, reached: from };
+        let mut life = Life { taken: Vec::new(), calls: 0, events: 0, died: false, reached: from, versions: Vec::new() };
         let mut again = true;
         while std::mem::take(&mut again) {
             match self.read(&mut chain, &mut producer, &mut life) {
@@ -407,11 +452,11 @@ impl<'a> World<'a> {
             self.save(&mut producer, &mut life);
         }
         assert!(producer.gtid_error.is_none(), "{:?}", producer.gtid_error);
-        (life.taken, life.calls) = (producer.taken, producer.calls);
+        (life.taken, life.calls, life.versions) = (producer.taken, producer.calls, producer.seen);
         Ok(life)
     }
 
-    fn read(&self, chain: &mut Chain, producer: &mut Producer, life: &mut Life) -> Result<Flow> {
+    fn read(&self, chain: &mut Chain, producer: &mut Producer<'_>, life: &mut Life) -> Result<Flow> {
         for event in self.recording.dump(&chain.resume_position(), self.manner.gtid_mode) {
             if producer.death == Death::AfterEvents(life.events) {
                 return Err(Error::bug(KILLED));
@@ -452,7 +497,7 @@ impl<'a> World<'a> {
         Err(Error::definite("no boundary").detail(at))
     }
 
-    fn save(&self, producer: &mut Producer, life: &mut Life) {
+    fn save(&self, producer: &mut Producer<'_>, life: &mut Life) {
         let Some(Reached { end, gtids }) = producer.tracker.reached() else { return };
         if let Some(set) = &mut life.reached.gtids {
             for gtid in &gtids {
