@@ -16,13 +16,19 @@ const MYSQL: (&str, &str) = ("mysql97", "BINLOGD_TEST_MYSQL97_PORT");
 const MYSQL_FILE: (&str, &str) = ("mysql97-file", "BINLOGD_TEST_MYSQL97_FILE_PORT");
 const MARIADB: (&str, &str) = ("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT");
 
-async fn deliver(name: &'static str, (server, variable): (&'static str, &str), gtid_mode: bool, violence: Violence) {
+async fn deliver(
+    name: &'static str,
+    (server, variable): (&'static str, &str),
+    gtid_mode: bool,
+    metadata: Option<&'static str>,
+    violence: Violence,
+) {
     let _alone = one_at_a_time().await;
     let Some([port, brokers]) = need(name, [variable, KAFKA]) else { return };
     if violence.server.is_some() && !servers::can_start() && need(name, ["BINLOGD_TEST_SERVERS_SH", "BINLOGD_TEST_RUN_DIR"]).is_none() {
         return;
     }
-    delivery::run(Case { name, server: SqlServer::new(server, &port), brokers, gtid_mode, violence }).await;
+    delivery::run(Case { name, server: SqlServer::new(server, &port), brokers, gtid_mode, metadata, violence }).await;
 }
 
 /// 40 ends of the daemon in 90 s.
@@ -37,30 +43,32 @@ fn server_twice(name: &'static str) -> Violence {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mysql_by_gtid() {
-    deliver("kill_mysql_gtid", MYSQL, true, forty()).await;
+    deliver("kill_mysql_gtid", MYSQL, true, None, forty()).await;
 }
 
+/// With as little metadata in the binlog as the server writes by default.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mysql_by_file() {
-    deliver("kill_mysql_file", MYSQL_FILE, false, forty()).await;
+    deliver("kill_mysql_file", MYSQL_FILE, false, Some("MINIMAL"), forty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_by_gtid() {
-    deliver("kill_mariadb_gtid", MARIADB, true, forty()).await;
+    deliver("kill_mariadb_gtid", MARIADB, true, None, forty()).await;
 }
 
+/// With as little metadata in the binlog as the server writes by default.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_by_file() {
-    deliver("kill_mariadb_file", MARIADB, false, forty()).await;
+    deliver("kill_mariadb_file", MARIADB, false, Some("NO_LOG"), forty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broker_killed() {
-    deliver("kill_broker", MYSQL, true, server_twice("kafka")).await;
+    deliver("kill_broker", MYSQL, true, None, server_twice("kafka")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mysqld_killed() {
-    deliver("kill_mysqld", MYSQL_FILE, false, server_twice("mysql97-file")).await;
+    deliver("kill_mysqld", MYSQL_FILE, false, None, server_twice("mysql97-file")).await;
 }

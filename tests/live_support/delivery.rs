@@ -42,6 +42,9 @@ pub struct Case {
     pub server: SqlServer,
     pub brokers: String,
     pub gtid_mode: bool,
+    /// `binlog_row_metadata`, if it shall not be as the server was started: without FULL the binlog has no column names, and
+    /// the daemon lives by the statements alone.
+    pub metadata: Option<&'static str>,
     pub violence: Violence,
 }
 
@@ -98,6 +101,7 @@ pub async fn run(case: Case) {
     let (database, schema) = (format!("load_{}", case.name), format!("maxwell_{}", case.name));
     case.server.fresh_databases(&database, &schema).await;
     Load::prepare(&case.server, &database).await;
+    let metadata = Metadata::set(&case.server, case.metadata).await;
     let topic = Topic::create(&case.brokers, &format!("{}-{}-{seed}", case.name, run_number()), PARTITIONS).await;
     let config = Config::for_server(&case.server, &schema)
         .into_topic(&case.brokers, &topic.name)
@@ -140,7 +144,26 @@ pub async fn run(case: Case) {
         begun.elapsed().as_secs()
     );
     topic.delete().await;
+    metadata.restore(&case.server).await;
     case.server.drop_databases(&database, &schema).await;
+}
+
+/// The server's setting before the test. A failed test leaves it changed: other tests do not depend on it.
+struct Metadata(Option<String>);
+
+impl Metadata {
+    async fn set(server: &SqlServer, wanted: Option<&str>) -> Metadata {
+        let Some(wanted) = wanted else { return Metadata(None) };
+        let before = server.rows("SELECT @@GLOBAL.binlog_row_metadata").await.remove(0).remove(0);
+        server.run(&[&format!("SET GLOBAL binlog_row_metadata = '{wanted}'")]).await;
+        Metadata(before)
+    }
+
+    async fn restore(self, server: &SqlServer) {
+        if let Some(before) = self.0 {
+            server.run(&[&format!("SET GLOBAL binlog_row_metadata = '{before}'")]).await;
+        }
+    }
 }
 
 /// The daemon and its restarts, as a service manager does them.
@@ -157,6 +180,8 @@ struct Keeper<'a> {
 
 /// How long a daemon may take to start: one that finds no server meanwhile tells so and ends.
 const STARTING: Duration = Duration::from_secs(5);
+/// One that ended by itself is started again after this time at the earliest.
+const RESTART_PAUSE: Duration = Duration::from_millis(700);
 
 impl<'a> Keeper<'a> {
     fn new(site: &'a Site, config: Config) -> Self {
@@ -186,7 +211,9 @@ impl<'a> Keeper<'a> {
         let Some(status) = daemon.ended() else { return };
         let code = code(status);
         assert!(starting && code == 1, "the daemon ended by itself with {code}\n{}", daemon.log_tail());
-        self.start();
+        if born.elapsed() > RESTART_PAUSE {
+            self.start();
+        }
     }
 
     async fn stop(&mut self) {
@@ -195,10 +222,10 @@ impl<'a> Keeper<'a> {
     }
 }
 
-/// Waits until the daemon has a stored position: what is written from now on must arrive.
+/// Waits until the daemon has read its own heartbeat: what is written from now on must arrive.
 async fn started(server: &SqlServer, schema: &str, keeper: &mut Keeper<'_>) {
-    let sql = format!("SELECT binlog_file FROM {schema}.positions");
-    eventually("the daemon stores its first position", Duration::from_secs(60), async || {
+    let sql = format!("SELECT binlog_file FROM {schema}.positions WHERE last_heartbeat_read > 0");
+    eventually("the daemon reads its own heartbeat", Duration::from_secs(60), async || {
         keeper.keep_alive();
         server.try_rows(&sql).await.ok().filter(|rows| !rows.is_empty())
     })
