@@ -27,12 +27,12 @@ async fn deliver(name: &'static str, (server, variable): (&'static str, &str), g
 
 /// 40 ends of the daemon in 90 s.
 fn forty() -> Violence {
-    Violence { seconds: number("BINLOGD_KILL_SECONDS", 90), kills: 30, stops: 10, server: None }
+    Violence { seconds: number("BINLOGD_KILL_SECONDS", 90), kills: 30, stalls: 4, stops: 10, server: None }
 }
 
 /// Fewer ends of the daemon, and two of a server, in a third of the time.
 fn server_twice(name: &'static str) -> Violence {
-    Violence { seconds: number("BINLOGD_KILL_SECONDS", 90) / 3, kills: 3, stops: 1, server: Some((name, 2)) }
+    Violence { seconds: number("BINLOGD_KILL_SECONDS", 90) / 3, kills: 3, stalls: 0, stops: 1, server: Some((name, 2)) }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 
 use super::clock::{eventually, within};
 use super::daemon::{Config, Daemon, Site, code};
-use super::environment::{number, run_number};
+use super::environment::{number, run_number, variable};
 use super::images;
 use super::ledger::{self, Seen};
 use super::load::Load;
@@ -29,6 +29,8 @@ pub struct Violence {
     pub seconds: u64,
     /// kill -9 of the daemon.
     pub kills: usize,
+    /// How many of these kills come while the broker stands still: what is sent then is not acknowledged for a while.
+    pub stalls: usize,
     /// SIGTERM, which must end it with exit code 0.
     pub stops: usize,
     /// kill -9 of this server of `scripts/servers.sh`, and its return after a while.
@@ -206,15 +208,24 @@ async fn started(server: &SqlServer, schema: &str, keeper: &mut Keeper<'_>) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blow {
     Kill,
+    Stalled,
     Stop,
     Server,
 }
 
+/// Positions are stored once a second; whoever stores one too early does so within this time.
+const STALL: Duration = Duration::from_millis(1600);
+/// What a killed daemon has left in the broker's socket is written before the next daemon sends anything.
+const LEFTOVERS: Duration = Duration::from_millis(300);
+
 /// Deals all blows at random moments within the time.
 async fn harm(case: &Case, seed: u64, keeper: &mut Keeper<'_>) {
-    let Violence { seconds, kills, stops, server } = case.violence;
+    let Violence { seconds, kills, stalls, stops, server } = case.violence;
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut blows = [vec![Blow::Kill; kills], vec![Blow::Stop; stops]].concat();
+    // A broker in a container cannot be stopped by its pid.
+    let broker = Broker::find();
+    let stalls = if broker.is_some() { stalls } else { 0 };
+    let mut blows = [vec![Blow::Kill; kills - stalls], vec![Blow::Stalled; stalls], vec![Blow::Stop; stops]].concat();
     blows.shuffle(&mut rng);
     spread(&mut blows, server.map_or(0, |(_, times)| times));
     let mut moments: Vec<u64> = (0..blows.len()).map(|_| rng.random_range(0..seconds * 1000)).collect();
@@ -227,6 +238,15 @@ async fn harm(case: &Case, seed: u64, keeper: &mut Keeper<'_>) {
                 keeper.daemon().kill();
                 keeper.start();
             }
+            Blow::Stalled => {
+                let broker = broker.as_ref().expect("the broker's pid is known");
+                assert!(broker.signal("-STOP"), "the broker can be stopped");
+                keep_until(keeper, Instant::now() + STALL).await;
+                keeper.daemon().kill();
+                broker.signal("-CONT");
+                tokio::time::sleep(LEFTOVERS).await;
+                keeper.start();
+            }
             Blow::Stop => {
                 keeper.stop().await;
                 keeper.start();
@@ -237,6 +257,10 @@ async fn harm(case: &Case, seed: u64, keeper: &mut Keeper<'_>) {
                 servers::kill(name).await;
                 // Long enough for the load and the daemon to notice.
                 keep_until(keeper, Instant::now() + Duration::from_millis(rng.random_range(200..3000))).await;
+                if rng.random_bool(0.5) {
+                    keeper.daemon().kill();
+                    keeper.start();
+                }
                 servers::start_again(name).await;
                 keeper.server_back = Some(Instant::now());
                 keeper.keep_alive();
@@ -244,6 +268,30 @@ async fn harm(case: &Case, seed: u64, keeper: &mut Keeper<'_>) {
         }
     }
     keep_until(keeper, begin + Duration::from_secs(seconds)).await;
+}
+
+/// The broker's process; it runs again when this is dropped.
+struct Broker {
+    pid: String,
+}
+
+impl Broker {
+    fn find() -> Option<Broker> {
+        let pid = std::fs::read_to_string(variable("BINLOGD_TEST_KAFKA_PID_FILE")?).ok()?;
+        Some(Broker { pid: pid.trim().to_owned() })
+    }
+
+    /// False if the broker is gone.
+    fn signal(&self, signal: &str) -> bool {
+        let status = std::process::Command::new("kill").args([signal, &self.pid]).stderr(std::process::Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
 }
 
 /// Waits for a moment, and keeps the daemon alive meanwhile.
