@@ -228,7 +228,8 @@ async fn kafka() {
     let Some([_]) = need("bad Kafka settings", ["BINLOGD_TEST_KAFKA"]) else { return };
     let Some(server) = mysql("bad Kafka settings").await else { return };
     let site = Site::new("errors-kafka");
-    let config = |brokers: &str, topic: &str| Config::for_server(&server, SCHEMA).into_topic(brokers, topic).with("kafka.max.block.ms", 3000);
+    let config =
+        |brokers: &str, topic: &str| Config::for_server(&server, SCHEMA).into_topic(brokers, topic).with("kafka.max.block.ms", 3000);
     let words = ["no Kafka broker can be reached", "127.0.0.1:1", "check that a broker runs there"];
     Refusal { name: "no-broker", code: 1, words: &words }.check(&site, &config("127.0.0.1:1", "t"), &[]).await;
     let unknown = config("127.0.0.1:1", "t").with("kafka.no.such.property", "1");
