@@ -107,7 +107,7 @@ impl Open {
             Pushed::Memory | Pushed::File => Ok(()),
             Pushed::Full => Err(Error::definite("one transaction is larger than memory_limit and the spill folder may hold")
                 .detail(format!("{} bytes are spilled", self.events.bytes()))
-                .hint("raise spill_bytes_max, or point spill_dir to a larger disk")),
+                .hint("raise spill_limit, or point spill_dir to a larger disk")),
         }
     }
 }

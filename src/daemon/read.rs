@@ -58,7 +58,12 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
     let mut chain = Chain::new(assembler, encoder, options.filter.clone(), output_ddl, None);
     let mut hooks = Printer { out, next_schema_id: 1 };
     for path in &options.files {
-        read_file(path, &options, &mut chain, &mut hooks)?;
+        if let Err(error) = read_file(path, &options, &mut chain, &mut hooks) {
+            // What stands before the place of the error is shown all the same.
+            chain.hand_on_complete(&mut hooks)?;
+            hooks.out.flush().map_err(written)?;
+            return Err(error);
+        }
         chain.flush(&mut hooks)?;
     }
     hooks.out.flush().map_err(written)

@@ -332,7 +332,7 @@ mod tests {
         check_store(&Variables::from([("read_only", "ON")]), &mut all);
         check_grants(&mysql(), "maxwell", &Grants::parse(["GRANT SELECT ON *.* TO `maxwell`@`%`"]), &mut all);
         let error = all.into_result().unwrap_err();
-        assert_eq!(error.code(), 1);
+        assert_eq!(error.code(), 2, "the missing right is what Maxwell's server error is about");
         for part in [
             "server_id is '0'",
             "variable log_bin",

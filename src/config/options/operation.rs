@@ -41,7 +41,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default_words("the system's folder for temporary files")
         .ours()
         .read(),
-    Opt::size(G, "spill_limit", MIB, 1024 * TIB, "disk space for one transaction; a larger one is read from the server twice")
+    Opt::size(G, "spill_limit", MIB, 1024 * TIB, "disk space for open transactions beyond memory; a transaction that needs more stops the daemon")
         .default("10G")
         .ours()
         .read(),
