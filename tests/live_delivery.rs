@@ -6,10 +6,11 @@
 #[path = "live_support/mod.rs"]
 mod live_support;
 
-use live_support::delivery::{self, Case, Violence};
+use live_support::delivery::{self, Case};
 use live_support::environment::{need, number, one_at_a_time};
 use live_support::servers;
 use live_support::sql::SqlServer;
+use live_support::violence::Violence;
 
 const KAFKA: &str = "BINLOGD_TEST_KAFKA";
 const MYSQL: (&str, &str) = ("mysql97", "BINLOGD_TEST_MYSQL97_PORT");

@@ -19,3 +19,4 @@ pub mod refusal;
 pub mod servers;
 pub mod sql;
 pub mod topic;
+pub mod violence;
