@@ -91,6 +91,7 @@ async fn initial_position(context: &StartContext<'_>) -> Result<Found> {
             return Err(Error::definite("--init_position names a file and offset, but gtid_mode is on")
                 .hint("start once with gtid_mode=false, or leave --init_position out"));
         }
+        on_server(context, &position.at).await?;
         return Found::at(in_mode(position.clone(), context), false);
     }
     if let Some(stored) = context.store.load_position().await? {
@@ -116,6 +117,20 @@ async fn initial_position(context: &StartContext<'_>) -> Result<Found> {
     let position = Position { at: now.at, gtids, heartbeat: 0 };
     tracing::info!(%position, "no stored position; starting at the server's current one");
     Found::at(position, true)
+}
+
+/// A given place is looked up before anything is stored: a slip of the pen must not replace a good position.
+async fn on_server(context: &StartContext<'_>, at: &BinlogPosition) -> Result<()> {
+    let files = status::binlog_files(&mut context.replication.conn().await?).await?;
+    let wrong = match files.iter().find(|file| file.name == at.file) {
+        Some(file) if at.offset <= file.size_bytes => return Ok(()),
+        Some(file) => format!("--init_position lies behind the end of its binlog file, which has {} bytes", file.size_bytes),
+        None => "the binlog file of --init_position is not on the server".to_owned(),
+    };
+    Err(Error::definite(wrong)
+        .detail(at)
+        .hint("it was purged, or there is a slip in the name or number: SHOW BINARY LOGS lists what is there")
+        .exit_code(2))
 }
 
 /// In file mode no GTIDs are followed, so a set that was stored beside the file would stay as it is and soon be wrong.
