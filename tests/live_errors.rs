@@ -171,8 +171,14 @@ async fn places_that_are_gone() {
     let Some(server) = mysql("a purged binlog").await else { return };
     let site = Site::new("errors-places");
     let gone = &["1236", "purged"][..];
-    Refusal { name: "wrong-file", code: 2, words: gone }.check(&site, &to_stdout(&server), &["--init_position=master.999999:4"]).await;
-    assert_eq!(stored(&server, "positions").await, 0, "a wrong --init_position is stored");
+    let slips = [
+        ("wrong-file", "--init_position=master.999999:4", "master.999999"),
+        ("earlier-file", "--init_position=master.000000:4", "master.000000"),
+    ];
+    for (name, word, file) in slips {
+        Refusal { name, code: 2, words: &[file, "purged", "SHOW BINARY LOGS"] }.check(&site, &to_stdout(&server), &[word]).await;
+        nothing_is_stored(&server, name).await;
+    }
 
     for gtid_mode in [false, true] {
         server.fresh_databases(DATA, SCHEMA).await;
@@ -181,14 +187,26 @@ async fn places_that_are_gone() {
         let mut daemon = Daemon::start(&site, "before-purge", &config, &[]);
         wait_for_heartbeat(&server, &mut daemon).await;
         assert_eq!(daemon.stop().await, 0);
-        let position = server.rows(&format!("SELECT * FROM {SCHEMA}.positions")).await;
+        let positions = format!("SELECT * FROM {SCHEMA}.positions");
+        let position = server.rows(&positions).await;
+        if !gtid_mode {
+            // A slip of the pen does not replace what is stored.
+            for (name, word, file) in slips {
+                let name = &format!("{name}-over-a-position");
+                Refusal { name, code: 2, words: &[file, "purged"] }.check(&site, &config, &[word]).await;
+                assert_eq!(server.rows(&positions).await, position, "{name}: the position was changed");
+            }
+            let beyond = format!("--init_position={}:4000000000", position[0][1].clone().expect("a file"));
+            Refusal { name: "wrong-offset", code: 2, words: &["4000000000", "bytes"] }.check(&site, &config, &[&beyond]).await;
+            assert_eq!(server.rows(&positions).await, position, "a wrong offset: the position was changed");
+        }
         // Behind the stored place: a change that is lost with the files.
         server.run(&[&format!("INSERT INTO {DATA}.t VALUES (1)"), "FLUSH BINARY LOGS", "FLUSH BINARY LOGS"]).await;
         let last = server.rows("SHOW BINARY LOGS").await.pop().and_then(|row| row[0].clone()).expect("a binlog file");
         server.run(&[&format!("PURGE BINARY LOGS TO '{last}'")]).await;
         let name = if gtid_mode { "purged-gtid" } else { "purged-file" };
         Refusal { name, code: 2, words: gone }.check(&site, &config, &[]).await;
-        assert_eq!(server.rows(&format!("SELECT * FROM {SCHEMA}.positions")).await, position, "{name}: the position was changed");
+        assert_eq!(server.rows(&positions).await, position, "{name}: the position was changed");
     }
     server.drop_databases(DATA, SCHEMA).await;
 }
