@@ -41,10 +41,16 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default_words("the system's folder for temporary files")
         .ours()
         .read(),
-    Opt::size(G, "spill_limit", MIB, 1024 * TIB, "disk space for open transactions beyond memory; a transaction that needs more stops the daemon")
-        .default("10G")
-        .ours()
-        .read(),
+    Opt::size(
+        G,
+        "spill_limit",
+        MIB,
+        1024 * TIB,
+        "disk space for open transactions beyond memory; a transaction that needs more stops the daemon",
+    )
+    .default("10G")
+    .ours()
+    .read(),
     Opt::size(G, "row_size_max", 64 * KIB, 4096 * MIB, "largest row; beyond it the row is refused as a message too large for Kafka is")
         .default("64M")
         .ours()
