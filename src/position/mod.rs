@@ -71,7 +71,7 @@ impl fmt::Display for Position {
 /// `assemble`, and by a store when it loads one.
 ///
 /// The GTIDs of the transactions that end here are carried as a delta, not as the whole executed set, so that making a
-/// resume point costs the same however long the set is; `GtidTracker` (in `position::gtid`) folds deltas in order.
+/// resume point costs the same however long the set is; `daemon::chain` and `daemon::keeper` add them in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResumePoint {
     /// Number in stream order, counted from 1 at each start; larger is later.

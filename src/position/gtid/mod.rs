@@ -3,7 +3,6 @@
 pub mod interval;
 pub mod mariadb;
 pub mod mysql;
-pub mod tracker;
 
 use std::fmt;
 
@@ -11,7 +10,6 @@ use crate::error::{Error, Result};
 
 pub use mariadb::{GtidPosition, MariadbGtid};
 pub use mysql::{GtidSet, MysqlGtid};
-pub use tracker::GtidTracker;
 
 /// One transaction's GTID. `Display` is the server's text: `uuid:5`, `uuid:tag:5`, `7-104-5016`.
 #[derive(Debug, Clone, PartialEq, Eq)]
