@@ -21,8 +21,8 @@ pub enum Invocation {
     Run(Box<Config>),
     /// `binlogd read`: recorded binlog files to standard output.
     Read(Box<ReadConfig>),
-    /// `--version`
-    Version,
+    /// A text for standard output, and nothing else to do: `--version`, `binlogd completions`.
+    Print(String),
 }
 
 impl Invocation {
@@ -31,7 +31,7 @@ impl Invocation {
         match self {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
-            Invocation::Version => Vec::new(),
+            Invocation::Print(_) => Vec::new(),
         }
     }
 }
@@ -81,22 +81,24 @@ fn lossy(text: OsString) -> String {
 fn invoke(command: &'static Command, line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
     let mut arguments = arguments::parse(line, command, &mut findings);
     if findings.faults.is_empty() && arguments.options.contains_key("version") {
-        return Ok(Invocation::Version);
+        return Ok(Invocation::Print(format!("binlogd {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let words = std::mem::take(&mut arguments.files);
+    let shown: Vec<&str> = words.iter().zip(&arguments.behind_secret).map(|(word, secret)| if *secret { "***" } else { word }).collect();
+    let shown = shown.join(", ");
     let raw = sources(arguments, around, command, &mut findings)?;
-    let stray = if command.words { Vec::new() } else { words.clone() };
+    let stray = !command.words && !words.is_empty();
     let checked = (command.build)(Given { raw: &raw, around, words, findings });
     // As in Maxwell, stray words come to light after everything else.
     let refuse_words = |mut findings: Findings| {
         let hint = "options begin with --".to_string();
-        findings.fault(format!("Unknown argument(s): [{}]", stray.join(", ")), None, Some(hint));
+        findings.fault(format!("Unknown argument(s): [{}]", shown), None, Some(hint));
         findings
     };
     match checked {
-        Ok(invocation) if stray.is_empty() => Ok(invocation),
+        Ok(invocation) if !stray => Ok(invocation),
         Ok(invocation) => Err(failed(&refuse_words(Findings { faults: Vec::new(), notes: invocation.into_notes() }))),
-        Err(findings) if stray.is_empty() => Err(failed(&findings)),
+        Err(findings) if !stray => Err(failed(&findings)),
         Err(findings) => Err(failed(&refuse_words(findings))),
     }
 }

@@ -51,7 +51,7 @@ fn defaults() {
     assert!(!c.producer.ignore_error && c.producer.ack_timeout_ms.is_none());
     assert_eq!((c.memory.limit_bytes, c.memory.row_bytes_max, c.shutdown_timeout_ms), (128 << 20, 64 << 20, 8000));
     assert_eq!(c.memory.spill_dir, std::env::temp_dir().join("binlogd-maxwell"));
-    assert_eq!(c.logging, LogSettings { level: tracing::level_filters::LevelFilter::INFO, format: LogFormat::Text });
+    assert_eq!(c.logging, LogSettings { level: tracing::level_filters::LevelFilter::INFO, format: LogFormat::Text, file: None });
     assert_eq!(c.bootstrapper, Bootstrapper::Async);
     assert!(c.notes.is_empty(), "{:?}", c.notes);
 }
@@ -236,7 +236,7 @@ fn what_is_not_supported_is_refused_by_name() {
             }
             _ => "something",
         };
-        let base = "secret_key=0123456789abcdef\n";
+        let base = "secret_key=0123456789abcdef\nkinesis_stream=s\n";
         let with_producer = match option.only_with {
             Some(("producer", "kafka")) => format!("{base}producer=kafka\nkafka.bootstrap.servers=h:1\n"),
             Some(other) => panic!("{other:?}"),
@@ -409,7 +409,7 @@ fn the_rest_of_the_daemon() {
     );
     assert_eq!(c.reconnection_retries, None);
     assert_eq!(config("replication_reconnection_retries=4", &[]).reconnection_retries, Some(4));
-    assert_eq!(c.logging, LogSettings { level: tracing::level_filters::LevelFilter::WARN, format: LogFormat::Json });
+    assert_eq!(c.logging, LogSettings { level: tracing::level_filters::LevelFilter::WARN, format: LogFormat::Json, file: None });
     assert_eq!(c.bootstrapper, Bootstrapper::None);
     assert_eq!(c.memory.spill_dir, PathBuf::from("/var/tmp/binlogd-a_b"));
     assert_eq!(
@@ -429,7 +429,9 @@ fn help_comes_after_the_file_and_ends_with_1() {
     assert!(exit.stdout.contains("--kafka_topic"), "{exit:?}");
     let Err(exit) = invoke("", &[], &["--help", "--config=missing"]) else { panic!("started") };
     assert!(exit.stdout.is_empty() && exit.stderr.contains("Couldn't find config file: missing"), "{exit:?}");
-    assert!(matches!(invoke("", &[], &["--version"]), Ok(Invocation::Version)));
+    assert!(
+        matches!(invoke("", &[], &["--version"]), Ok(Invocation::Print(text)) if text == format!("binlogd {}\n", env!("CARGO_PKG_VERSION")))
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! `Invocation`. What a command does never stands here.
 
 use super::cli::Invocation;
+use super::completions;
 use super::fault::Findings;
 use super::layers::{DefaultFile, Raw, Surroundings};
 use super::options::Opt;
@@ -26,6 +27,8 @@ pub(super) enum Takes {
     All,
     /// Those that are marked as options of `binlogd read`.
     Read,
+    /// None but `--help`.
+    Nothing,
 }
 
 /// What a command's values are made from.
@@ -66,18 +69,30 @@ pub(super) static DAEMON: Command = Command {
 };
 
 /// All but the daemon.
-pub(super) static COMMANDS: &[Command] = &[Command {
-    word: "read",
-    usage: "[options] FILE…",
-    about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
-    takes: Takes::Read,
-    dialect: Dialect::Words,
-    words: true,
-    default_file: DefaultFile::Ignore,
-    build: |given| {
-        validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+pub(super) static COMMANDS: &[Command] = &[
+    Command {
+        word: "read",
+        usage: "[options] FILE…",
+        about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
+        takes: Takes::Read,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: |given| {
+            validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+        },
     },
-}];
+    Command {
+        word: "completions",
+        usage: "bash|zsh|fish",
+        about: "prints a script that lets this shell complete commands, options and values",
+        takes: Takes::Nothing,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: completions::command,
+    },
+];
 
 /// The command of this name.
 pub(super) fn find(word: &str) -> Option<&'static Command> {
@@ -96,6 +111,7 @@ impl Command {
             && match self.takes {
                 Takes::All => true,
                 Takes::Read => option.read,
+                Takes::Nothing => option.name == "help",
             }
     }
 }

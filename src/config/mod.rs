@@ -10,6 +10,7 @@ mod aliases;
 mod arguments;
 pub mod cli;
 mod commands;
+mod completions;
 mod fault;
 pub mod help;
 mod layers;

@@ -8,6 +8,7 @@ mod output;
 mod partition;
 mod producer;
 mod service;
+mod sinks;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
 use super::settings::{Config, OnSchemaError, ReadConfig};
 use super::value;
+use crate::secret::Secret;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
 pub(super) struct Reader<'a> {
@@ -59,6 +61,8 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         shutdown_timeout_ms: reader.millis("shutdown_timeout_ms"),
         http: monitoring::http(&mut reader),
         logging: service::logging(&mut reader),
+        background: reader.flag("daemon"),
+        given: raw.all().map(|(name, value)| (name.to_owned(), Secret::new(value.unwrap_or_default()))).collect(),
         client_id,
         schema_database,
         notes: Vec::new(),

@@ -50,6 +50,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         gtid_mode: wiring.config.gtid_mode,
         init_position: wiring.init_position(),
         row_server_id: wiring.row_server_id,
+        board: &wiring.board,
     };
     let begin = tokio::select! { biased;
         () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
@@ -60,7 +61,6 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         producer = wiring.producer() => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
-    wiring.board.state(State::Streaming);
 
     // This run's own stop: given by the outer stop or by the first part that fails.
     let (trigger, shutdown) = shutdown::channel();

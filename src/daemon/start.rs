@@ -7,8 +7,10 @@ use crate::schema::{Schema, SchemaId};
 use crate::server::status::{self, ServerIdentity};
 use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
+use crate::status::State;
 use crate::store::{Origin, Store, Stored};
 
+use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
 use super::tables;
@@ -33,6 +35,8 @@ pub struct StartContext<'a> {
     pub init_position: Option<Position>,
     /// Server id under which this client's position stands.
     pub row_server_id: u32,
+    /// Where it is told that a first capture runs.
+    pub board: &'a Board,
 }
 
 /// Determines the position, then loads or captures the schema.
@@ -44,6 +48,7 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
         return Ok(Begin { position, schema, schema_id, captured_until });
     }
     tracing::info!(%position, "capturing the definitions of all tables");
+    context.board.state(State::Capturing);
     let mut conn = context.capture.conn().await?;
     let schema = capture::capture(&mut conn, context.identity).await?;
     drop(conn);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::admin::http::{AdminServer, HttpOptions};
 use crate::assemble::spill::SpillDir;
@@ -15,7 +15,6 @@ use crate::encode::batch::Topics;
 use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::metrics::Metrics;
 use crate::position::Position;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
@@ -25,7 +24,7 @@ use crate::server::connect::{ConnectionOptions, SslMode};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, preflight};
 use crate::source::dump::DumpOptions;
-use crate::status::CauseKind;
+use crate::status::{CauseKind, Status};
 use crate::store::{MySqlStore, Origin, Store, StoreOptions};
 
 use super::board::Board;
@@ -79,8 +78,7 @@ impl Budgets {
 
 impl Wiring {
     /// Opens the servers and the store, and checks what can be checked before the first event.
-    pub async fn connect(config: Config) -> Result<(Arc<Self>, Option<AdminServer>)> {
-        let (board, watched) = Board::new(Arc::new(Metrics::new()));
+    pub async fn connect(config: Config, board: Arc<Board>, watched: watch::Receiver<Status>) -> Result<(Arc<Self>, Option<AdminServer>)> {
         let admin = match &config.http {
             Some(http) => {
                 let options =

@@ -6,7 +6,7 @@ use crate::secret::Secret;
 
 use super::super::options::KAFKA_PREFIX;
 use super::super::settings::{KafkaProperty, KafkaSettings, KeyFormat, PartitionHash, PartitionSettings, ProducerKind, ProducerSettings};
-use super::Reader;
+use super::{Reader, sinks};
 
 const SERVERS: &str = "bootstrap.servers";
 
@@ -29,7 +29,10 @@ pub(super) fn kind(reader: &mut Reader) -> ProducerKind {
             reader.fault("producer", "Please specify --custom_producer.factory!", "choose another producer: Java classes cannot be loaded");
             ProducerKind::Stdout
         }
-        _ => ProducerKind::Stdout,
+        other => {
+            sinks::check(reader, other.unwrap_or_default());
+            ProducerKind::Stdout
+        }
     }
 }
 
