@@ -49,6 +49,10 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         Some("array") => KeyFormat::Array,
         _ => KeyFormat::Hash,
     };
+    if reader.is_given("dead_letter_topic") && reader.flag("ignore_producer_error") {
+        let what = "dead_letter_topic is not supported together with ignore_producer_error: messages would be dropped without a record";
+        reader.fault("dead_letter_topic", what, "remove ignore_producer_error, and the daemon stops at a message that Kafka refuses");
+    }
     let topic = reader.filled("kafka_topic");
     let ddl_topic = reader.text("ddl_kafka_topic").unwrap_or_else(|| topic.clone());
     if reader.flag("output_ddl") && ddl_topic.contains("%{") {
