@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use binlogd::config::cli::parse_in;
 use binlogd::config::options;
-use binlogd::config::{Config, Exit, Invocation, NoteLevel, PartitionBy, PartitionHash, ProducerKind, Surroundings, help};
+use binlogd::config::{Config, Exit, Invocation, NoteLevel, PartitionBy, PartitionHash, ProducerKind, Surroundings, differences, help};
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -167,13 +167,17 @@ fn the_example_is_right() {
 }
 
 #[test]
-fn the_page_is_up_to_date() {
-    let path = repository().join("docs/configuration.md");
-    let page = help::page();
+fn the_pages_are_up_to_date() {
+    is_up_to_date("docs/configuration.md", &help::page());
+    is_up_to_date("docs/differences-from-maxwell.md", &differences::page());
+}
+
+fn is_up_to_date(name: &str, page: &str) {
+    let path = repository().join(name);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("folder");
-        std::fs::write(&path, &page).expect("page");
+        std::fs::write(&path, page).expect("page");
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(stored == page, "docs/configuration.md is out of date: UPDATE_DOCS=1 cargo test --test config");
+    assert!(stored == page, "{name} is out of date: UPDATE_DOCS=1 cargo test --test config");
 }

@@ -155,7 +155,7 @@ fn row(option: &Opt) -> String {
     format!("| `{}` | {} | {} | {} |\n", option.name, cell(&option.kind_words()), cell(&default), cell(&meaning))
 }
 
-fn sentence(help: &str) -> String {
+pub(super) fn sentence(help: &str) -> String {
     let mut chars = help.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())

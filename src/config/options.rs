@@ -171,6 +171,8 @@ pub struct Opt {
     pub default: Option<&'static str>,
     /// The default in words, where it is not a fixed text.
     pub default_words: Option<&'static str>,
+    /// Maxwell's, where it is another one.
+    pub maxwell_default: Option<&'static str>,
     pub scope: Scope,
     pub argument: Argument,
     pub owner: Owner,
@@ -193,6 +195,7 @@ impl Opt {
             kind,
             default: None,
             default_words: None,
+            maxwell_default: None,
             scope: Scope::Both,
             argument,
             owner: Owner::Maxwell,
@@ -244,6 +247,11 @@ impl Opt {
 
     const fn default_words(mut self, words: &'static str) -> Opt {
         self.default_words = Some(words);
+        self
+    }
+
+    const fn maxwell_default(mut self, words: &'static str) -> Opt {
+        self.maxwell_default = Some(words);
         self
     }
 

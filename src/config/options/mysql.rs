@@ -40,7 +40,8 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default("6379"),
     Opt::int(G, "replication_reconnection_retries", 0, u32::MAX as i64, "give up after so many failed reconnections; 0 is never")
         .optional_argument()
-        .default_words("unlimited (Maxwell: 1)"),
+        .default_words("unlimited (Maxwell: 1)")
+        .maxwell_default("1: one try, then the process ends"),
     Opt::text(G, "replication_host", "server whose binlog is followed; needs replication_user").default_words("host"),
     port("replication_port", "its port; used only with replication_host and replication_user"),
     Opt::text(G, "replication_user", "user name there"),
