@@ -45,7 +45,7 @@ const SECTIONS: &[(&str, &[Row])] = &[
             row("`http_diagnostic_timeout` on the command line ends the process", "it is an option there too"),
             row("Without `user` the driver's own default is tried", "`user` is required"),
             row("Numbers out of range are cut off or fail later: ports, `replica_server_id` beyond 32 bits", "refused at the start"),
-            row("A wrong `producer_partition_by_fallback` fails at the first message, and `column` never returns", "refused at the start"),
+            row("A wrong `producer_partition_by_fallback` fails later, and `column` never returns", "refused at the start"),
             row(
                 "`output_ddl` with a `kafka_topic` that holds `%{…}` sends DDL to a topic of that literal name, which Kafka refuses",
                 "refused at the start, with a hint to `ddl_kafka_topic`",
@@ -54,6 +54,10 @@ const SECTIONS: &[(&str, &[Row])] = &[
             row(
                 "`--daemon` is a word of the shell launcher, which starts the process and leaves",
                 "an option of the program, which waits until the background process has read its configuration; without LOG_DIR the output goes to `./logs/MaxwellDaemon.out`, from the working directory",
+            ),
+            row(
+                "SIGHUP stops the process",
+                "SIGHUP opens the log file anew and takes over a new `log_level`; it also tells which other changed options wait for a restart",
             ),
             row("Log lines have the local time", "UTC; `log_level=fatal` is the same as `error`"),
             row("`ssl=VERIFY_CA` checks the certificate of the binlog connection only", "of every connection"),
@@ -82,8 +86,8 @@ const SECTIONS: &[(&str, &[Row])] = &[
                 "after `shutdown_timeout_ms` with exit code 0; what was not answered is sent again",
             ),
             row(
-                "A file producer or a broker that takes nothing lets memory grow up to the Java heap",
-                "`memory_limit` bounds the process, and reading the binlog waits",
+                "Memory is bounded by the Java heap",
+                "`memory_limit` bounds the process: large transactions go to `spill_dir`, and while the sink takes nothing, reading the binlog waits",
             ),
         ],
     ),
@@ -141,15 +145,15 @@ const SECTIONS: &[(&str, &[Row])] = &[
             ),
             row("A table with the name of a view that was there at the start ends the process", "it is followed"),
             row("Names with a doubled back quote keep both", "the name"),
-            row(
-                "The statement with which a server empties MEMORY tables, compressed transactions and compressed events lose rows",
-                "they are read",
-            ),
+            row("Compressed transactions and compressed events are lost silently", "they are read"),
             row(
                 "Updates with partial JSON (`binlog_row_value_options=PARTIAL_JSON`) are lost silently",
                 "the stream stops before them, with a sentence: they are not built yet",
             ),
-            row("XA transactions end the process", "the stream stops before them, with a sentence: they are not built yet"),
+            row(
+                "XA transactions end the process; on MariaDB prepared rows come out under the next transaction",
+                "the stream stops before them, with a sentence: they are not built yet",
+            ),
         ],
     ),
     (
@@ -174,7 +178,7 @@ const NEVER_WRITING: &str = "
 By default one server is both: its binlog is followed, and it holds the schema database, so binlogd writes heartbeats and
 positions into the binlog that it reads. To leave a source untouched, keep the schema database elsewhere:
 
-    host=store.example                 # holds the schema database; may be any MySQL or MariaDB, also a small one
+    host=store.example                 # holds the schema database; a small server is enough
     user=maxwell
     password=secret
     replication_host=source.example    # its binlog is followed
