@@ -12,11 +12,13 @@ pub mod pipeline;
 pub mod read;
 pub mod reader;
 pub mod run;
+pub mod seek;
 pub mod sender;
 pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod tables;
+pub mod takeover;
 pub mod wire;
 
 use std::sync::Arc;
