@@ -66,18 +66,34 @@ pub(super) static DAEMON: Command = Command {
 };
 
 /// All but the daemon.
-pub(super) static COMMANDS: &[Command] = &[Command {
-    word: "read",
-    usage: "[options] FILE…",
-    about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
-    takes: Takes::Read,
-    dialect: Dialect::Words,
-    words: true,
-    default_file: DefaultFile::Ignore,
-    build: |given| {
-        validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+pub(super) static COMMANDS: &[Command] = &[
+    Command {
+        word: "read",
+        usage: "[options] FILE…",
+        about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
+        takes: Takes::Read,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: |given| {
+            validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+        },
     },
-}];
+    Command {
+        word: "position",
+        usage: "show | set PLACE [options]",
+        about: "shows the stored positions, or stores another one; PLACE is FILE:POSITION[:HEARTBEAT], a GTID set, a time such as \
+            2026-01-31T12:00:00Z, now, or earliest",
+        takes: Takes::All,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Read,
+        build: |given| {
+            validate::position_command(given.raw, given.around, given.words, given.findings)
+                .map(|config| Invocation::Position(Box::new(config)))
+        },
+    },
+];
 
 /// The command of this name.
 pub(super) fn find(word: &str) -> Option<&'static Command> {

@@ -57,6 +57,19 @@ pub struct Config {
     pub notes: Vec<Note>,
 }
 
+/// What `binlogd position` needs.
+#[derive(Debug, Clone)]
+pub struct PositionConfig {
+    /// The daemon's, whose position it is about.
+    pub daemon: Config,
+    /// The place to store; `None`: show what is stored.
+    pub set: Option<Place>,
+    pub json: bool,
+    pub dry_run: bool,
+    /// Even if a daemon seems to be running.
+    pub force: bool,
+}
+
 /// What `binlogd read` needs.
 #[derive(Debug, Clone)]
 pub struct ReadConfig {

@@ -253,7 +253,9 @@ impl Seeker {
             let past = scanner.at().offset > FIRST_EVENT + HEAD_BYTES;
             Ok(if found.is_some() || past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        found.ok_or_else(|| Error::definite(NOTHING_BEFORE).detail(file).hint("it was written without GTIDs: give --init_position FILE:OFFSET"))
+        found.ok_or_else(|| {
+            Error::definite(NOTHING_BEFORE).detail(file).hint("it was written without GTIDs: give --init_position FILE:OFFSET")
+        })
     }
 
     fn find_time(&self, files: &[BinlogFile], moment: Moment) -> Result<BinlogPosition> {

@@ -53,7 +53,8 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     Ok(begin)
 }
 
-async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Begin> {
+/// The schema valid at the position that was found.
+pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Begin> {
     let Found { position, followed, captured_until, versions } = found;
     context.set_captured_until(captured_until.clone());
     // Up to a position just taken from the server nobody followed the stream: what is stored is older.

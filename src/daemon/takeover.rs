@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::position::place::FIRST_EVENT;
 use crate::position::{BinlogPosition, Gtids, Place, Position};
 use crate::server::Flavor;
-use crate::server::status;
-use crate::store::{ClientPosition, Lookup, Stored};
+use crate::server::status::{self, ServerIdentity};
+use crate::store::{ClientPosition, Lookup, Origin, Stored};
 
 use super::seek;
 use super::start::StartContext;
@@ -37,19 +37,14 @@ pub enum Versions {
 }
 
 /// What both ways out of a refusal end with.
-const OR_ANEW: &str = "or delete that row from `positions` to start at the server's current end, leaving out what lies between; or give --init_position";
+const OR_ANEW: &str =
+    "or delete that row from `positions` to start at the server's current end, leaving out what lies between; or give --init_position";
 
 pub async fn find(context: &StartContext<'_>) -> Result<Found> {
     if let Some(place) = &context.init_position {
         let position = resolve(context, place).await.map_err(|e| e.detail("--init_position"))?;
         tracing::info!(%position, file_position = %position.at, "starting at the place that was given: {place}");
-        let followed = followed(context, &position).await?;
-        if !followed {
-            tracing::warn!("no client of this schema database has followed the binlog up to there: the definitions are captured anew");
-        }
-        let before = context.store.load_position().await?.and_then(|s| captured_until(context, &s));
-        let captured_until = before.filter(|until| position.at.is_before(until));
-        return Ok(Found { position, followed, captured_until, versions: Versions::Here });
+        return given(context, position).await;
     }
     let own = context.store.load_position().await?;
     let rows = context.store.client_positions().await?;
@@ -59,7 +54,8 @@ pub async fn find(context: &StartContext<'_>) -> Result<Found> {
     if let Some(stored) = own {
         return resumed(context, stored).await;
     }
-    let foreign: Vec<&ClientPosition> = rows.iter().filter(|row| row.server_id != 0 && row.server_id != context.identity.server_id).collect();
+    let foreign: Vec<&ClientPosition> =
+        rows.iter().filter(|row| row.server_id != 0 && row.server_id != context.identity.server_id).collect();
     if !foreign.is_empty() {
         return if context.master_recovery { recovered(context, &foreign).await } else { Err(replaced(context, &foreign)) };
     }
@@ -74,6 +70,24 @@ pub async fn find(context: &StartContext<'_>) -> Result<Found> {
     let position = now(context).await?;
     tracing::info!(%position, "no stored position; starting at the server's current one");
     Ok(Found { position, followed: false, captured_until: None, versions: Versions::Here })
+}
+
+/// A place that was given goes before all that is stored.
+pub async fn given(context: &StartContext<'_>, position: Position) -> Result<Found> {
+    let followed = followed(context, &position).await?;
+    if !followed {
+        tracing::warn!("no client of this schema database has followed the binlog up to there: the definitions are captured anew");
+    }
+    let own = context.store.load_position().await?;
+    let captured_until = own.and_then(|s| captured_until(context, &s)).filter(|until| position.at.is_before(until));
+    let rows = context.store.client_positions().await?;
+    let as_own = Stored { position: position.clone(), origin: Origin::default() };
+    if let Some(other) = other_mode(context, &rows, Some(&as_own)) {
+        // The next start would take it for the newer one.
+        tracing::warn!(server_id = other.server_id, position = %other.stored.position, "deleting the position of the other gtid_mode");
+        context.store.forget_positions(&[other.server_id]).await?;
+    }
+    Ok(Found { position, followed, captured_until, versions: Versions::Here })
 }
 
 /// A place as a position of this mode.
@@ -152,8 +166,8 @@ pub async fn followed(context: &StartContext<'_>, position: &Position) -> Result
             return ours.is_subset(theirs).unwrap_or(false);
         }
         let here = match row.server_id {
-            0 => row.stored.origin.server_uuid.is_some() && is_same_server(context, &row.stored),
-            id => id == context.identity.server_id && is_same_server(context, &row.stored),
+            0 => row.stored.origin.server_uuid.is_some() && is_same_server(context.identity, &row.stored),
+            id => id == context.identity.server_id && is_same_server(context.identity, &row.stored),
         };
         here && !stored.at.file.is_empty() && !stored.at.is_before(&position.at)
     };
@@ -167,8 +181,8 @@ fn in_mode(mut position: Position, context: &StartContext<'_>) -> Position {
 }
 
 /// Where neither side tells who it is, they are taken for the same.
-fn is_same_server(context: &StartContext<'_>, stored: &Stored) -> bool {
-    match (&stored.origin.server_uuid, &context.identity.uuid) {
+pub fn is_same_server(identity: &ServerIdentity, stored: &Stored) -> bool {
+    match (&stored.origin.server_uuid, &identity.uuid) {
         (Some(then), Some(now)) => then.eq_ignore_ascii_case(now),
         _ => true,
     }
@@ -178,13 +192,13 @@ fn is_same_server(context: &StartContext<'_>, stored: &Stored) -> bool {
 /// to put it right with `log_end` when the server is another one.
 fn captured_until(context: &StartContext<'_>, stored: &Stored) -> Option<BinlogPosition> {
     let until = stored.origin.captured_until.clone()?;
-    (is_same_server(context, stored) && stored.position.at.is_before(&until)).then_some(until)
+    (is_same_server(context.identity, stored) && stored.position.at.is_before(&until)).then_some(until)
 }
 
 /// The same, where the server may be another one: there a place of the old server says nothing, and everything up to the
 /// present end counts.
 async fn captured_until_anywhere(context: &StartContext<'_>, stored: &Stored) -> Result<Option<BinlogPosition>> {
-    if stored.origin.captured_until.is_some() && !is_same_server(context, stored) {
+    if stored.origin.captured_until.is_some() && !is_same_server(context.identity, stored) {
         return tables::log_end(context.replication).await.map(Some);
     }
     Ok(captured_until(context, stored))
@@ -244,13 +258,14 @@ async fn resumed(context: &StartContext<'_>, stored: Stored) -> Result<Found> {
     if incomplete {
         let derived = match &position.gtids {
             Some(gtids) => context.seeker.place_of(gtids).await.map(|at| Position { at, ..position.clone() }),
-            None if is_same_server(context, &stored) => {
+            None if is_same_server(context.identity, &stored) => {
                 context.seeker.gtids_at(&position.at).await.map(|(at, gtids)| Position { at, gtids: Some(gtids), ..position.clone() })
             }
             None => Err(Error::definite("it is of another server")),
         };
         position = derived.map_err(|e| {
-            e.detail(format!("the stored position {position} has no part that this mode needs")).hint(format!("switch gtid_mode back; {OR_ANEW}"))
+            e.detail(format!("the stored position {position} has no part that this mode needs"))
+                .hint(format!("switch gtid_mode back; {OR_ANEW}"))
         })?;
         tracing::info!(%position, file_position = %position.at, "completed the stored position");
     }
@@ -265,12 +280,9 @@ fn replaced(context: &StartContext<'_>, foreign: &[&ClientPosition]) -> Error {
     } else {
         "the server was replaced: connect to the old one; or set master_recovery=true to find the last heartbeat on the new one"
     };
-    Error::definite(format!(
-        "this client has a stored position under server id {}, not under {}",
-        newest.server_id, context.row_server_id
-    ))
-    .detail(&newest.stored.position)
-    .hint(format!("{ways}; {OR_ANEW}"))
+    Error::definite(format!("this client has a stored position under server id {}, not under {}", newest.server_id, context.row_server_id))
+        .detail(&newest.stored.position)
+        .hint(format!("{ways}; {OR_ANEW}"))
 }
 
 /// On a new server behind the old one (`master_recovery`): the place behind the last heartbeat of ours that was read.

@@ -30,8 +30,8 @@ use crate::store::{MemoryDisk, MemoryStore, MySqlStore, Origin, ReplayStore, Sto
 use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
-use super::sender::QueuedBatch;
 use super::seek::Seeker;
+use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
 use super::start::{Begin, StartContext};
 
@@ -103,14 +103,7 @@ impl Wiring {
             tracing::warn!(hint = warning.hint, "{}", warning.message);
         }
         let identity = checked.into_result()?.identity;
-        let options = StoreOptions {
-            schema_database: config.schema_database.clone(),
-            client_id: config.client_id.clone(),
-            server_id: identity.server_id,
-            gtid_mode: config.gtid_mode,
-            flavor: identity.version.flavor,
-            case: identity.case,
-        };
+        let options = store_options(&config, &identity);
         let row_server_id = options.row_server_id();
         let store = open_store(store_server, options, config.replay).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
@@ -221,6 +214,18 @@ impl Wiring {
             reconnects_max: config.reconnection_retries,
         };
         (chain, surroundings)
+    }
+}
+
+/// Whose rows are read and written.
+pub(super) fn store_options(config: &Config, identity: &ServerIdentity) -> StoreOptions {
+    StoreOptions {
+        schema_database: config.schema_database.clone(),
+        client_id: config.client_id.clone(),
+        server_id: identity.server_id,
+        gtid_mode: config.gtid_mode,
+        flavor: identity.version.flavor,
+        case: identity.case,
     }
 }
 

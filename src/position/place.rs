@@ -55,9 +55,8 @@ impl FromStr for Place {
             return Ok(Place::Gtids(gtids));
         }
         file(text).ok_or_else(|| {
-            Error::definite(format!("{text:?} is no place in a binlog")).hint(
-                "write FILE:POSITION or FILE:POSITION:HEARTBEAT, a GTID set, or a time with its zone such as 2026-01-31T12:00:00Z",
-            )
+            Error::definite(format!("{text:?} is no place in a binlog"))
+                .hint("write FILE:POSITION or FILE:POSITION:HEARTBEAT, a GTID set, or a time with its zone such as 2026-01-31T12:00:00Z")
         })
     }
 }
@@ -86,9 +85,7 @@ fn file(text: &str) -> Option<Place> {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::File { at, heartbeat } => {
-                Position { heartbeat: heartbeat.unwrap_or(0), ..Position::new(at.clone()) }.fmt(f)
-            }
+            Place::File { at, heartbeat } => Position { heartbeat: heartbeat.unwrap_or(0), ..Position::new(at.clone()) }.fmt(f),
             Place::Gtids(gtids) => gtids.fmt(f),
             Place::Time(moment) => moment.fmt(f),
             Place::Now => f.write_str("now"),
@@ -222,7 +219,8 @@ mod tests {
 
     #[test]
     fn known_moments() {
-        for (text, seconds) in [("1970-01-01T00:00:00Z", 0), ("2000-03-01T00:00:00Z", 951_868_800), ("2026-11-25T22:28:26Z", 1_795_645_706)] {
+        for (text, seconds) in [("1970-01-01T00:00:00Z", 0), ("2000-03-01T00:00:00Z", 951_868_800), ("2026-11-25T22:28:26Z", 1_795_645_706)]
+        {
             assert_eq!(Moment::parse(text), Some(Moment(seconds)), "{text}");
             assert_eq!(Moment(seconds).to_string(), text);
         }

@@ -129,7 +129,11 @@ impl MemoryStore {
         let rows = self.disk.rows();
         let all = rows.positions.iter();
         let mut all: Vec<_> = all
-            .map(|((server_id, client), stored)| ClientPosition { client_id: client.clone(), server_id: *server_id, stored: stored.clone() })
+            .map(|((server_id, client), stored)| ClientPosition {
+                client_id: client.clone(),
+                server_id: *server_id,
+                stored: stored.clone(),
+            })
             .collect();
         all.sort_by_key(|p| (-p.stored.position.heartbeat, p.server_id));
         all
