@@ -15,6 +15,9 @@ fn main() -> ExitCode {
         Ok(Invocation::Read(config)) => {
             logging::init(&config.logging, &config.notes).map_or_else(refused, |_| ended(daemon::run_read(*config)))
         }
+        Ok(Invocation::Position(config)) => {
+            logging::init(&config.daemon.logging, &config.daemon.notes).map_or_else(refused, |_| ended(daemon::run_position(*config)))
+        }
         Ok(Invocation::Print(text)) => {
             say(&text);
             ExitCode::SUCCESS

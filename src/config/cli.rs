@@ -11,7 +11,7 @@ use super::commands::{self, Command, Given};
 use super::fault::{Findings, Note, NoteLevel};
 use super::help;
 use super::layers::{self, Raw, Surroundings};
-use super::settings::{Config, ReadConfig};
+use super::settings::{Config, PositionConfig, ReadConfig};
 use super::validate;
 
 /// What the user asked for.
@@ -23,6 +23,8 @@ pub enum Invocation {
     Read(Box<ReadConfig>),
     /// A text for standard output, and nothing else to do: `--version`, `binlogd completions`.
     Print(String),
+    /// `binlogd position`: shows or changes the stored position.
+    Position(Box<PositionConfig>),
 }
 
 impl Invocation {
@@ -32,6 +34,7 @@ impl Invocation {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
             Invocation::Print(_) => Vec::new(),
+            Invocation::Position(config) => config.daemon.notes,
         }
     }
 }

@@ -92,6 +92,20 @@ pub(super) static COMMANDS: &[Command] = &[
         default_file: DefaultFile::Ignore,
         build: completions::command,
     },
+    Command {
+        word: "position",
+        usage: "show | set PLACE [options]",
+        about: "shows the stored positions, or stores another one; PLACE is FILE:POSITION[:HEARTBEAT], a GTID set, a time such as \
+            2026-01-31T12:00:00Z, now, or earliest",
+        takes: Takes::All,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Read,
+        build: |given| {
+            validate::position_command(given.raw, given.around, given.words, given.findings)
+                .map(|config| Invocation::Position(Box::new(config)))
+        },
+    },
 ];
 
 /// The command of this name.
