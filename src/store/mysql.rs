@@ -6,6 +6,7 @@
 
 mod columns;
 mod heartbeats;
+pub mod inspect;
 mod positions;
 mod schemas;
 mod session;
@@ -57,7 +58,17 @@ impl MySqlStore {
     /// Transient when the server cannot be reached or is read-only; definite when rights are missing or the tables are
     /// not what they should be.
     pub async fn open(server: Arc<Server>, options: StoreOptions) -> Result<Self> {
-        let store = MySqlStore {
+        let store = Self::new(server, options);
+        let mut session = store.session().await?;
+        tables::create_missing(&mut session, &store.options.schema_database).await?;
+        upgrade::upgrade(&mut session, &store.options.schema_database).await?;
+        drop(session);
+        Ok(store)
+    }
+
+    /// Connects to nothing and makes nothing.
+    fn new(server: Arc<Server>, options: StoreOptions) -> Self {
+        MySqlStore {
             server,
             options,
             heartbeat: tokio::sync::Mutex::default(),
@@ -65,12 +76,7 @@ impl MySqlStore {
             origin: Mutex::default(),
             widening: tokio::sync::Mutex::default(),
             warned_tags: AtomicBool::new(false),
-        };
-        let mut session = store.session().await?;
-        tables::create_missing(&mut session, &store.options.schema_database).await?;
-        upgrade::upgrade(&mut session, &store.options.schema_database).await?;
-        drop(session);
-        Ok(store)
+        }
     }
 
     pub fn options(&self) -> &StoreOptions {
