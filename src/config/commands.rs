@@ -66,18 +66,32 @@ pub(super) static DAEMON: Command = Command {
 };
 
 /// All but the daemon.
-pub(super) static COMMANDS: &[Command] = &[Command {
-    word: "read",
-    usage: "[options] FILE…",
-    about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
-    takes: Takes::Read,
-    dialect: Dialect::Words,
-    words: true,
-    default_file: DefaultFile::Ignore,
-    build: |given| {
-        validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+pub(super) static COMMANDS: &[Command] = &[
+    Command {
+        word: "read",
+        usage: "[options] FILE…",
+        about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
+        takes: Takes::Read,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: |given| {
+            validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+        },
     },
-}];
+    Command {
+        word: "check",
+        usage: "[options]",
+        about: "checks configuration, servers, brokers and this machine with the daemon's options, changes nothing, and says what mends \
+                each fault; ends with 0 if the daemon could start, 1 if not, 2 if the server would refuse the binlog",
+        takes: Takes::All,
+        dialect: Dialect::Maxwell,
+        words: false,
+        default_file: DefaultFile::Read,
+        // Faults of the configuration are part of the report.
+        build: |given| Ok(Invocation::Check(Box::new(validate::check_command(given.raw, given.around, given.findings)))),
+    },
+];
 
 /// The command of this name.
 pub(super) fn find(word: &str) -> Option<&'static Command> {

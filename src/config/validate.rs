@@ -11,10 +11,12 @@ mod service;
 
 use std::path::PathBuf;
 
+use tracing::level_filters::LevelFilter;
+
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{Config, OnSchemaError, ReadConfig};
+use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, ReadConfig};
 use super::value;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
@@ -67,6 +69,15 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
     finish(config, findings, |config, notes| config.notes = notes)
 }
 
+/// The daemon's configuration for `binlogd check`, with its faults if it has any.
+pub(super) fn check_command(raw: &Raw, around: &Surroundings, mut findings: Findings) -> CheckConfig {
+    let json = Reader { raw, around, findings: &mut findings }.flag("json");
+    match daemon(raw, around, findings) {
+        Ok(mut config) => CheckConfig { json, notes: std::mem::take(&mut config.notes), config: Ok(Box::new(config)) },
+        Err(findings) => CheckConfig { json, notes: findings.notes, config: Err(findings.faults) },
+    }
+}
+
 /// Checks everything for `binlogd read`.
 pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>, mut findings: Findings) -> Result<ReadConfig, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
@@ -91,7 +102,11 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
         filter,
         output,
         memory: service::memory(&mut reader, &client_id),
-        logging: service::logging(&mut reader),
+        // Beside the messages on stdout only what is wrong is worth a line, unless the user asks for more.
+        logging: match (reader.is_given("log_level"), service::logging(&mut reader)) {
+            (false, logging) => LogSettings { level: LevelFilter::WARN, ..logging },
+            (true, logging) => logging,
+        },
         client_id,
         schema_database,
         notes: Vec::new(),

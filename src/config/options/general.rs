@@ -18,6 +18,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         .only_command("read")
         .ours()
         .read(),
+    Opt::flag(G, "json", "only of `binlogd check`: print the report as one JSON object").command_line_only().only_command("check").ours(),
     Opt::choice(
         G,
         "log_level",

@@ -95,7 +95,7 @@ impl Questions {
             }
             let facts = self.partitions(topic).await;
             let is_there = matches!(facts, Ok(Some(_)));
-            found.push(existence(topic, facts, broker.creates_topics));
+            found.push(existence(topic, facts, broker.creates_topics, &settings.brokers));
             let limit = if is_there { self.topic_bytes_max(topic).await } else { broker.message_bytes_max };
             let whose = if is_there { "its max.message.bytes" } else { "the brokers' message.max.bytes" };
             found.push(match limit {
@@ -151,9 +151,9 @@ fn value<'a>(config: &'a ConfigResource, name: &str) -> Option<&'a str> {
     config.get(name)?.value.as_deref()
 }
 
-fn existence(topic: &str, facts: Result<Option<usize>, String>, made: Option<bool>) -> Finding {
+fn existence(topic: &str, facts: Result<Option<usize>, String>, made: Option<bool>, brokers: &str) -> Finding {
     let check = topic_check(topic);
-    let create = format!("kafka-topics.sh --bootstrap-server BROKER --create --topic {topic} --partitions 12");
+    let create = format!("kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic} --partitions 12");
     match (facts, made) {
         (Ok(Some(count)), _) => Finding::ok(check, format!("has {count} partitions")),
         (Ok(None), Some(true)) => {
@@ -185,7 +185,8 @@ fn size(whose: &str, topic: &str, broker_max: u64, settings: &Settings) -> Findi
         format!("{whose} is {broker_max}, kafka.max.request.size {ours}: a message between them is sent, refused, and stops the daemon"),
     )
     .shell(format!(
-        "kafka-configs.sh --bootstrap-server BROKER --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes={}",
+        "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes={}",
+        settings.brokers,
         ours + 12
     ))
     .option(format!("kafka.max.request.size={broker_max}"))
@@ -205,7 +206,7 @@ mod tests {
             (Ok(None), None, State::Fault),
             (Err("no".to_owned()), Some(true), State::Fault),
         ] {
-            let finding = existence("t", facts.clone(), made);
+            let finding = existence("t", facts.clone(), made, "b:1");
             assert_eq!((finding.state, finding.mends.is_empty()), (state, state == State::Ok), "{facts:?}");
         }
     }

@@ -51,7 +51,12 @@ impl Rights {
     /// The fault of a right that the server itself says is missing.
     pub(super) fn missing(&self, right: &str, name: &str) -> Finding {
         let text = format!("user {} lacks the right {right}", self.account);
-        Finding::fault(format!("right {right}"), text).sql(format!("GRANT {name} ON *.* TO {};", self.account))
+        Finding::fault(format!("right {right}"), text).sql(self.grant(name))
+    }
+
+    /// The statement that gives a right on everything.
+    pub fn grant(&self, name: &str) -> String {
+        format!("GRANT {name} ON *.* TO {};", self.account)
     }
 
     /// Reading all definitions.
@@ -66,7 +71,7 @@ impl Rights {
                 self.account
             ),
         };
-        Finding::warning(CHECK, text).sql(format!("GRANT SELECT ON *.* TO {};", self.account))
+        Finding::warning(CHECK, text).sql(self.grant("SELECT"))
     }
 
     /// Writing the schema database.

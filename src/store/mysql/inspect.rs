@@ -44,6 +44,7 @@ pub async fn inspect(server: Arc<Server>, options: StoreOptions) -> Result<Inspe
     let sql = format!("SELECT 1 FROM information_schema.schemata WHERE schema_name = {}", lit(database.as_str()));
     found.database_exists = !session.rows(&sql).await?.is_empty();
     if !found.database_exists {
+        found.positions = Some(Vec::new());
         return Ok(found);
     }
     for table in TABLES {
