@@ -2,7 +2,8 @@
 # Entry point of a container with binlogd. It understands what containers of Maxwell's daemon are given, so that a compose
 # file for one of those starts this one too:
 #
-#   (nothing), bin/maxwell-docker   the daemon, from the variables below; further words are options
+#   bin/maxwell-docker              the daemon, from the variables below; further words are options
+#   (nothing)                       the same if one of these variables is set, else the daemon with config.properties
 #   bin/maxwell OPTIONS             the daemon with these options
 #   OPTIONS                         the same
 #   binlogd WORDS, read, check ...  binlogd with these words
@@ -50,7 +51,12 @@ case $0 in
 esac
 
 case ${1-} in
-  '') from_variables ;;
+  '')
+    if [ -n "${MAXWELL_PRODUCER-}${KAFKA_BROKERS-}${KAFKA_HOST-}${MYSQL_USERNAME-}${MYSQL_PASSWORD-}${MYSQL_HOST-}${MAXWELL_OPTIONS-}" ]; then
+      from_variables
+    fi
+    exec "$binlogd"
+    ;;
   maxwell-docker | bin/maxwell-docker | */bin/maxwell-docker)
     shift
     from_variables "$@"

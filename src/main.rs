@@ -18,6 +18,10 @@ fn main() -> ExitCode {
         Ok(Invocation::Position(config)) => {
             logging::init(&config.daemon.logging, &config.daemon.notes).map_or_else(refused, |_| ended(daemon::run_position(*config)))
         }
+        Ok(Invocation::Check(check)) => match daemon::check::run_check(*check) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => refused(error),
+        },
         Ok(Invocation::Print(text)) => {
             say(&text);
             ExitCode::SUCCESS

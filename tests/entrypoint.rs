@@ -83,6 +83,9 @@ fn first_words_choose_what_runs() {
     ] {
         assert_eq!(container.run(words, &MYSQL), want, "{words:?}");
     }
+    // Without words and variables nothing overrides the properties file.
+    assert_eq!(container.run(&[], &[]), ["binlogd"]);
+    assert_eq!(container.run(&["bin/maxwell-docker"], &[]), ["binlogd", "--producer=kafka"]);
     let (_, code) = container.run_as(&script(), &["bin/maxwell"], &[]);
     assert_eq!(code, Some(7), "the program takes the script's place, and its exit code counts");
     assert_eq!(container.run(&["bin/maxwell", "x"], &[("BINLOGD", "echo")]), ["x"]);

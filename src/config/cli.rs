@@ -11,7 +11,7 @@ use super::commands::{self, Command, Given};
 use super::fault::{Findings, Note, NoteLevel};
 use super::help;
 use super::layers::{self, Raw, Surroundings};
-use super::settings::{Config, PositionConfig, ReadConfig};
+use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig};
 use super::validate;
 
 /// What the user asked for.
@@ -25,6 +25,8 @@ pub enum Invocation {
     Print(String),
     /// `binlogd position`: shows or changes the stored position.
     Position(Box<PositionConfig>),
+    /// `binlogd check`: whether the daemon could start.
+    Check(Box<CheckConfig>),
 }
 
 impl Invocation {
@@ -35,6 +37,7 @@ impl Invocation {
             Invocation::Read(config) => config.notes,
             Invocation::Print(_) => Vec::new(),
             Invocation::Position(config) => config.daemon.notes,
+            Invocation::Check(check) => check.notes,
         }
     }
 }

@@ -52,9 +52,13 @@ fn values(option: &Opt) -> Values {
     }
 }
 
-/// The words that a command takes, read from what its help says: `bash|zsh|fish`.
+/// The words that a command takes, read from what its help says: `bash|zsh|fish`, `show | set PLACE [options]`.
 fn words_of(command: &Command) -> Vec<&'static str> {
-    command.usage.split(' ').filter(|w| w.contains('|')).flat_map(|w| w.trim_matches(['[', ']']).split('|')).collect()
+    let choice = command.usage.split('[').next().unwrap_or_default();
+    if !choice.contains('|') {
+        return Vec::new();
+    }
+    choice.split('|').filter_map(|way| way.split_whitespace().next()).collect()
 }
 
 fn takes_files(command: &Command) -> bool {
@@ -276,6 +280,7 @@ mod tests {
             (&["--binlog_n"], &[]),
             (&["read", "--hos"], &[]),
             (&["completions", "f"], &["fish"]),
+            (&["position", "s"], &["show", "set"]),
         ] {
             assert_eq!(offered(words), want, "{words:?}");
         }
