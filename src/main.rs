@@ -18,6 +18,8 @@ fn main() -> ExitCode {
             Ok(code) => ExitCode::from(code),
             Err(error) => refused(error),
         },
+        Ok(Invocation::Position(config)) => daemon::logging::init(&config.daemon.logging, &config.daemon.notes)
+            .map_or_else(refused, |()| ended(daemon::run_position(*config))),
         Ok(Invocation::Version) => {
             say(&format!("binlogd {}\n", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS

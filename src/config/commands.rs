@@ -91,6 +91,20 @@ pub(super) static COMMANDS: &[Command] = &[
         // Faults of the configuration are part of the report.
         build: |given| Ok(Invocation::Check(Box::new(validate::check_command(given.raw, given.around, given.findings)))),
     },
+    Command {
+        word: "position",
+        usage: "show | set PLACE [options]",
+        about: "shows the stored positions, or stores another one; PLACE is FILE:POSITION[:HEARTBEAT], a GTID set, a time such as \
+            2026-01-31T12:00:00Z, now, or earliest",
+        takes: Takes::All,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Read,
+        build: |given| {
+            validate::position_command(given.raw, given.around, given.words, given.findings)
+                .map(|config| Invocation::Position(Box::new(config)))
+        },
+    },
 ];
 
 /// The command of this name.
@@ -101,7 +115,7 @@ pub(super) fn find(word: &str) -> Option<&'static Command> {
 impl Command {
     /// Whether the option exists for this command.
     pub fn has(&self, option: &Opt) -> bool {
-        option.command.is_none_or(|only| only == self.word)
+        option.command.is_none_or(|only| only.split(' ').any(|word| word == self.word))
     }
 
     /// Whether the command takes the option; one that it has but does not take is refused with a sentence.
@@ -126,7 +140,11 @@ mod tests {
             assert_eq!(COMMANDS.iter().filter(|c| c.word == command.word).count(), 1, "{}", command.word);
         }
         for option in options::all() {
-            assert!(option.command.is_none_or(|word| find(word).is_some()), "{} is of no command", option.name);
+            assert!(
+                option.command.is_none_or(|words| words.split(' ').all(|word| find(word).is_some())),
+                "{} is of no command",
+                option.name
+            );
         }
     }
 }

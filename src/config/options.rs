@@ -177,7 +177,7 @@ pub struct Opt {
     pub only_with: Option<(&'static str, &'static str)>,
     /// Also an option of `binlogd read`.
     pub read: bool,
-    /// The only command that has this option.
+    /// The only commands that have this option, with blanks between.
     pub command: Option<&'static str>,
     pub help: &'static str,
 }

@@ -16,8 +16,9 @@ use tracing::level_filters::LevelFilter;
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, ReadConfig};
+use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, PositionConfig, ReadConfig};
 use super::value;
+use crate::position::Place;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
 pub(super) struct Reader<'a> {
@@ -47,6 +48,9 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         replica_server_id: reader.number("replica_server_id"),
         gtid_mode,
         init_position: service::init_position(&mut reader),
+        replay: reader.flag("replay"),
+        recapture_schema: reader.flag("recapture_schema"),
+        master_recovery: reader.flag("master_recovery"),
         store: servers.store,
         replication: servers.replication,
         capture: servers.capture,
@@ -76,6 +80,29 @@ pub(super) fn check_command(raw: &Raw, around: &Surroundings, mut findings: Find
         Ok(mut config) => CheckConfig { json, notes: std::mem::take(&mut config.notes), config: Ok(Box::new(config)) },
         Err(findings) => CheckConfig { json, notes: findings.notes, config: Err(findings.faults) },
     }
+}
+
+/// Checks everything for `binlogd position`.
+pub(super) fn position_command(
+    raw: &Raw,
+    around: &Surroundings,
+    words: Vec<String>,
+    mut findings: Findings,
+) -> Result<PositionConfig, Findings> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let usage = || Some("binlogd position show | set PLACE [options]".to_owned());
+    let set = match words[..] {
+        ["show"] => None,
+        ["set", place] => place.parse::<Place>().map_err(|e| findings.fault(e.message(), None, e.hint_text().map(str::to_owned))).ok(),
+        _ => {
+            findings.fault(format!("binlogd position does not understand: {}", words.join(" ")), None, usage());
+            None
+        }
+    };
+    let reader = Reader { raw, around, findings: &mut findings };
+    let (json, dry_run, force) = (reader.flag("json"), reader.flag("dry-run"), reader.flag("force"));
+    let daemon = daemon(raw, around, findings)?;
+    Ok(PositionConfig { daemon, set, json, dry_run, force })
 }
 
 /// Checks everything for `binlogd read`.

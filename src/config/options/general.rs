@@ -18,7 +18,18 @@ pub(super) static OPTIONS: &[Opt] = &[
         .only_command("read")
         .ours()
         .read(),
-    Opt::flag(G, "json", "only of `binlogd check`: print the report as one JSON object").command_line_only().only_command("check").ours(),
+    Opt::flag(G, "json", "only of `binlogd check` and `binlogd position`: print JSON")
+        .command_line_only()
+        .only_command("check position")
+        .ours(),
+    Opt::flag(G, "dry-run", "only of `binlogd position set`: say what would be stored, and store nothing")
+        .command_line_only()
+        .only_command("position")
+        .ours(),
+    Opt::flag(G, "force", "only of `binlogd position set`: even while a daemon with this client_id is running")
+        .command_line_only()
+        .only_command("position")
+        .ours(),
     Opt::choice(
         G,
         "log_level",
