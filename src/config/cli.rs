@@ -21,10 +21,10 @@ pub enum Invocation {
     Run(Box<Config>),
     /// `binlogd read`: recorded binlog files to standard output.
     Read(Box<ReadConfig>),
-    /// `binlogd check`: whether the daemon could start.
-    Check(Box<CheckConfig>),
     /// `binlogd position`: shows or changes the stored position.
     Position(Box<PositionConfig>),
+    /// `binlogd check`: whether the daemon could start.
+    Check(Box<CheckConfig>),
     /// `--version`
     Version,
 }
@@ -35,8 +35,8 @@ impl Invocation {
         match self {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
-            Invocation::Check(check) => check.notes,
             Invocation::Position(config) => config.daemon.notes,
+            Invocation::Check(check) => check.notes,
             Invocation::Version => Vec::new(),
         }
     }

@@ -30,7 +30,7 @@ pub(super) struct Reader<'a> {
 /// Checks everything for the daemon. `Err`: the faults, all of them.
 pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -> Result<Config, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
-    reader.check_kinds(|option| option.command.is_none());
+    reader.check_kinds(|option| option.commands.is_empty());
     let partition = partition::read(&mut reader);
     let schema_database = reader.filled("schema_database");
     let filter = output::filter(&mut reader, &schema_database);
@@ -69,17 +69,8 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         schema_database,
         notes: Vec::new(),
     };
-    reader.check_support(|option| option.command.is_none());
+    reader.check_support(|option| option.commands.is_empty());
     finish(config, findings, |config, notes| config.notes = notes)
-}
-
-/// The daemon's configuration for `binlogd check`, with its faults if it has any.
-pub(super) fn check_command(raw: &Raw, around: &Surroundings, mut findings: Findings) -> CheckConfig {
-    let json = Reader { raw, around, findings: &mut findings }.flag("json");
-    match daemon(raw, around, findings) {
-        Ok(mut config) => CheckConfig { json, notes: std::mem::take(&mut config.notes), config: Ok(Box::new(config)) },
-        Err(findings) => CheckConfig { json, notes: findings.notes, config: Err(findings.faults) },
-    }
 }
 
 /// Checks everything for `binlogd position`.
@@ -103,6 +94,15 @@ pub(super) fn position_command(
     let (json, dry_run, force) = (reader.flag("json"), reader.flag("dry-run"), reader.flag("force"));
     let daemon = daemon(raw, around, findings)?;
     Ok(PositionConfig { daemon, set, json, dry_run, force })
+}
+
+/// The daemon's configuration for `binlogd check`, with its faults if it has any.
+pub(super) fn check_command(raw: &Raw, around: &Surroundings, mut findings: Findings) -> CheckConfig {
+    let json = Reader { raw, around, findings: &mut findings }.flag("json");
+    match daemon(raw, around, findings) {
+        Ok(mut config) => CheckConfig { json, notes: std::mem::take(&mut config.notes), config: Ok(Box::new(config)) },
+        Err(findings) => CheckConfig { json, notes: findings.notes, config: Err(findings.faults) },
+    }
 }
 
 /// Checks everything for `binlogd read`.
