@@ -210,6 +210,11 @@ impl Assembler {
         &self.boundary
     }
 
+    /// Whether a transaction has begun and not ended.
+    pub fn is_inside_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
     pub fn captured_until(&mut self, until: BinlogPosition) {

@@ -11,7 +11,7 @@ use super::commands::{self, Command, Given};
 use super::fault::{Findings, Note, NoteLevel};
 use super::help;
 use super::layers::{self, Raw, Surroundings};
-use super::settings::{Config, PositionConfig, ReadConfig};
+use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig};
 use super::validate;
 
 /// What the user asked for.
@@ -23,6 +23,8 @@ pub enum Invocation {
     Read(Box<ReadConfig>),
     /// `binlogd position`: shows or changes the stored position.
     Position(Box<PositionConfig>),
+    /// `binlogd check`: whether the daemon could start.
+    Check(Box<CheckConfig>),
     /// `--version`
     Version,
 }
@@ -34,6 +36,7 @@ impl Invocation {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
             Invocation::Position(config) => config.daemon.notes,
+            Invocation::Check(check) => check.notes,
             Invocation::Version => Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ use crate::filter::Filter;
 use crate::position::Place;
 use crate::secret::Secret;
 
-use super::fault::Note;
+use super::fault::{Fault, Note};
 use super::layers::Origin;
 
 /// Everything the daemon needs to start.
@@ -84,6 +84,16 @@ pub struct ReadConfig {
     pub output: OutputSettings,
     pub memory: MemorySettings,
     pub logging: LogSettings,
+    pub notes: Vec<Note>,
+}
+
+/// What `binlogd check` needs.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// The daemon's configuration, or all that is wrong with it.
+    pub config: Result<Box<Config>, Vec<Fault>>,
+    /// The report as one JSON object.
+    pub json: bool,
     pub notes: Vec<Note>,
 }
 

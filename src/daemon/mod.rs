@@ -6,6 +6,7 @@
 
 pub mod board;
 pub mod chain;
+pub mod check;
 pub mod keeper;
 pub mod logging;
 pub mod pipeline;
@@ -78,6 +79,5 @@ pub fn run_read(config: ReadConfig) -> Result<()> {
         memory_bytes: config.memory.limit_bytes / 4,
         event_bytes_max: wire::event_bytes_max(config.memory.row_bytes_max),
     };
-    let stdout = std::io::stdout();
-    read::read(options, spill, &mut stdout.lock())
+    read::to_reader(|out| read::read(options, spill, out))
 }

@@ -99,8 +99,8 @@ impl Wiring {
             None => replication.clone(),
         };
         let checked = preflight::check(&replication, &store_server, config.gtid_mode).await?;
-        for warning in &checked.warnings {
-            tracing::warn!(hint = warning.hint, "{}", warning.message);
+        for warning in checked.warnings() {
+            tracing::warn!(hint = warning.hint(), "{}", warning.text);
         }
         let identity = checked.into_result()?.identity;
         let options = store_options(&config, &identity);
@@ -267,7 +267,7 @@ async fn post_trouble(mut trouble: tokio::sync::watch::Receiver<Option<Arc<str>>
     }
 }
 
-fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
+pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     let ProducerKind::Kafka(kafka) = &config.producer.kind else { return Ok(None) };
     let options = KafkaOptions {
         properties: kafka.properties.iter().map(|p| (p.name.clone(), p.value.reveal().to_owned())).collect(),
@@ -281,7 +281,7 @@ fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     })
 }
 
-pub(super) fn connection(settings: &MysqlSettings) -> ConnectionOptions {
+pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
     let mut options = ConnectionOptions::new(settings.host.clone(), settings.user.clone(), settings.password.clone());
     options.port = settings.port;
     options.ssl = match settings.tls.mode {

@@ -6,6 +6,7 @@
 
 mod columns;
 mod heartbeats;
+pub mod inspect;
 mod positions;
 mod recapture;
 mod schemas;
@@ -58,7 +59,7 @@ impl MySqlStore {
     /// Transient when the server cannot be reached or is read-only; definite when rights are missing or the tables are
     /// not what they should be.
     pub async fn open(server: Arc<Server>, options: StoreOptions) -> Result<Self> {
-        let store = MySqlStore::new(server, options);
+        let store = Self::new(server, options);
         let mut session = store.session().await?;
         tables::create_missing(&mut session, &store.options.schema_database).await?;
         upgrade::upgrade(&mut session, &store.options.schema_database).await?;
@@ -76,6 +77,7 @@ impl MySqlStore {
         Ok(exists.then_some(store))
     }
 
+    /// Connects to nothing and makes nothing.
     fn new(server: Arc<Server>, options: StoreOptions) -> Self {
         MySqlStore {
             server,
