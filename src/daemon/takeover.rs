@@ -268,7 +268,7 @@ fn underivable(reason: Error, what: String, place: &str) -> Error {
     }
     let code = reason.code();
     let hint = format!("switch gtid_mode back and let the daemon catch up; {OR_ANEW}");
-    Error::definite(what).source(reason).detail(place).hint(hint).exit_code(code)
+    Error::definite(format!("{what}: {}", reason.message())).detail(place).hint(hint).exit_code(code)
 }
 
 /// From this client's own position.

@@ -35,7 +35,7 @@ pub struct Case {
 const TURNS: usize = 10;
 const PARTITIONS: i32 = 4;
 /// Actions a second of each connection of the load.
-const RATE: u32 = 12;
+const RATE: u32 = 8;
 const READY: Duration = Duration::from_secs(120);
 const CATCH_UP: Duration = Duration::from_secs(120);
 /// What a killed process has left in the broker's socket is written before the next one sends anything.

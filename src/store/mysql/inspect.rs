@@ -83,7 +83,11 @@ async fn positions(store: &MySqlStore, session: &mut Session<'_>, with_notes: bo
     let all = store.position_rows(session, &filter).await?;
     let read = |row: &super::positions::PositionRow| {
         let position = store.position_of(row)?;
-        Ok(ClientPosition { client_id: row.client_id.clone(), server_id: row.server_id, stored: Stored { position, origin: Default::default() } })
+        Ok(ClientPosition {
+            client_id: row.client_id.clone(),
+            server_id: row.server_id,
+            stored: Stored { position, origin: Default::default() },
+        })
     };
     all.iter().map(read).collect()
 }
