@@ -335,7 +335,7 @@ fn jdbc_options_are_honoured_left_out_or_refused() {
         ("socketFactory=x", "socketFactory in jdbc_options is not supported: binlogd does not use the Java driver"),
         (
             "trustCertificateKeyStoreUrl=file:x",
-            "trustCertificateKeyStoreUrl in jdbc_options is not supported: Java key stores cannot be read",
+            "trustCertificateKeyStoreUrl in jdbc_options: there is no file x (config.properties:3)",
         ),
     ] {
         let faults = faults(&format!("jdbc_options={text}"), &[]);

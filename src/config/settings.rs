@@ -10,6 +10,7 @@ use crate::encode::ColumnPattern;
 use crate::filter::Filter;
 use crate::position::Position;
 use crate::secret::Secret;
+pub use crate::server::connect::KeyStore;
 
 use super::fault::Note;
 use super::layers::Origin;
@@ -78,6 +79,8 @@ pub struct MysqlSettings {
     pub password: Secret,
     pub tls: TlsSettings,
     pub connect_timeout_ms: u64,
+    /// For one statement.
+    pub statement_timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +90,10 @@ pub struct TlsSettings {
     pub ca: Option<PathBuf>,
     /// Client certificate and its key, both PEM files.
     pub identity: Option<TlsIdentity>,
+    /// In place of `ca`: a key store of Maxwell's Java driver.
+    pub trust_store: Option<KeyStore>,
+    /// In place of `identity`.
+    pub client_store: Option<KeyStore>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod connect;
 pub mod fault;
 pub mod flavor;
 pub mod grants;
+pub mod key_store;
 pub mod preflight;
 pub mod rows;
 pub mod status;

@@ -11,7 +11,7 @@ use super::wire::{self, Wire};
 use crate::binlog::{Cursor, DecodeError};
 use crate::error::{Error, Result};
 use crate::server::connect::{ConnectionOptions, SslMode};
-use crate::server::fault::{no_tls_on_server, unknown_plugin};
+use crate::server::fault::{login_error, no_tls_on_server, unknown_plugin};
 use crate::server::flavor::ServerVersion;
 
 const CLIENT_LONG_PASSWORD: u32 = 1;
@@ -131,7 +131,8 @@ fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {
         auth.plugin = NATIVE.to_owned();
     }
     packet::write(&mut wire, &mut sequence, &handshake_response(capabilities, &auth)?)?;
-    authenticate(&mut wire, &mut sequence, auth)?;
+    let encrypted = auth.encrypted;
+    authenticate(&mut wire, &mut sequence, auth).map_err(|e| login_error(e, encrypted, options.has_identity()))?;
     Ok(Session { wire, version, connection_id: greeting.connection_id })
 }
 
