@@ -13,6 +13,7 @@ use super::fault::{is_server_error, login_error, sql_error};
 use super::flavor::ServerVersion;
 use super::rows;
 use super::tls::sql_tls;
+use super::verdict;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -163,7 +164,7 @@ impl Server {
     /// # Errors
     /// Transient when the server cannot be reached; definite for wrong passwords, missing rights, TLS and the like.
     pub async fn conn(&self) -> Result<Conn> {
-        match self.try_conn().await {
+        let result = match self.try_conn().await {
             Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer))
                 if self.options.ssl == SslMode::Preferred =>
             {
@@ -172,8 +173,22 @@ impl Server {
                 self.try_conn().await
             }
             other => other,
+        };
+        match result {
+            Ok(conn) => Ok(conn),
+            Err(e) => Err(self.place(self.explained(sql_error(e)).await)),
         }
-        .map_err(|e| self.place(login_error(sql_error(e), self.is_encrypted(), self.options.has_identity())))
+    }
+
+    /// What else is known about a connection that could not be made.
+    async fn explained(&self, error: Error) -> Error {
+        let (encrypted, has_identity) = (self.is_encrypted(), self.options.has_identity());
+        if error.is_transient() && encrypted && has_identity {
+            let options = self.options.clone();
+            let verdict = tokio::task::spawn_blocking(move || verdict::on_certificate(&options)).await;
+            return verdict.ok().flatten().unwrap_or(error);
+        }
+        login_error(error, encrypted, has_identity)
     }
 
     /// Whether new connections use TLS: the mode, or what PREFERRED has found.

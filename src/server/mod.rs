@@ -14,6 +14,7 @@ pub mod preflight;
 pub mod rows;
 pub mod status;
 pub mod tls;
+pub mod verdict;
 
 pub use crate::secret::Secret;
 pub use connect::{ConnectionOptions, Server, SslMode};

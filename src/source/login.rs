@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::server::connect::{ConnectionOptions, SslMode};
 use crate::server::fault::{login_error, no_tls_on_server, unknown_plugin};
 use crate::server::flavor::ServerVersion;
+use crate::server::verdict;
 
 const CLIENT_LONG_PASSWORD: u32 = 1;
 const CLIENT_LONG_FLAG: u32 = 1 << 2;
@@ -98,7 +99,12 @@ pub struct Session {
 /// # Errors
 /// Transient when the server cannot be reached or is busy; definite for a wrong password, TLS and login methods.
 pub fn login(options: &ConnectionOptions) -> Result<Session> {
-    login_unplaced(options).map_err(|e| e.detail(options.address()))
+    login_unplaced(options)
+        .map_err(|e| match e.is_transient() && options.ssl != SslMode::Disabled && options.has_identity() {
+            true => verdict::on_certificate(options).unwrap_or(e),
+            false => e,
+        })
+        .map_err(|e| e.detail(options.address()))
 }
 
 fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {

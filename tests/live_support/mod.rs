@@ -5,6 +5,7 @@
 // Every test binary uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod certificates;
 pub mod clock;
 pub mod daemon;
 pub mod delivery;
