@@ -152,11 +152,7 @@ async fn follow(three: &Three, gtid_mode: bool) {
     let mode = if gtid_mode { "gtid" } else { "file" };
     let schema = format!("maxwell_three_{mode}");
     let site = Site::new(&format!("three-{mode}"));
-    run(
-        &three.store,
-        &[format!("DROP DATABASE IF EXISTS {schema}"), format!("GRANT ALL ON {schema}.* TO maxwell@'%'")],
-    )
-    .await;
+    run(&three.store, &[format!("DROP DATABASE IF EXISTS {schema}"), format!("GRANT ALL ON {schema}.* TO maxwell@'%'")]).await;
     run(
         &three.primary,
         &[
@@ -175,6 +171,8 @@ async fn follow(three: &Three, gtid_mode: bool) {
         .with("output_file", lines.0.display())
         .with("http_port", port)
         .with("http_bind_address", "127.0.0.1");
+    let captures = "SELECT COALESCE(SUM(total_connections), 0) FROM performance_schema.accounts WHERE user = 'definitions'";
+    let captures_before = three.primary.rows(captures).await;
     let mut daemon = Daemon::start(&site, "binlogd", &config, &[]);
     let stored = format!("SELECT 1 FROM {schema}.positions");
     eventually("a position is stored", LIMIT, async || {
@@ -182,6 +180,8 @@ async fn follow(three: &Three, gtid_mode: bool) {
         three.store.try_rows(&stored).await.ok().filter(|rows| !rows.is_empty())
     })
     .await;
+
+    assert_ne!(three.primary.rows(captures).await, captures_before, "the definitions were not captured from the capture server");
 
     // Definitions that were captured, and those that come by DDL.
     insert(&three.primary, "before_start", &words("captured", 3)).await;
@@ -253,7 +253,8 @@ async fn the_source_is_only_read() {
     if !servers::can_start() && need("three servers", ["BINLOGD_TEST_SERVERS_SH"]).is_none() {
         return;
     }
-    let (primary, source) = tokio::join!(Scratch::start("mysql97-primary", &[]), Scratch::start("mysql97-source", &["skip-replica-start=ON"]));
+    let (primary, source) =
+        tokio::join!(Scratch::start("mysql97-primary", &[]), Scratch::start("mysql97-source", &["skip-replica-start=ON"]));
     let three = Three::set_up(&primary, &source, &store).await;
     follow(&three, true).await;
     follow(&three, false).await;

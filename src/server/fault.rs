@@ -202,11 +202,7 @@ const TLS_FAULTS: &[(&[&str], &str, &str)] = &[
         "the server refused our client certificate",
         "ssl_cert must be signed by an authority in the server's own ssl_ca",
     ),
-    (
-        &["certificate required"],
-        "the server wants a client certificate",
-        "set ssl_cert and ssl_key",
-    ),
+    (&["certificate required"], "the server wants a client certificate", "set ssl_cert and ssl_key"),
     (
         &["certificate verify failed", "self-signed", "self signed", "local issuer"],
         "the server's certificate was not signed by the given authority",
@@ -217,8 +213,16 @@ const TLS_FAULTS: &[(&[&str], &str, &str)] = &[
         "the server speaks no TLS version that this build does",
         "TLSv1.2 or newer is needed: see tls_version on the server",
     ),
-    (&["too small", "too weak", "digest algorithm"], "the certificate's key or signature is too weak for OpenSSL", "make a new certificate: RSA of 2048 bits or more, SHA-256"),
-    (&["handshake failure", "no shared cipher"], "server and client have no cipher in common", "see ssl_cipher and tls_version on the server"),
+    (
+        &["too small", "too weak", "digest algorithm"],
+        "the certificate's key or signature is too weak for OpenSSL",
+        "make a new certificate: RSA of 2048 bits or more, SHA-256",
+    ),
+    (
+        &["handshake failure", "no shared cipher"],
+        "server and client have no cipher in common",
+        "see ssl_cipher and tls_version on the server",
+    ),
 ];
 
 /// A TLS handshake that failed. The text is OpenSSL's; what it means for the user is told apart by its known words.
@@ -240,7 +244,10 @@ const PLUGINS: &[(&str, &str)] = &[
          that has it since 8.0 can; on 5.7 IDENTIFIED WITH mysql_native_password BY …",
     ),
     ("mysql_old_password", "its hash is of MySQL 4.0 and no protection: SET old_passwords=0, then SET PASSWORD for the account"),
-    ("mysql_clear_password", "PAM and LDAP want the password in clear, which binlogd never sends: use an account with a password of the server's own"),
+    (
+        "mysql_clear_password",
+        "PAM and LDAP want the password in clear, which binlogd never sends: use an account with a password of the server's own",
+    ),
     ("dialog", "PAM asks questions, which nobody is there to answer: use an account with a password of the server's own"),
     ("parsec", "use ALTER USER … IDENTIFIED VIA ed25519 or mysql_native_password"),
     ("auth_gssapi_client", "Kerberos is not supported: use an account with a password of the server's own"),
@@ -329,7 +336,9 @@ mod tests {
 
     #[test]
     fn login_methods_that_are_not_spoken_say_what_to_do() {
-        for (name, word) in [(SHA256, "caching_sha2_password BY"), ("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")] {
+        for (name, word) in
+            [(SHA256, "caching_sha2_password BY"), ("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")]
+        {
             let error = unknown_plugin(name);
             assert!(error.to_string().contains(name) && error.hint_text().is_some_and(|h| h.contains(word)), "{error}");
         }

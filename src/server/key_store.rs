@@ -52,8 +52,7 @@ fn open(store: &KeyStore) -> Result<ParsedPkcs12_2> {
     container.parse2(store.password.reveal()).map_err(|e| {
         let text = e.to_string();
         if text.contains("mac verify failure") {
-            Error::definite(format!("the password of the key store {path} is wrong"))
-                .hint("mend the …KeyStorePassword beside it")
+            Error::definite(format!("the password of the key store {path} is wrong")).hint("mend the …KeyStorePassword beside it")
         } else {
             broken(store, &e)
         }

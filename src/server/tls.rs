@@ -49,8 +49,7 @@ pub fn sql_tls(options: &ConnectionOptions) -> Result<Option<SslOpts>> {
         tls = tls.with_root_certs(vec![ca.into()]).with_disable_built_in_roots(true);
     }
     if let Some(Identity { own, chain, key }) = material.identity {
-        let container =
-            pkcs12(&own, chain, &key).map_err(|e| Error::definite("ssl_cert and ssl_key cannot be used together").source(e))?;
+        let container = pkcs12(&own, chain, &key).map_err(|e| Error::definite("ssl_cert and ssl_key cannot be used together").source(e))?;
         tls = tls.with_client_identity(Some(ClientIdentity::new(container.into()).with_password(IDENTITY_PASSWORD)));
     }
     Ok(Some(tls))
@@ -139,7 +138,9 @@ fn load_identity(options: &ConnectionOptions) -> Result<Option<Identity>> {
 
 fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
     fs::read(path).map_err(|e| {
-        Error::definite(format!("{option}: {} cannot be read", path.display())).source(e).hint("give the path of a file that binlogd may read")
+        Error::definite(format!("{option}: {} cannot be read", path.display()))
+            .source(e)
+            .hint("give the path of a file that binlogd may read")
     })
 }
 

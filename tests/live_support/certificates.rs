@@ -57,7 +57,11 @@ fn make(said: &Certificate, key: PKey<Private>, issuer: Option<&Pair>) -> Pair {
     if !said.hosts.is_empty() {
         let mut names = SubjectAlternativeName::new();
         for host in said.hosts {
-            if host.parse::<std::net::IpAddr>().is_ok() { names.ip(host) } else { names.dns(host) };
+            if host.parse::<std::net::IpAddr>().is_ok() {
+                names.ip(host)
+            } else {
+                names.dns(host)
+            };
         }
         let extension = names.build(&cert.x509v3_context(None, None)).expect("extension");
         cert.append_extension(extension).expect("extension");

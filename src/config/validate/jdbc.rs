@@ -80,7 +80,15 @@ const TABLE: &[(Fate, &[&str])] = &[
     (Honoured(E::SocketTimeout), &["socketTimeout"]),
     (
         Harmless(REPLACED),
-        &["autoReconnect", "autoReconnectForPools", "failOverReadOnly", "maxReconnects", "initialTimeout", "tcpKeepAlive", "interactiveClient"],
+        &[
+            "autoReconnect",
+            "autoReconnectForPools",
+            "failOverReadOnly",
+            "maxReconnects",
+            "initialTimeout",
+            "tcpKeepAlive",
+            "interactiveClient",
+        ],
     ),
     (Harmless(UTF8), &["useUnicode", "characterEncoding", "connectionCollation", "characterSetResults", "passwordCharacterEncoding"]),
     (
@@ -242,7 +250,11 @@ pub(super) fn read(reader: &mut Reader, option: &str, tls_given: bool) -> Jdbc {
             Some((Harmless(why), _)) => reader.findings.info(format!("{key} in {option} has no effect: {why}")),
             Some((Refused(remedy), _)) => reader.fault(option, format!("{key} in {option} is not supported"), remedy),
             None => {
-                reader.fault(option, format!("{key} in {option} is not supported: binlogd does not use the Java driver"), format!("remove {key}"));
+                reader.fault(
+                    option,
+                    format!("{key} in {option} is not supported: binlogd does not use the Java driver"),
+                    format!("remove {key}"),
+                );
             }
         }
     }

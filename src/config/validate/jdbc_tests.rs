@@ -142,7 +142,10 @@ fn key_stores_are_opened_before_anything_starts() {
     for (text, want) in [
         (format!("trustCertificateKeyStoreUrl=file:{jks}&trustCertificateKeyStorePassword=hunter2"), "keytool -importkeystore"),
         (format!("trustCertificateKeyStoreUrl=file:{trust}&trustCertificateKeyStorePassword=hunter3"), "the password of the key store"),
-        (format!("clientCertificateKeyStoreUrl=file:{trust}&clientCertificateKeyStorePassword=hunter2"), "a private key with its certificate"),
+        (
+            format!("clientCertificateKeyStoreUrl=file:{trust}&clientCertificateKeyStorePassword=hunter2"),
+            "a private key with its certificate",
+        ),
         (format!("trustCertificateKeyStoreUrl=file:{pem}"), "PEM files belong in ssl_ca"),
     ] {
         let faults = outcome(&text, &[]).map(drop).expect_err(&text);
@@ -176,7 +179,9 @@ impl Effect {
             E::ClientUrl => "a PKCS12 file (`file:/path`) in place of `ssl_cert` and `ssl_key`; a JKS file is refused likewise",
             E::TrustPassword | E::ClientPassword => "its password; never shown",
             E::StoreType => "`PKCS12` or `JKS`, the file itself tells; other types are refused",
-            E::TlsVersions => "a list with TLSv1.2 is kept to (1.3 is no weaker); TLSv1.3 alone, and versions before 1.2 alone, are refused",
+            E::TlsVersions => {
+                "a list with TLSv1.2 is kept to (1.3 is no weaker); TLSv1.3 alone, and versions before 1.2 alone, are refused"
+            }
             E::PublicKey => "`false` needs `ssl=REQUIRED` or stricter, under which no key is asked for",
             E::ConnectTimeout => "milliseconds for name look-up, connection and login; 5000 without",
             E::SocketTimeout => "milliseconds for one statement if more than 60000; a shorter one has no effect",

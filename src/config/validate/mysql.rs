@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::secret::Secret;
 
 use super::super::settings::{KeyStore, MysqlSettings, TlsIdentity, TlsMode, TlsSettings};
-use super::jdbc::{self, Jdbc};
 use super::Reader;
+use super::jdbc::{self, Jdbc};
 
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
 const STATEMENT_TIMEOUT_MS: u64 = 60_000;
@@ -140,7 +140,9 @@ fn statement_timeout_ms(reader: &mut Reader, option: &str, jdbc: &Jdbc) -> u64 {
         Some(ms) if ms > STATEMENT_TIMEOUT_MS => ms,
         Some(_) => {
             let seconds = STATEMENT_TIMEOUT_MS / 1000;
-            reader.findings.info(format!("socketTimeout in {option} has no effect: a statement may take {seconds} s, or longer if more is given"));
+            reader
+                .findings
+                .info(format!("socketTimeout in {option} has no effect: a statement may take {seconds} s, or longer if more is given"));
             STATEMENT_TIMEOUT_MS
         }
         None => STATEMENT_TIMEOUT_MS,
