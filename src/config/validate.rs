@@ -27,7 +27,7 @@ pub(super) struct Reader<'a> {
 /// Checks everything for the daemon. `Err`: the faults, all of them.
 pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -> Result<Config, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
-    reader.check_kinds(|option| option.name != super::cli::BINLOG_NAME);
+    reader.check_kinds(|option| option.command.is_none());
     let partition = partition::read(&mut reader);
     let schema_database = reader.filled("schema_database");
     let filter = output::filter(&mut reader, &schema_database);
@@ -63,7 +63,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         schema_database,
         notes: Vec::new(),
     };
-    reader.check_support(|_| true);
+    reader.check_support(|option| option.command.is_none());
     finish(config, findings, |config, notes| config.notes = notes)
 }
 
@@ -74,7 +74,7 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
     if files.is_empty() {
         reader.findings.fault("no binlog file is given", None, Some("binlogd read [options] FILE…".into()));
     }
-    let binlog_name = reader.text(super::cli::BINLOG_NAME);
+    let binlog_name = reader.text("binlog_name");
     if binlog_name.is_some() && files.len() > 1 {
         reader.fault("binlog_name", "binlog_name can name one file only", "read one file at a time, or leave the files their own names");
     }

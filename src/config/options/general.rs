@@ -11,10 +11,11 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "env_config", "name of an environment variable that holds options as a JSON object").command_line_only().read(),
     Opt::text(G, "env_config_prefix", "read options from all environment variables that begin with this text, in any letter case").read(),
     Opt::text(G, "help", "show the options of a section, or `all`").command_line_only().optional_argument().read(),
-    Opt::flag(G, "version", "show the version and end").command_line_only().ours(),
+    Opt::flag(G, "version", "show the version and end").command_line_only().ours().read(),
     Opt::text(G, "binlog_name", "only of `binlogd read`: the file name that is shown in positions")
         .command_line_only()
         .default_words("the file's own name")
+        .only_command("read")
         .ours()
         .read(),
     Opt::choice(
