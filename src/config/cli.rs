@@ -11,7 +11,7 @@ use super::commands::{self, Command, Given};
 use super::fault::{Findings, Note, NoteLevel};
 use super::help;
 use super::layers::{self, Raw, Surroundings};
-use super::settings::{Config, ReadConfig};
+use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig};
 use super::validate;
 
 /// What the user asked for.
@@ -21,6 +21,10 @@ pub enum Invocation {
     Run(Box<Config>),
     /// `binlogd read`: recorded binlog files to standard output.
     Read(Box<ReadConfig>),
+    /// `binlogd position`: shows or changes the stored position.
+    Position(Box<PositionConfig>),
+    /// `binlogd check`: whether the daemon could start.
+    Check(Box<CheckConfig>),
     /// `--version`
     Version,
 }
@@ -31,6 +35,8 @@ impl Invocation {
         match self {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
+            Invocation::Position(config) => config.daemon.notes,
+            Invocation::Check(check) => check.notes,
             Invocation::Version => Vec::new(),
         }
     }

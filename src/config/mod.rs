@@ -22,7 +22,7 @@ mod validate;
 mod value;
 
 pub use cli::{Exit, Invocation};
-pub use fault::{Note, NoteLevel};
+pub use fault::{Fault, Note, NoteLevel};
 pub use layers::{Origin, Surroundings};
 pub use secret::Secret;
 pub use settings::*;

@@ -177,8 +177,8 @@ pub struct Opt {
     pub only_with: Option<(&'static str, &'static str)>,
     /// Also an option of `binlogd read`.
     pub read: bool,
-    /// The only command that has this option.
-    pub command: Option<&'static str>,
+    /// The only commands that have this option; empty: the daemon and all that take its options.
+    pub commands: &'static [&'static str],
     pub help: &'static str,
 }
 
@@ -197,7 +197,7 @@ impl Opt {
             support: Support::Full,
             only_with: None,
             read: false,
-            command: None,
+            commands: &[],
             help,
         }
     }
@@ -289,8 +289,8 @@ impl Opt {
         self
     }
 
-    const fn only_command(mut self, word: &'static str) -> Opt {
-        self.command = Some(word);
+    const fn only_commands(mut self, words: &'static [&'static str]) -> Opt {
+        self.commands = words;
         self
     }
 
