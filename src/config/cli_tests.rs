@@ -359,10 +359,7 @@ fn jdbc_options_are_honoured_left_out_or_refused() {
         ("useSSL=maybe", "Invalid value for useSSL in jdbc_options, true|false required (config.properties:3)"),
         ("connectTimeout=soon", "Invalid value for connectTimeout in jdbc_options, number required"),
         ("socketFactory=x", "socketFactory in jdbc_options is not supported: binlogd does not use the Java driver"),
-        (
-            "trustCertificateKeyStoreUrl=file:x",
-            "trustCertificateKeyStoreUrl in jdbc_options is not supported: Java key stores cannot be read",
-        ),
+        ("trustCertificateKeyStoreUrl=file:x", "trustCertificateKeyStoreUrl in jdbc_options: there is no file x (config.properties:3)"),
     ] {
         let faults = faults(&format!("jdbc_options={text}"), &[]);
         assert!(faults.len() == 1 && faults[0].starts_with(want), "{text}: {faults:?}");

@@ -11,6 +11,7 @@ use crate::encode::ColumnPattern;
 use crate::filter::Filter;
 use crate::position::Place;
 use crate::secret::Secret;
+pub use crate::server::connect::KeyStore;
 
 use super::fault::{Fault, Note};
 use super::layers::Origin;
@@ -129,6 +130,8 @@ pub struct MysqlSettings {
     pub password: Secret,
     pub tls: TlsSettings,
     pub connect_timeout_ms: u64,
+    /// For one statement.
+    pub statement_timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +141,10 @@ pub struct TlsSettings {
     pub ca: Option<PathBuf>,
     /// Client certificate and its key, both PEM files.
     pub identity: Option<TlsIdentity>,
+    /// In place of `ca`: a key store of Maxwell's Java driver.
+    pub trust_store: Option<KeyStore>,
+    /// In place of `identity`.
+    pub client_store: Option<KeyStore>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

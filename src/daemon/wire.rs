@@ -295,7 +295,10 @@ pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
         options.ssl_cert = Some(identity.cert.clone());
         options.ssl_key = Some(identity.key.clone());
     }
+    options.trust_store = settings.tls.trust_store.clone();
+    options.client_store = settings.tls.client_store.clone();
     options.connect_timeout_ms = settings.connect_timeout_ms;
+    options.statement_timeout_ms = settings.statement_timeout_ms;
     options
 }
 

@@ -6,6 +6,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bench;
+pub mod certificates;
 pub mod clock;
 pub mod daemon;
 pub mod delivery;
