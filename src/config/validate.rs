@@ -58,6 +58,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         encode_workers: reader.number("encode_workers"),
         shutdown_timeout_ms: reader.millis("shutdown_timeout_ms"),
         http: monitoring::http(&mut reader),
+        metrics: monitoring::metrics(&mut reader),
         logging: service::logging(&mut reader),
         client_id,
         schema_database,

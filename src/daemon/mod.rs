@@ -6,17 +6,22 @@
 
 pub mod board;
 pub mod chain;
+pub mod diagnose;
 pub mod keeper;
 pub mod logging;
 pub mod pipeline;
+pub mod progress;
+pub mod purge;
 pub mod read;
 pub mod reader;
+pub mod report;
 pub mod run;
 pub mod sender;
 pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod tables;
+pub mod watch;
 pub mod wire;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Class, Error};
 use crate::source::reconnect::Backoff;
+use crate::status::CauseKind;
 
 use super::run;
 use super::shutdown::{self, Shutdown, ShutdownTrigger};
@@ -41,6 +42,7 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
     let mut shutdown: Shutdown = trigger.handle();
     let mut backoff = Backoff::new();
     let mut started = false;
+    wiring.watch(&shutdown);
     loop {
         let saved_before = wiring.board.saves();
         let ended = run::run(&wiring, trigger.handle()).await;
@@ -60,6 +62,7 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
         if saved {
             backoff.reset();
         }
+        wiring.board.ill(CauseKind::Restarting, format!("a new start from the stored position is needed: {error}"));
         let pause = backoff.next_delay(rand::random::<f64>());
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, "starting again from the stored position");
         if shutdown.sleep(pause).await {

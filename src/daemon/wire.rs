@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::admin::http::{AdminServer, HttpOptions};
+use crate::admin::diagnostic::Diagnose;
+use crate::admin::export::MaxwellNames;
+use crate::admin::http::{AdminServer, HttpOptions, Offer};
 use crate::assemble::spill::SpillDir;
 use crate::assemble::{AssembleOptions, Assembler};
 use crate::budget::Budget;
@@ -14,7 +16,7 @@ use crate::config::{self, Config, MysqlSettings, OutputSettings, ProducerKind, T
 use crate::encode::batch::Topics;
 use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
 use crate::error::{Error, Result};
-use crate::filter::Filter;
+use crate::filter::LiveFilter;
 use crate::metrics::Metrics;
 use crate::position::Position;
 use crate::producer::Producer;
@@ -28,12 +30,16 @@ use crate::source::dump::DumpOptions;
 use crate::status::CauseKind;
 use crate::store::{MySqlStore, Origin, Store, StoreOptions};
 
-use super::board::Board;
+use super::board::{Board, Counting};
 use super::chain::Chain;
+use super::diagnose::Diagnostics;
 use super::pipeline::Surroundings;
+use super::purge::PurgeWatch;
+use super::report;
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
 use super::start::Begin;
+use super::watch::Watch;
 
 /// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, and
 /// librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
@@ -53,7 +59,7 @@ pub struct Wiring {
     pub identity: ServerIdentity,
     pub board: Arc<Board>,
     pub row_server_id: u32,
-    filter: Arc<Filter>,
+    filter: Arc<LiveFilter>,
     topics: Arc<Topics>,
     kafka: Option<Settings>,
     spill: SpillDir,
@@ -80,7 +86,11 @@ impl Budgets {
 impl Wiring {
     /// Opens the servers and the store, and checks what can be checked before the first event.
     pub async fn connect(config: Config) -> Result<(Arc<Self>, Option<AdminServer>)> {
-        let (board, watched) = Board::new(Arc::new(Metrics::new()));
+        let counting = Counting {
+            late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
+            acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
+        };
+        let (board, watched) = Board::counting(Arc::new(Metrics::new()), counting);
         let admin = match &config.http {
             Some(http) => {
                 let options =
@@ -114,7 +124,7 @@ impl Wiring {
         let row_server_id = options.row_server_id();
         let store = MySqlStore::open(store_server, options).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
-        let filter = Arc::new(config.filter.clone());
+        let filter = Arc::new(LiveFilter::new(config.filter.clone()));
         let wiring = Wiring {
             store: Arc::new(store),
             replication,
@@ -128,7 +138,59 @@ impl Wiring {
             spill,
             config,
         };
-        Ok((Arc::new(wiring), admin))
+        let wiring = Arc::new(wiring);
+        let admin = admin.map(|admin| admin.offering(wiring.offer()));
+        Ok((wiring, admin))
+    }
+
+    /// How Maxwell's metrics are shown.
+    fn maxwell_names(&self) -> MaxwellNames {
+        let with_flight = matches!(self.config.producer.kind, ProducerKind::Kafka(_));
+        MaxwellNames { prefix: self.config.metrics.prefix.clone(), with_flight }
+    }
+
+    /// What is served over HTTP.
+    fn offer(&self) -> Offer {
+        let Some(http) = &self.config.http else { return Offer { metrics: None, filter: None, diagnostic: None } };
+        let diagnostics = || Diagnostics {
+            board: self.board.clone(),
+            replication: self.replication.clone(),
+            store_address: format!("{}:{}", self.config.store.host, self.config.store.port),
+            heartbeats_return: self.config.replication == self.config.store,
+            brokers: self.kafka.as_ref().map(|settings| settings.brokers.clone()),
+        };
+        Offer {
+            metrics: http.metrics.then(|| self.maxwell_names()),
+            filter: http.config.then(|| self.filter.clone()),
+            diagnostic: http.diagnostic_ms.map(|ms| (Arc::new(diagnostics()) as Arc<dyn Diagnose>, Duration::from_millis(ms))),
+        }
+    }
+
+    /// Starts what watches and reports for as long as the process lives.
+    pub fn watch(&self, stop: &Shutdown) {
+        let settings = &self.config.metrics;
+        let watch = Watch::new(self.board.clone(), settings.lag_limit_ms.map(Duration::from_millis));
+        let purge = PurgeWatch {
+            replication: self.replication.clone(),
+            board: self.board.clone(),
+            resume_time: watch.resume_time(),
+            gtid_mode: self.config.gtid_mode,
+            warning: Duration::from_millis(settings.purge_warning_ms),
+        };
+        tokio::spawn(watch.run(stop.clone()));
+        tokio::spawn(purge.run(stop.clone()));
+        if let Some(seconds) = settings.log_interval_s {
+            tokio::spawn(report::log(self.board.clone(), self.maxwell_names(), Duration::from_secs(seconds), stop.clone()));
+        }
+        if let Some(agent) = &settings.datadog {
+            let agent = report::Datadog {
+                host: agent.host.clone(),
+                port: agent.port,
+                tags: agent.tags.clone(),
+                every: Duration::from_secs(agent.interval_s),
+            };
+            tokio::spawn(report::datadog(self.board.clone(), self.maxwell_names(), agent, stop.clone()));
+        }
     }
 
     /// `--init_position`, until something behind it is stored: a run that failed before leaves the older position in the
@@ -154,6 +216,7 @@ impl Wiring {
             ProducerKind::Kafka(_) => {
                 let settings = self.kafka.clone().ok_or_else(|| Error::bug("no Kafka settings"))?;
                 let producer = KafkaProducer::connect(settings, self.topics.clone(), metrics).await?;
+                self.board.kafka(producer.probe());
                 tokio::spawn(post_trouble(producer.trouble(), self.board.clone()));
                 Ok(Box::new(producer))
             }
@@ -169,10 +232,11 @@ impl Wiring {
         shutdown: Shutdown,
     ) -> (Chain, Surroundings) {
         let config = &self.config;
+        let filter = self.filter.current();
         let options = AssembleOptions {
             schema_database: config.schema_database.clone(),
             client_id: config.client_id.clone(),
-            filter: self.filter.clone(),
+            filter: filter.clone(),
             row_queries: config.output.row_query,
             memory_bytes: config.memory.limit_bytes / TRANSACTION_SHARE,
             gtid_mode: config.gtid_mode,
@@ -184,7 +248,8 @@ impl Wiring {
             assembler.captured_until(until);
         }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
-        let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
+        let mut chain = Chain::new(assembler, encoder, filter, config.output.ddl, position.gtids);
+        chain.follow(self.filter.clone());
         let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
         dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
         let surroundings = Surroundings {

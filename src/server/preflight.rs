@@ -252,6 +252,15 @@ fn retention(variables: &Variables) -> Retention {
     }
 }
 
+/// How long the server keeps its binlog, and the files that are there now.
+///
+/// # Errors
+/// The server's refusal, when we may not ask (REPLICATION CLIENT; MariaDB: BINLOG MONITOR).
+pub async fn ask_retention(conn: &mut mysql_async::Conn) -> Result<Retention> {
+    let variables = variables(conn, REPLICATION_VARIABLES).await?;
+    Ok(Retention { files: status::binlog_files(conn).await?, ..retention(&variables) })
+}
+
 fn check_retention(retention: &Retention, found: &mut Preflight) {
     if let Some(seconds) = retention.seconds.filter(|s| *s < RETENTION_WISH_SECONDS) {
         let hint = "raise binlog_expire_logs_seconds (or expire_logs_days) to the longest stop you want to survive";
