@@ -127,14 +127,22 @@ impl CauseKind {
     /// What to do about it, for a reader who has nothing else.
     pub fn advice(self) -> &'static str {
         match self {
-            CauseKind::Source => "see whether the server of replication_host (or host) runs and can be reached; binlogd connects by itself when it can",
-            CauseKind::Producer => "see whether the brokers of kafka.bootstrap.servers run and can be reached; binlogd goes on by itself when they can",
+            CauseKind::Source => {
+                "see whether the server of replication_host (or host) runs and can be reached; binlogd connects by itself when it can"
+            }
+            CauseKind::Producer => {
+                "see whether the brokers of kafka.bootstrap.servers run and can be reached; binlogd goes on by itself when they can"
+            }
             CauseKind::Unacknowledged => "see the brokers' logs and disks: they accept messages without acknowledging them",
             CauseKind::Lag => "see whether the sink takes messages as fast as the server makes them, or raise lag_limit",
-            CauseKind::Store => "see whether the server of host runs and can be written to; until then a restart would send everything since the last stored position again",
+            CauseKind::Store => {
+                "see whether the server of host runs and can be written to; until then a restart would send everything since the last stored position again"
+            }
             CauseKind::Schema => "see whether the servers of host and schema_host run and can be reached",
             CauseKind::Quarantine => "see the log for each table's reason; restore its definition, or exclude it by the filter and restart",
-            CauseKind::Purge => "let binlogd catch up before the file is gone, or keep the binlog longer: raise binlog_expire_logs_seconds (expire_logs_days, max_binlog_total_size)",
+            CauseKind::Purge => {
+                "let binlogd catch up before the file is gone, or keep the binlog longer: raise binlog_expire_logs_seconds (expire_logs_days, max_binlog_total_size)"
+            }
             CauseKind::Restarting => "see the log; if it says the same again and again, mend what it names",
         }
     }

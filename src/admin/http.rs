@@ -396,7 +396,11 @@ mod tests {
             ("/metrics", "", &["HTTP/1.1 200", "content-type: application/json", r#""binlogd_rows_total":{"count":42}"#]),
             ("/metrics", "Accept: */*\r\n", &[r#"{"version":"4.0.0","gauges":{"MaxwellMetrics.inflightmessages.count":{"value":0}"#]),
             // As Prometheus asks.
-            ("/metrics", "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1\r\n", &["binlogd_rows_total 42\n"]),
+            (
+                "/metrics",
+                "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1\r\n",
+                &["binlogd_rows_total 42\n"],
+            ),
             ("/metrics", "Accept: application/openmetrics-text,text/plain;q=0.5,application/json;q=0.1\r\n", &["binlogd_rows_total 42\n"]),
             ("/metrics", "Accept: application/json\r\n", &["content-type: application/json", r#""binlogd_rows_total":{"count":42}"#]),
             ("/metrics?pretty=true", "Accept: application/json\r\n", &["\n  \"gauges\": {"]),
@@ -431,14 +435,15 @@ mod tests {
         let server = start_with("/", Offer { metrics: None, filter: Some(filter.clone()), diagnostic }).await;
         let send = async |method: &str, path: &str, body: &str| {
             let length = body.len();
-            server
-                .raw(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"))
-                .await
+            server.raw(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")).await
         };
         assert!(send("GET", "/config", "").await.ends_with("\r\n\r\n{\"filter\":null}\n"));
         for (method, table) in [("PUT", "a"), ("POST", "b"), ("PATCH", "c")] {
             let answer = send(method, "/config", &format!(r#"{{"filter":"exclude: d.{table}"}}"#)).await;
-            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&format!("{{\"filter\":\"exclude: d.{table}\"}}\n")), "{answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.ends_with(&format!("{{\"filter\":\"exclude: d.{table}\"}}\n")),
+                "{answer}"
+            );
             assert!(!filter.current().table_included("d", table));
         }
         assert!(send("POST", "/config", "{").await.starts_with("HTTP/1.1 400"));
@@ -447,7 +452,10 @@ mod tests {
         assert!(send("POST", "/diagnostic", "").await.starts_with("HTTP/1.1 405"));
         for path in ["/diagnostic", "/diagnostics"] {
             let answer = send("GET", path, "").await;
-            assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("content-type: text/json") && answer.contains(r#""error":"lame""#), "{answer}");
+            assert!(
+                answer.starts_with("HTTP/1.1 503") && answer.contains("content-type: text/json") && answer.contains(r#""error":"lame""#),
+                "{answer}"
+            );
         }
         let index = send("GET", "/metrics", "").await;
         assert!(index.contains("text/html") && !index.contains("/metrics") && index.matches("<li>").count() == 2, "{index}");

@@ -79,14 +79,19 @@ impl Keeper {
                 let outcome = match outcome {
                     Some(outcome) => outcome,
                     None => {
-                        board.ill(CauseKind::Store, format!("the position cannot be stored: no answer for {} s", STORE_SILENT_MAX.as_secs()));
+                        board.ill(
+                            CauseKind::Store,
+                            format!("the position cannot be stored: no answer for {} s", STORE_SILENT_MAX.as_secs()),
+                        );
                         tokio::select! { biased;
                             () = shutdown.requested() => return Ok(()),
                             outcome = writing => outcome,
                         }
                     }
                 };
-                outcome.unwrap_or_else(|_| Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?")))
+                outcome.unwrap_or_else(|_| {
+                    Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?"))
+                })
             };
             self.judge(outcome)?;
         }

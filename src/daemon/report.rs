@@ -23,7 +23,8 @@ pub async fn log(board: Arc<Board>, names: MaxwellNames, every: Duration, mut st
     loop {
         let stopped = stop.sleep(every).await;
         for (name, _, value) in &Export::take(&board.metrics, &names, epoch_us() as f64 / 1e6).maxwell {
-            tracing::info!(target: "MaxwellMetrics", "{}", log_line(name, value));
+            // The last part is the name of Maxwell's logger; the first lets it through the filter of levels.
+            tracing::info!(target: "binlogd::MaxwellMetrics", "{}", log_line(name, value));
         }
         if stopped {
             return;

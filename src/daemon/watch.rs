@@ -107,7 +107,8 @@ impl Watch {
         }
         self.over_limit = self.over_limit.saturating_add(1);
         if self.over_limit >= LOOKS_OVER_LIMIT {
-            let sentence = format!("binlogd is {} s behind the server, more than lag_limit allows ({} s)", behind.as_secs(), limit.as_secs_f64());
+            let sentence =
+                format!("binlogd is {} s behind the server, more than lag_limit allows ({} s)", behind.as_secs(), limit.as_secs_f64());
             self.board.ill(CauseKind::Lag, sentence);
         }
     }
@@ -197,6 +198,15 @@ mod tests {
         acks.tracker().done(ticket);
         watch.look(NOW);
         assert_eq!(causes(&watch), []);
+    }
+
+    #[test]
+    fn a_new_run_is_no_success_at_once() {
+        let (mut watch, _acks) = start(None);
+        watch.board.ill(CauseKind::Restarting, "the disk is full");
+        watch.look(NOW);
+        assert_eq!(causes(&watch), [CauseKind::Restarting]);
+        assert!(watch.board.run_age().is_some_and(|age| age < RUN_STANDS));
     }
 
     #[test]

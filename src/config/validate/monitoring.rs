@@ -30,13 +30,20 @@ pub(super) fn http(reader: &mut Reader) -> Option<HttpSettings> {
     };
     let config = reader.flag("http_config");
     let diagnostic_ms = reader.flag("http_diagnostic").then(|| reader.millis("http_diagnostic_timeout"));
-    (metrics || config || diagnostic_ms.is_some())
-        .then_some(HttpSettings { port, path_prefix, bind_address, metrics, config, diagnostic_ms })
+    (metrics || config || diagnostic_ms.is_some()).then_some(HttpSettings {
+        port,
+        path_prefix,
+        bind_address,
+        metrics,
+        config,
+        diagnostic_ms,
+    })
 }
 
 /// The reporters, and what is counted for them.
 pub(super) fn metrics(reader: &mut Reader) -> MetricsSettings {
-    let wanted: Vec<&str> = reader.given("metrics_type").map(|t| REPORTERS.into_iter().filter(|r| t.contains(r)).collect()).unwrap_or_default();
+    let wanted: Vec<&str> =
+        reader.given("metrics_type").map(|t| REPORTERS.into_iter().filter(|r| t.contains(r)).collect()).unwrap_or_default();
     for reporter in ["jmx", "stackdriver"].into_iter().filter(|r| wanted.contains(r)) {
         let why = if reporter == "jmx" { "there is no Java machine to ask" } else { "binlogd has no client for it" };
         let what = format!("metrics_type={reporter} is not supported: {why}");
