@@ -297,11 +297,12 @@ fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes
 }
 
 /// Whether `/metrics` is asked for by a Prometheus server or its like, which names the text format. Everybody else gets what
-/// Maxwell gives: JSON.
+/// Maxwell gives: JSON; also a client that would rather have JSON than text (JavaScript libraries ask so).
 fn wants_text(request: &Request<Incoming>) -> bool {
     let accept =
         request.headers().get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(",").to_ascii_lowercase();
-    accept.contains("text/plain") || accept.contains("openmetrics")
+    let text = accept.find("text/plain").into_iter().chain(accept.find("application/openmetrics")).min();
+    text.is_some_and(|text| accept.find("application/json").is_none_or(|json| text < json))
 }
 
 /// All values of one key of a query.
@@ -402,6 +403,7 @@ mod tests {
                 &["binlogd_rows_total 42\n"],
             ),
             ("/metrics", "Accept: application/openmetrics-text,text/plain;q=0.5,application/json;q=0.1\r\n", &["binlogd_rows_total 42\n"]),
+            ("/metrics", "Accept: application/json, text/plain, */*\r\n", &["content-type: application/json"]),
             ("/metrics", "Accept: application/json\r\n", &["content-type: application/json", r#""binlogd_rows_total":{"count":42}"#]),
             ("/metrics?pretty=true", "Accept: application/json\r\n", &["\n  \"gauges\": {"]),
             ("/prometheus?name%5B%5D=binlogd_rows_total", "", &["\r\n\r\n# HELP binlogd_rows_total"]),
