@@ -14,6 +14,12 @@ fn main() -> ExitCode {
         Ok(Invocation::Read(config)) => {
             daemon::logging::init(&config.logging, &config.notes).map_or_else(refused, |()| ended(daemon::run_read(*config)))
         }
+        Ok(Invocation::Position(config)) => daemon::logging::init(&config.daemon.logging, &config.daemon.notes)
+            .map_or_else(refused, |()| ended(daemon::run_position(*config))),
+        Ok(Invocation::Check(check)) => match daemon::check::run_check(*check) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => refused(error),
+        },
         Ok(Invocation::Version) => {
             say(&format!("binlogd {}\n", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS

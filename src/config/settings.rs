@@ -8,10 +8,10 @@ use tracing::level_filters::LevelFilter;
 
 use crate::encode::ColumnPattern;
 use crate::filter::Filter;
-use crate::position::Position;
+use crate::position::Place;
 use crate::secret::Secret;
 
-use super::fault::Note;
+use super::fault::{Fault, Note};
 use super::layers::Origin;
 
 /// Everything the daemon needs to start.
@@ -25,7 +25,13 @@ pub struct Config {
     pub replica_server_id: u32,
     pub gtid_mode: bool,
     /// Start here, whatever is stored.
-    pub init_position: Option<Position>,
+    pub init_position: Option<Place>,
+    /// Write nothing to the schema database.
+    pub replay: bool,
+    /// Capture the definitions anew at the start.
+    pub recapture_schema: bool,
+    /// On a new server look for our last heartbeat.
+    pub master_recovery: bool,
     /// The server with the schema database.
     pub store: MysqlSettings,
     /// The server whose binlog is followed; a copy of `store` if it is the same.
@@ -52,6 +58,19 @@ pub struct Config {
     pub notes: Vec<Note>,
 }
 
+/// What `binlogd position` needs.
+#[derive(Debug, Clone)]
+pub struct PositionConfig {
+    /// The daemon's, whose position it is about.
+    pub daemon: Config,
+    /// The place to store; `None`: show what is stored.
+    pub set: Option<Place>,
+    pub json: bool,
+    pub dry_run: bool,
+    /// Even if a daemon seems to be running.
+    pub force: bool,
+}
+
 /// What `binlogd read` needs.
 #[derive(Debug, Clone)]
 pub struct ReadConfig {
@@ -66,6 +85,16 @@ pub struct ReadConfig {
     pub output: OutputSettings,
     pub memory: MemorySettings,
     pub logging: LogSettings,
+    pub notes: Vec<Note>,
+}
+
+/// What `binlogd check` needs.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// The daemon's configuration, or all that is wrong with it.
+    pub config: Result<Box<Config>, Vec<Fault>>,
+    /// The report as one JSON object.
+    pub json: bool,
     pub notes: Vec<Note>,
 }
 

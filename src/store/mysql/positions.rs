@@ -14,9 +14,9 @@ use super::side::PositionNote;
 const COLUMNS: &str = "server_id, client_id, gtid_set, binlog_file, binlog_position, last_heartbeat_read";
 
 /// A row as it is, before it is known whether it can be used.
-struct PositionRow {
-    server_id: u32,
-    client_id: String,
+pub(super) struct PositionRow {
+    pub server_id: u32,
+    pub(super) client_id: String,
     gtid_set: Option<String>,
     file: Option<String>,
     offset: u32,
@@ -55,12 +55,19 @@ impl MySqlStore {
     }
 
     pub(super) async fn read_client_positions(&self) -> Result<Vec<ClientPosition>> {
+        self.positions_where(&format!("client_id = {}", lit(&self.options.client_id))).await
+    }
+
+    pub(super) async fn read_all_positions(&self) -> Result<Vec<ClientPosition>> {
+        self.positions_where("TRUE").await
+    }
+
+    async fn positions_where(&self, filter: &str) -> Result<Vec<ClientPosition>> {
         let mut session = self.session().await?;
-        let filter = format!("client_id = {}", lit(&self.options.client_id));
         let mut positions = Vec::new();
-        for row in self.position_rows(&mut session, &filter).await? {
+        for row in self.position_rows(&mut session, filter).await? {
             match self.with_note(&mut session, &row).await {
-                Ok(stored) => positions.push(ClientPosition { server_id: row.server_id, stored }),
+                Ok(stored) => positions.push(ClientPosition { client_id: row.client_id, server_id: row.server_id, stored }),
                 Err(e) if e.is_transient() => return Err(e),
                 Err(e) => tracing::warn!(error = %e, server_id = row.server_id, "a stored position cannot be read and is passed over"),
             }
@@ -68,8 +75,22 @@ impl MySqlStore {
         Ok(positions)
     }
 
+    pub(super) async fn delete_positions(&self, server_ids: &[u32]) -> Result<()> {
+        if server_ids.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = server_ids.iter().map(u32::to_string).collect();
+        let (list, client) = (list.join(","), lit(&self.options.client_id));
+        let mut session = self.session().await?;
+        session.begin().await?;
+        for table in ["positions", super::side::TABLE] {
+            session.run(&format!("DELETE FROM {} WHERE client_id = {client} AND server_id IN ({list})", self.table(table))).await?;
+        }
+        session.commit().await
+    }
+
     /// Rows, the newest heartbeat first.
-    async fn position_rows(&self, session: &mut Session<'_>, filter: &str) -> Result<Vec<PositionRow>> {
+    pub(super) async fn position_rows(&self, session: &mut Session<'_>, filter: &str) -> Result<Vec<PositionRow>> {
         let table = self.table("positions");
         let sql = format!("SELECT {COLUMNS} FROM {table} WHERE {filter} ORDER BY last_heartbeat_read DESC, server_id");
         session.rows(&sql).await?.iter().map(PositionRow::read).collect()
@@ -77,14 +98,14 @@ impl MySqlStore {
 
     async fn with_note(&self, session: &mut Session<'_>, row: &PositionRow) -> Result<Stored> {
         let mut position = self.position_of(row)?;
-        let note = self.read_note(session, row.server_id).await?;
+        let note = self.read_note(session, row.server_id, &row.client_id).await?;
         let (offset, origin) = note.and_then(|n| n.about(&position.at)).unwrap_or((position.at.offset, Origin::default()));
         position.at.offset = offset;
         Ok(Stored { position, origin })
     }
 
     /// A row of GTID mode may lack the file (an empty name then stands for it), one of file mode may lack the set.
-    fn position_of(&self, row: &PositionRow) -> Result<Position> {
+    pub(super) fn position_of(&self, row: &PositionRow) -> Result<Position> {
         let place = || format!("`positions` row of server_id {}, client_id '{}'", row.server_id, row.client_id);
         let gtids = match &row.gtid_set {
             Some(text) => match parse_gtid_set(text, self.options.flavor) {
