@@ -66,6 +66,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         encode_workers: reader.number("encode_workers"),
         shutdown_timeout_ms: reader.millis("shutdown_timeout_ms"),
         http: monitoring::http(&mut reader),
+        metrics: monitoring::metrics(&mut reader),
         logging: service::logging(&mut reader),
         background: reader.flag("daemon"),
         given: raw.all().map(|(name, value)| (name.to_owned(), Secret::new(value.unwrap_or_default()))).collect(),

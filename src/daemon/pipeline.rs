@@ -23,6 +23,7 @@ use crate::store::{Origin, Store};
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
+use super::progress::Progress;
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
@@ -160,11 +161,13 @@ fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publ
     });
     let result = blocks(chain, with, queue, published);
     waker.abort();
+    with.board.waits();
     result
 }
 
 fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
     let mut flushed = Instant::now();
+    let mut progress = Progress::new(with.board.clone());
     loop {
         if with.shutdown.is_requested() {
             return Ok(());
@@ -179,11 +182,14 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
                 flushed = Instant::now();
                 ready.unwrap_or_else(|| {
                     let _waiting = with.board.pulses.pipeline.waits();
+                    progress.wait();
                     queue.wait()
                 })
             }
         };
-        let QueuedBlock { block, permit } = queued.map_err(Cut::Connection)?;
+        let QueuedBlock { block, permit, read_at } = queued.map_err(Cut::Connection)?;
+        chain.look_at_filter();
+        progress.begin(&block.events, read_at, &chain.counters);
         for event in block.events {
             if let Flow::StartedInside(at) = chain.event(event, with).map_err(Cut::Chain)? {
                 let board = with.board.clone();
@@ -194,6 +200,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
             with.board.pulses.pipeline.beat();
         }
         chain.assembler.end_of_block();
+        progress.end(&chain.counters);
         drop(permit);
     }
 }
@@ -201,7 +208,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
 fn publish(chain: &Chain, with: &Surroundings, published: &mut Counters) {
     with.board.metrics.schema_changes.inc_by(chain.counters.schema_changes - published.schema_changes);
     *published = chain.counters;
-    with.board.read(chain.assembler.position());
+    with.board.read(chain.assembler.position(), chain.assembler.heartbeat());
 }
 
 impl Surroundings {
@@ -268,6 +275,10 @@ impl Hooks for Surroundings {
         self.retried("reading table definitions", async |this| {
             tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await
         })
+    }
+
+    fn transaction(&mut self, rows: u64, execution_ms: u64) {
+        self.board.metrics.maxwell.transaction(rows, execution_ms);
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

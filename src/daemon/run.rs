@@ -59,6 +59,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     let acks = Arc::new(Acks::default());
     let (batches, queue) = mpsc::channel(BATCHES_MAX);
     let position = begin.position.clone();
+    wiring.board.run_begins(acks.clone(), &position);
     let budgets = Budgets::new(wiring.config.memory.limit_bytes);
     let (chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
     let mut pipeline = spawn_pipeline(chain, surroundings)?;
@@ -124,6 +125,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         tracing::warn!("the pipeline did not stop in time");
     }
     drop(producer);
+    wiring.board.run_ends();
     let mut result = first;
     // A message that failed while closing is replayed anyway; the first error is the one to tell.
     if let (Ok(()), Some(error)) = (&result, acks.take_failure())

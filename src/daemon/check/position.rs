@@ -98,6 +98,7 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             recapture: false,
             master_recovery: config.master_recovery,
             row_server_id: options.row_server_id(),
+            board: None,
         };
         takeover::find(&context).await
     };
