@@ -96,6 +96,7 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             gtid_mode: options.gtid_mode,
             init_position: config.init_position.clone(),
             recapture: false,
+            board: None,
             master_recovery: config.master_recovery,
             row_server_id: options.row_server_id(),
             board: None,
