@@ -17,6 +17,7 @@ pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod tables;
+pub mod tidy;
 pub mod wire;
 
 use std::sync::Arc;

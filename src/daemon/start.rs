@@ -3,6 +3,7 @@
 use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Position};
+use crate::schema::mend::{self, TRUSTED_FORMAT};
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::{self, ServerIdentity};
 use crate::server::{Server, capture};
@@ -41,7 +42,9 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     context.set_captured_until(captured_until.clone());
     // A position just taken from the server has no history: nobody followed the stream up to it.
     if !fresh && let Some((schema_id, schema)) = context.store.load_schema(&position).await? {
-        return Ok(Begin { position, schema, schema_id, captured_until });
+        let format = context.store.schema_format(schema_id).await?;
+        let begin = Begin { position, schema, schema_id, captured_until };
+        return if format < TRUSTED_FORMAT { mended(context, begin, format).await } else { Ok(begin) };
     }
     tracing::info!(%position, "capturing the definitions of all tables");
     let mut conn = context.capture.conn().await?;
@@ -60,6 +63,24 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
         // Only now: a kill before this starts afresh, not with a position that has no schema.
         context.store.save_position(&position).await?;
     }
+    Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
+}
+
+/// Mends what an old Maxwell stored, by definitions captured now, and stores it anew. The capture may be ahead of the
+/// position, so statements up to its end put their tables in doubt, as after a first capture.
+async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result<Begin> {
+    let Begin { position, mut schema, schema_id, .. } = begin;
+    tracing::info!(schema_id, format, "the schema was stored by an old Maxwell; mending it by definitions captured now");
+    let mut conn = context.capture.conn().await?;
+    let captured = capture::capture(&mut conn, context.identity).await?;
+    drop(conn);
+    let after = tables::log_end(context.replication).await?;
+    let differences = mend::mend(&mut schema, &captured, format);
+    context.set_captured_until(Some(after.clone()));
+    // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
+    context.store.save_position(&position).await?;
+    let schema_id = context.store.save_mended(schema_id, &schema, &position).await?;
+    tracing::info!(schema_id, differences, "the schema is mended");
     Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
 }
 

@@ -55,9 +55,14 @@ fn is_reached(version: &VersionStart, target: &BinlogPosition) -> bool {
     }
 }
 
-/// The version that is valid at `target` in GTID mode: the highest id whose set is contained.
+/// The version that is valid at `target` in GTID mode: the highest id whose set is contained, as in Maxwell; but one with
+/// a lower id and a larger set, which another client stored, is nearer. `mysql::schemas` asks the same question in SQL.
 pub(super) fn newest_by_gtids<'a>(versions: impl Iterator<Item = &'a VersionStart>, target: &Gtids) -> Option<SchemaId> {
-    versions.filter(|v| v.gtids.as_ref().is_some_and(|g| g.is_subset(target).unwrap_or(false))).map(|v| v.id).max()
+    let set_of = |v: &'a VersionStart| v.gtids.as_ref().filter(|set| set.is_subset(target).unwrap_or(false)).map(|set| (v.id, set));
+    let mut contained: Vec<(SchemaId, &Gtids)> = versions.filter_map(set_of).collect();
+    contained.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+    let larger = |new: &Gtids, old: &Gtids| old.is_subset(new).unwrap_or(false) && !new.is_subset(old).unwrap_or(true);
+    contained.into_iter().reduce(|found, next| if larger(next.1, found.1) { next } else { found }).map(|(id, _)| id)
 }
 
 /// A set as it stands in a `gtid_set` column. Empty text is a complete set: a server on which nothing was executed yet.
@@ -140,6 +145,24 @@ mod tests {
         let plain = [version(1, "abc", 4, 0, true), version(2, "abd", 4, 0, false)];
         let target = Position::new(BinlogPosition::new("abd", 4));
         assert_eq!(newest_by_file(plain.iter(), &target, 1), Some(1), "names without numbers compare as text");
+    }
+
+    #[test]
+    fn versions_by_gtids() {
+        let with = |id, set: &str| VersionStart { gtids: Some(Gtids::parse(set).unwrap()), ..version(id, "m.000001", 4, 0, false) };
+        let (a, b) = ("6c27ed6d-7ee1-11e3-be39-6c626d957cff", "11111111-7ee1-11e3-be39-6c626d957cff");
+        let versions = [
+            with(1, &format!("{a}:1-10")),
+            with(2, &format!("{a}:1-30")),
+            // Another client was slower.
+            with(3, &format!("{a}:1-20")),
+            with(4, &format!("{b}:1-5")),
+            version(5, "m.000001", 4, 0, true),
+        ];
+        for (target, id) in [(5, None), (10, Some(1)), (25, Some(3)), (30, Some(2)), (99, Some(2))] {
+            let target = Gtids::parse(&format!("{a}:1-{target}")).unwrap();
+            assert_eq!(newest_by_gtids(versions.iter(), &target), id, "{target}");
+        }
     }
 
     #[test]

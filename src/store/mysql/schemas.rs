@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::position::{Gtids, Position};
+use crate::position::{BinlogPosition, Gtids, Position};
 use crate::schema::delta::{self, SchemaChange};
 use crate::schema::{Schema, SchemaId};
 use crate::server::fault::is_server_error;
@@ -12,6 +12,7 @@ use crate::server::rows;
 use crate::store::offset::column_value;
 use crate::store::versions::{chain, parse_gtid_set, position_sha};
 
+use super::mirror::Mirrored;
 use super::session::{Session, lit};
 use super::{MySqlStore, snapshot, widen};
 
@@ -29,23 +30,27 @@ impl MySqlStore {
             Some(gtids) if self.options.gtid_mode => self.newest_by_gtids(&mut session, gtids).await?,
             _ => self.newest_by_file(&mut session, position).await?,
         };
-        let Some(head) = head else { return Ok(None) };
-        let ids = chain(head, &self.bases(&mut session, head).await?)?;
-        let Some((base, deltas)) = ids.split_first() else { return Ok(None) };
-        let mut schema = self.load_snapshot(&mut session, *base).await?;
-        for page in deltas.chunks(DELTA_PAGE) {
-            self.apply_deltas(&mut session, &mut schema, page).await?;
+        match head {
+            Some(head) => Ok(Some((head, self.restore_version(&mut session, head).await?))),
+            None => Ok(None),
         }
-        Ok(Some((head, schema)))
+    }
+
+    /// A version with all its deltas applied.
+    pub(super) async fn restore_version(&self, session: &mut Session<'_>, head: SchemaId) -> Result<Schema> {
+        let ids = chain(head, &self.bases(session, head).await?)?;
+        let Some((base, deltas)) = ids.split_first() else { return Err(Error::bug("a chain of schema versions has none")) };
+        let mut schema = self.load_snapshot(session, *base).await?;
+        for page in deltas.chunks(DELTA_PAGE) {
+            self.apply_deltas(session, &mut schema, page).await?;
+        }
+        Ok(schema)
     }
 
     async fn newest_by_file(&self, session: &mut Session<'_>, position: &Position) -> Result<Option<SchemaId>> {
         let (file, offset) = (lit(&*position.at.file), position.at.offset);
         let (before, order) = match position.at.file_number() {
-            Some(number) => {
-                let stored = "CAST(SUBSTRING_INDEX(binlog_file, '.', -1) AS UNSIGNED)";
-                (format!("{stored} < {number}"), stored)
-            }
+            Some(number) => (format!("{FILE_NUMBER} < {number}"), FILE_NUMBER),
             None => (format!("binlog_file < {file}"), "binlog_file"),
         };
         let sql = format!(
@@ -60,24 +65,36 @@ impl MySqlStore {
         session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()
     }
 
+    /// The highest id whose set is contained, as in Maxwell; but if another client stored a version with a lower id and a
+    /// larger set, that one, for there may be statements between the two.
     async fn newest_by_gtids(&self, session: &mut Session<'_>, target: &Gtids) -> Result<Option<SchemaId>> {
+        let filter = "deleted = 0 AND gtid_set IS NOT NULL";
+        let mut found: Option<(SchemaId, Gtids, u32, BinlogPosition)> = None;
         let mut below = SchemaId::MAX;
         loop {
+            // Of the same server, versions that lie before the one that is found have smaller sets: they are not even read.
+            let only = match &found {
+                Some((_, _, server_id, at)) => format!("AND (server_id <> {server_id} OR {})", behind(at)),
+                None => String::new(),
+            };
             let sql = format!(
-                "SELECT id, gtid_set FROM {} WHERE deleted = 0 AND gtid_set IS NOT NULL AND id < {below} ORDER BY id DESC LIMIT {GTID_PAGE}",
+                "SELECT id, gtid_set, server_id, binlog_file, binlog_position FROM {} WHERE {filter} AND id < {below} {only} \
+                 ORDER BY id DESC LIMIT {GTID_PAGE}",
                 self.table("schemas")
             );
             let page = session.rows(&sql).await?;
             for row in &page {
                 below = rows::need(row, 0)?;
                 // A set of the other flavor, or one that cannot be read, says nothing about this stream.
-                let contained = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor).and_then(|set| set.is_subset(target));
-                if contained.unwrap_or(false) {
-                    return Ok(Some(below));
+                let Ok(set) = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor) else { continue };
+                let larger = |old: &Gtids| old.is_subset(&set).unwrap_or(false) && !set.is_subset(old).unwrap_or(true);
+                if set.is_subset(target).unwrap_or(false) && found.as_ref().is_none_or(|(_, old, _, _)| larger(old)) {
+                    let at = BinlogPosition::new(rows::text(row, 3)?, rows::get::<u64>(row, 4)?.unwrap_or(0));
+                    found = Some((below, set, rows::get(row, 2)?.unwrap_or(0), at));
                 }
             }
             if page.len() < GTID_PAGE {
-                return Ok(None);
+                return Ok(found.map(|(id, ..)| id));
             }
         }
     }
@@ -94,12 +111,28 @@ impl MySqlStore {
         Ok(bases)
     }
 
-    async fn load_snapshot(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Schema> {
-        let sql = format!("SELECT version, charset FROM {} WHERE id = {id}", self.table("schemas"));
+    /// Format, character set and hash of a version's row.
+    pub(super) async fn head_of(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Option<(u16, String, String)>> {
+        let sql = format!("SELECT version, charset, position_sha FROM {} WHERE id = {id}", self.table("schemas"));
         let found = session.rows(&sql).await?;
-        let row = found.first().ok_or_else(|| Error::transient(format!("schema {id} was removed while it was read")))?;
-        let (version, charset) = (rows::need(row, 0)?, rows::text(row, 1)?);
-        snapshot::load(session, &self.options.schema_database, id, version, charset, self.options.case).await
+        found.first().map(|row| Ok((rows::need(row, 0)?, rows::text(row, 1)?, rows::text(row, 2)?))).transpose()
+    }
+
+    pub(super) async fn format_of(&self, session: &mut Session<'_>, id: SchemaId) -> Result<u16> {
+        self.head_of(session, id).await?.map(|(version, ..)| version).ok_or_else(|| removed(id))
+    }
+
+    async fn load_snapshot(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Schema> {
+        let (version, charset, position_sha) = self.head_of(session, id).await?.ok_or_else(|| removed(id))?;
+        let database = &self.options.schema_database;
+        let copy = Mirrored { database, id, position_sha: &position_sha };
+        if let Some(schema) = copy.read(session, self.options.case).await? {
+            self.tidying().unchecked = Some(id);
+            return Ok(schema);
+        }
+        let schema = snapshot::load(session, database, id, version, charset, self.options.case).await?;
+        self.tidying().unmirrored = Some(id);
+        Ok(schema)
     }
 
     async fn apply_deltas(&self, session: &mut Session<'_>, schema: &mut Schema, ids: &[SchemaId]) -> Result<()> {
@@ -171,6 +204,7 @@ impl MySqlStore {
             return self.faster_one(&mut session, &sha).await;
         };
         snapshot::insert(&mut session, &self.options.schema_database, id, schema).await?;
+        Mirrored { database: &self.options.schema_database, id, position_sha: &sha }.write(&mut session, schema).await?;
         session.commit().await?;
         tracing::info!(id, %position, "stored a snapshot of the schema");
         Ok(id)
@@ -202,16 +236,69 @@ impl MySqlStore {
             gtid_text: gtid_text.as_deref(),
             position,
         };
-        match self.insert_version(&mut session, &row).await? {
-            Some(id) => Ok(id),
-            None => self.faster_one(&mut session, &sha).await,
+        session.begin().await?;
+        // Held until the commit, so that no compaction takes the base away in between.
+        let held = format!("SELECT id FROM {} WHERE id = {base} LOCK IN SHARE MODE", self.table("schemas"));
+        if session.rows(&held).await?.is_empty() {
+            session.rollback().await?;
+            drop(session);
+            tracing::info!(base, "the schema version that this one follows was compacted by another process; storing a snapshot");
+            return self.write_snapshot(schema, &behind_statement(position)).await;
         }
+        match self.insert_version(&mut session, &row).await? {
+            Some(id) => session.commit().await.map(|()| id),
+            None => {
+                session.rollback().await?;
+                self.faster_one(&mut session, &sha).await
+            }
+        }
+    }
+
+    /// Stores what an old Maxwell's version is after it was mended. A snapshot at the very same position is written anew in
+    /// its place; any other version stays for those who are still before this position.
+    pub(super) async fn write_mended(&self, id: SchemaId, schema: &Schema, position: &Position) -> Result<SchemaId> {
+        let sha = position_sha(self.options.server_id, position);
+        let stored = self.write_snapshot(schema, position).await?;
+        if stored != id {
+            return Ok(stored);
+        }
+        let mut session = self.session().await?;
+        let (database, table) = (&self.options.schema_database, self.table("schemas"));
+        session.begin().await?;
+        snapshot::remove(&mut session, database, id).await?;
+        snapshot::insert(&mut session, database, id, schema).await?;
+        let version = snapshot::VERSION;
+        session.run(&format!("UPDATE {table} SET base_schema_id = NULL, deltas = NULL, version = {version} WHERE id = {id}")).await?;
+        Mirrored { database, id, position_sha: &sha }.write(&mut session, schema).await?;
+        session.commit().await?;
+        Ok(id)
     }
 
     async fn faster_one(&self, session: &mut Session<'_>, sha: &str) -> Result<SchemaId> {
         let id = self.stored_at(session, sha).await?;
         id.ok_or_else(|| Error::transient("a schema version of another process was removed again while it was looked for"))
     }
+}
+
+fn removed(id: SchemaId) -> Error {
+    Error::transient(format!("schema {id} was removed while it was read"))
+}
+
+/// Where a snapshot is valid from that stands in for the delta of a statement at `position`: a delta counts behind the
+/// statement's beginning, a snapshot from its own position on.
+fn behind_statement(position: &Position) -> Position {
+    let at = BinlogPosition { offset: position.at.offset + 1, ..position.at.clone() };
+    Position { at, ..position.clone() }
+}
+
+/// The number at the end of a stored file's name.
+const FILE_NUMBER: &str = "CAST(SUBSTRING_INDEX(binlog_file, '.', -1) AS UNSIGNED)";
+
+/// SQL for a stored position that lies behind `at` of the same server.
+fn behind(at: &BinlogPosition) -> String {
+    let (file, offset) = (lit(&*at.file), at.offset);
+    let later = at.file_number().map_or_else(|| format!("binlog_file > {file}"), |number| format!("{FILE_NUMBER} > {number}"));
+    format!("{later} OR (binlog_file = {file} AND binlog_position > {offset})")
 }
 
 /// The values of a row of `schemas` that differ between snapshots and deltas, with the position it is for.

@@ -202,6 +202,7 @@ impl Upgrade<'_, '_> {
             ("positions", &["server_id", "client_id", "binlog_file", "binlog_position", "gtid_set", "last_heartbeat_read"]),
             ("heartbeats", &["server_id", "client_id", "heartbeat"]),
             (super::side::TABLE, &["server_id", "client_id", "name", "value"]),
+            (super::mirror::TABLE, &["schema_id", "part", "format", "position_sha", "extent", "contents", "plain_bytes", "crc", "body"]),
         ];
         for (table, columns) in USED {
             if let Some(column) = columns.iter().find(|c| self.column(table, c).is_none()) {
