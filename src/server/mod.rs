@@ -9,6 +9,7 @@ pub mod connect;
 pub mod fault;
 pub mod flavor;
 pub mod grants;
+mod labels;
 pub mod preflight;
 pub mod rows;
 pub mod status;
