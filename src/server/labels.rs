@@ -2,8 +2,8 @@
 //!
 //! Every server prints a column's type in 3-byte UTF-8 (information_schema, SHOW CREATE TABLE, SHOW COLUMNS), so each
 //! character beyond U+FFFF comes out as a question mark. Values come out right: so where a label has a question mark, a
-//! temporary table with that one column is filled with all of its labels and read. A temporary table is neither logged in
-//! row format nor refused by a read-only server. Never here: labels that are known already.
+//! temporary table with that one column is filled with all of its labels and read. In row format temporary tables are not
+//! logged (MySQL 5.6 logs that one is dropped), and a read-only server has them too. Never here: labels that are known.
 
 use std::sync::Arc;
 

@@ -222,7 +222,12 @@ impl MySqlStore {
         if let Some(id) = self.stored_at(&mut session, &sha).await? {
             return Ok(id);
         }
-        let json = snapshot::escape_astral(delta::to_delta_json(changes));
+        let json = delta::to_delta_json(changes);
+        if snapshot::has_astral(&json) {
+            let _one = self.widening.lock().await;
+            widen::labels(&mut session, &self.options.schema_database).await?;
+        }
+        let json = snapshot::escape_astral(json);
         if json.len() > widen::MEDIUMTEXT_BYTES {
             let _one = self.widening.lock().await;
             widen::deltas(&mut session, &self.options.schema_database).await?;

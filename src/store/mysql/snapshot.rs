@@ -42,6 +42,9 @@ pub(super) async fn make_room(session: &mut Session<'_>, database: &str, schema:
         widen::primary_key(session, database).await?;
     }
     let mut labels = tables().flat_map(|t| &t.columns).filter_map(|c| c.ty.labels());
+    if labels.clone().any(|l| l.iter().any(|label| has_astral(label))) {
+        widen::labels(session, database).await?;
+    }
     // An escape has six characters for one byte at most; quotes and comma come on top.
     if labels.any(|l| l.iter().map(|label| label.len() * 6 + 3).sum::<usize>() > widen::TEXT_BYTES) {
         widen::enum_values(session, database).await?;
@@ -50,7 +53,7 @@ pub(super) async fn make_room(session: &mut Session<'_>, database: &str, schema:
 }
 
 /// Whether text has a character that MySQL's 3-byte utf8 cannot hold.
-fn has_astral(text: &str) -> bool {
+pub(super) fn has_astral(text: &str) -> bool {
     text.chars().any(|c| c > '\u{ffff}')
 }
 
