@@ -14,6 +14,8 @@ fn main() -> ExitCode {
         Ok(Invocation::Read(config)) => {
             daemon::logging::init(&config.logging, &config.notes).map_or_else(refused, |()| ended(daemon::run_read(*config)))
         }
+        Ok(Invocation::Position(config)) => daemon::logging::init(&config.daemon.logging, &config.daemon.notes)
+            .map_or_else(refused, |()| ended(daemon::run_position(*config))),
         Ok(Invocation::Version) => {
             say(&format!("binlogd {}\n", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS

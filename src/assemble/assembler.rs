@@ -218,6 +218,11 @@ impl Assembler {
         }
     }
 
+    /// Behind the connection is another server, whose log ends at `end`. True if the first capture is not proved yet.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> bool {
+        self.tables.doubts.server_changed(end)
+    }
+
     /// The connection was lost: the open transaction is thrown away and will be read again from `boundary`.
     pub fn reconnected(&mut self) {
         self.open = None;

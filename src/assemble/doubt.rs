@@ -64,6 +64,14 @@ impl Doubts {
         self.window = Some(until);
     }
 
+    /// The stream comes from another server now, on which the old one's places mean nothing: whatever was read from a
+    /// server before is proved at `until`, this server's log end. True if definitions of the first capture are among it.
+    pub fn server_changed(&mut self, until: &BinlogPosition) -> bool {
+        let places = self.window.iter_mut().chain(self.doubted.iter_mut().filter_map(|d| d.until.as_mut()));
+        places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)).for_each(|place| *place = until.clone());
+        self.window.is_some()
+    }
+
     pub fn set_case(&mut self, case: CaseRule) {
         self.case = case;
     }

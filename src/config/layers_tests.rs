@@ -1,4 +1,4 @@
-use super::super::arguments::{self, Dialect};
+use super::super::{arguments, commands};
 use super::*;
 
 /// `client_id` as each source would have it, from the weakest source to the strongest.
@@ -15,7 +15,7 @@ fn read_all(file: &str, variables: &[(&str, &str)], line: &[&str]) -> (Raw, Find
     };
     let mut findings = Findings::default();
     let line: Vec<String> = line.iter().map(|a| a.to_string()).collect();
-    let arguments = arguments::parse(&line, Dialect::Daemon, &mut findings);
+    let arguments = arguments::parse(&line, &commands::DAEMON, &mut findings);
     (read(arguments, &around, DefaultFile::Read, &mut findings), findings)
 }
 

@@ -177,6 +177,8 @@ pub struct Opt {
     pub only_with: Option<(&'static str, &'static str)>,
     /// Also an option of `binlogd read`.
     pub read: bool,
+    /// The only command that has this option.
+    pub command: Option<&'static str>,
     pub help: &'static str,
 }
 
@@ -195,6 +197,7 @@ impl Opt {
             support: Support::Full,
             only_with: None,
             read: false,
+            command: None,
             help,
         }
     }
@@ -283,6 +286,11 @@ impl Opt {
 
     const fn read(mut self) -> Opt {
         self.read = true;
+        self
+    }
+
+    const fn only_command(mut self, word: &'static str) -> Opt {
+        self.command = Some(word);
         self
     }
 

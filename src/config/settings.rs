@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::encode::ColumnPattern;
 use crate::filter::Filter;
-use crate::position::Position;
+use crate::position::Place;
 use crate::secret::Secret;
 
 use super::fault::Note;
@@ -25,7 +25,13 @@ pub struct Config {
     pub replica_server_id: u32,
     pub gtid_mode: bool,
     /// Start here, whatever is stored.
-    pub init_position: Option<Position>,
+    pub init_position: Option<Place>,
+    /// Write nothing to the schema database.
+    pub replay: bool,
+    /// Capture the definitions anew at the start.
+    pub recapture_schema: bool,
+    /// On a new server look for our last heartbeat.
+    pub master_recovery: bool,
     /// The server with the schema database.
     pub store: MysqlSettings,
     /// The server whose binlog is followed; a copy of `store` if it is the same.
@@ -51,6 +57,19 @@ pub struct Config {
     pub logging: LogSettings,
     /// What to log once logging is set up.
     pub notes: Vec<Note>,
+}
+
+/// What `binlogd position` needs.
+#[derive(Debug, Clone)]
+pub struct PositionConfig {
+    /// The daemon's, whose position it is about.
+    pub daemon: Config,
+    /// The place to store; `None`: show what is stored.
+    pub set: Option<Place>,
+    pub json: bool,
+    pub dry_run: bool,
+    /// Even if a daemon seems to be running.
+    pub force: bool,
 }
 
 /// What `binlogd read` needs.

@@ -14,8 +14,9 @@ use std::path::PathBuf;
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{Config, OnSchemaError, ReadConfig};
+use super::settings::{Config, OnSchemaError, PositionConfig, ReadConfig};
 use super::value;
+use crate::position::Place;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
 pub(super) struct Reader<'a> {
@@ -27,7 +28,7 @@ pub(super) struct Reader<'a> {
 /// Checks everything for the daemon. `Err`: the faults, all of them.
 pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -> Result<Config, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
-    reader.check_kinds(|option| option.name != super::cli::BINLOG_NAME);
+    reader.check_kinds(|option| option.command.is_none());
     let partition = partition::read(&mut reader);
     let schema_database = reader.filled("schema_database");
     let filter = output::filter(&mut reader, &schema_database);
@@ -45,6 +46,9 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         replica_server_id: reader.number("replica_server_id"),
         gtid_mode,
         init_position: service::init_position(&mut reader),
+        replay: reader.flag("replay"),
+        recapture_schema: reader.flag("recapture_schema"),
+        master_recovery: reader.flag("master_recovery"),
         store: servers.store,
         replication: servers.replication,
         capture: servers.capture,
@@ -64,8 +68,31 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         schema_database,
         notes: Vec::new(),
     };
-    reader.check_support(|_| true);
+    reader.check_support(|option| option.command.is_none());
     finish(config, findings, |config, notes| config.notes = notes)
+}
+
+/// Checks everything for `binlogd position`.
+pub(super) fn position_command(
+    raw: &Raw,
+    around: &Surroundings,
+    words: Vec<String>,
+    mut findings: Findings,
+) -> Result<PositionConfig, Findings> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let usage = || Some("binlogd position show | set PLACE [options]".to_owned());
+    let set = match words[..] {
+        ["show"] => None,
+        ["set", place] => place.parse::<Place>().map_err(|e| findings.fault(e.message(), None, e.hint_text().map(str::to_owned))).ok(),
+        _ => {
+            findings.fault(format!("binlogd position does not understand: {}", words.join(" ")), None, usage());
+            None
+        }
+    };
+    let reader = Reader { raw, around, findings: &mut findings };
+    let (json, dry_run, force) = (reader.flag("json"), reader.flag("dry-run"), reader.flag("force"));
+    let daemon = daemon(raw, around, findings)?;
+    Ok(PositionConfig { daemon, set, json, dry_run, force })
 }
 
 /// Checks everything for `binlogd read`.
@@ -75,7 +102,7 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
     if files.is_empty() {
         reader.findings.fault("no binlog file is given", None, Some("binlogd read [options] FILE…".into()));
     }
-    let binlog_name = reader.text(super::cli::BINLOG_NAME);
+    let binlog_name = reader.text("binlog_name");
     if binlog_name.is_some() && files.len() > 1 {
         reader.fault("binlog_name", "binlog_name can name one file only", "read one file at a time, or leave the files their own names");
     }

@@ -9,21 +9,24 @@ pub mod chain;
 pub mod keeper;
 pub mod logging;
 pub mod pipeline;
+pub mod position_command;
 pub mod read;
 pub mod reader;
 pub mod run;
+pub mod seek;
 pub mod sender;
 pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod tables;
+pub mod takeover;
 pub mod tidy;
 pub mod wire;
 
 use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
-use crate::config::{Config, ReadConfig};
+use crate::config::{Config, PositionConfig, ReadConfig};
 use crate::error::{Error, Result};
 
 /// The daemon, from start to stop. Returns when a stop was requested and everything is put away, or with the error that
@@ -38,6 +41,26 @@ pub fn run_daemon(config: Config) -> Result<()> {
     // Threads that still wait for a dead network are not waited for.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result
+}
+
+/// `binlogd position`.
+pub fn run_position(config: PositionConfig) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::definite("the runtime cannot be started").source(e))?;
+    let text = runtime.block_on(position_command::run(&config))?;
+    print(&text)
+}
+
+/// A command's answer on standard output. A reader that has enough is no failure of ours.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::definite("standard output cannot be written").source(e)),
+        _ => Ok(()),
+    }
 }
 
 /// `binlogd read`.

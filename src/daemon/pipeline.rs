@@ -20,7 +20,7 @@ use crate::server::status::ServerIdentity;
 use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::source::reconnect::Backoff;
 use crate::status::{CauseKind, State};
-use crate::store::Store;
+use crate::store::{Origin, Store};
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
@@ -61,6 +61,8 @@ pub struct Surroundings {
     pub shutdown: Shutdown,
     /// The server that positions belong to; in file mode another one must not be read.
     pub identity: ServerIdentity,
+    /// Who was at the other end of the last connection.
+    pub server_uuid: Option<String>,
     pub gtid_mode: bool,
     /// `replication_reconnection_retries`; `None` is unlimited.
     pub reconnects_max: Option<u32>,
@@ -72,7 +74,7 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
     let mut published = Counters::default();
     while !with.shutdown.is_requested() {
         let before = chain.counters.events;
-        let cut = connect(&mut chain, &with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
+        let cut = connect(&mut chain, &mut with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
         let error = match cut {
             Ok(()) => return Ok(()),
             Err(_) if with.shutdown.is_requested() => return Ok(()),
@@ -109,7 +111,7 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
     Ok(())
 }
 
-fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
+fn connect(chain: &mut Chain, with: &mut Surroundings) -> Result<BlockQueue, Cut> {
     let from = chain.resume_position();
     let start = match from.gtids {
         Some(gtids) if with.gtid_mode => Start::Gtids(gtids),
@@ -121,9 +123,25 @@ fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
     };
     let stream = DumpStream::open(&with.dump, &start).map_err(Cut::Connection)?;
     tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
+    greet(chain, with, stream.server().uuid.as_deref()).map_err(Cut::Connection)?;
     tracing::info!(server = %stream.server().version, position = %chain.assembler.boundary(), "following the binlog");
     with.board.well(CauseKind::Source);
     BlockQueue::start(stream, with.read_budget.clone()).map_err(Cut::Connection)
+}
+
+/// After a failover (GTID mode only) places in the old server's files mean nothing on the new one.
+fn greet(chain: &mut Chain, with: &mut Surroundings, uuid: Option<&str>) -> Result<()> {
+    let changed = matches!((uuid, with.server_uuid.as_deref()), (Some(now), Some(then)) if !now.eq_ignore_ascii_case(then));
+    if changed {
+        let end = with.runtime.block_on(tables::log_end(&with.replication))?;
+        tracing::warn!(from = with.server_uuid.as_deref(), to = uuid, log_end = %end, "another server answers now");
+        let captured_until = chain.assembler.server_changed(&end).then_some(end);
+        with.store.set_origin(Origin { server_uuid: uuid.map(str::to_owned), birth: None, captured_until });
+    }
+    if uuid.is_some() {
+        with.server_uuid = uuid.map(str::to_owned);
+    }
+    Ok(())
 }
 
 fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {

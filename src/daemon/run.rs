@@ -13,7 +13,7 @@ use super::keeper::Keeper;
 use super::pipeline;
 use super::sender::{self, Acks};
 use super::shutdown::{self, Shutdown};
-use super::start::{self, StartContext};
+use super::start;
 use super::tidy;
 use super::wire::{Budgets, Wiring};
 
@@ -43,15 +43,8 @@ pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
 }
 
 async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
-    let context = StartContext {
-        store: &*wiring.store,
-        replication: &wiring.replication,
-        capture: &wiring.capture,
-        identity: &wiring.identity,
-        gtid_mode: wiring.config.gtid_mode,
-        init_position: wiring.init_position(),
-        row_server_id: wiring.row_server_id,
-    };
+    let seeker = wiring.seeker();
+    let context = wiring.start_context(&seeker);
     let begin = tokio::select! { biased;
         () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         begin = start::begin(&context) => begin?,

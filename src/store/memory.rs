@@ -17,8 +17,8 @@ use crate::server::Flavor;
 
 use super::heartbeat::{Attempt, HeartbeatState};
 use super::offset::{OffsetGuard, column_value};
-use super::versions::{VersionStart, chain, newest_by_file, newest_by_gtids, position_sha};
-use super::{ClientPosition, Origin, Store, StoreOptions, Stored};
+use super::versions::{VersionStart, chain, is_later, newest_by_file, newest_by_gtids, position_sha};
+use super::{ClientPosition, Lookup, Origin, Store, StoreOptions, Stored, VersionsAt, is_past};
 
 /// What survives: the rows of all clients. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +45,8 @@ struct Version {
     base: Option<SchemaId>,
     schema: Schema,
     changes: Vec<SchemaChange>,
+    /// Not restored any more; others may still be built on it.
+    retired: bool,
 }
 
 impl MemoryDisk {
@@ -123,13 +125,55 @@ impl MemoryStore {
         others.max_by_key(|(_, stored)| stored.position.heartbeat).map(|(_, stored)| stored.position.clone())
     }
 
-    fn own(&self) -> Vec<ClientPosition> {
+    fn all(&self) -> Vec<ClientPosition> {
         let rows = self.disk.rows();
-        let own = rows.positions.iter().filter(|((_, c), _)| *c == self.options.client_id);
-        let mut own: Vec<_> =
-            own.map(|((server_id, _), stored)| ClientPosition { server_id: *server_id, stored: stored.clone() }).collect();
-        own.sort_by_key(|p| (-p.stored.position.heartbeat, p.server_id));
+        let all = rows.positions.iter();
+        let mut all: Vec<_> = all
+            .map(|((server_id, client), stored)| ClientPosition {
+                client_id: client.clone(),
+                server_id: *server_id,
+                stored: stored.clone(),
+            })
+            .collect();
+        all.sort_by_key(|p| (-p.stored.position.heartbeat, p.server_id));
+        all
+    }
+
+    fn own(&self) -> Vec<ClientPosition> {
+        let mut own = self.all();
+        own.retain(|p| p.client_id == self.options.client_id);
         own
+    }
+
+    fn versions_at(&self, at: &BinlogPosition) -> VersionsAt {
+        let rows = self.disk.rows();
+        let here = || rows.versions.iter().filter(|v| !v.retired).map(|v| &v.start);
+        let target = Position { heartbeat: i64::MAX, ..Position::new(at.clone()) };
+        let newest = newest_by_file(here(), &target, self.options.server_id);
+        VersionsAt {
+            heartbeat: here().find(|v| Some(v.id) == newest).map(|v| v.heartbeat),
+            later: here().any(|v| v.server_id == self.options.server_id && is_later(v, at)),
+        }
+    }
+
+    fn replace(&self, schema: &Schema, position: &Position) -> Result<SchemaId> {
+        let others = self.all();
+        let ahead = |p: &&ClientPosition| p.client_id != self.options.client_id && is_past(&p.stored.position, position);
+        let mut rows = self.disk.rows();
+        let later = |v: &&mut Version| match (&v.start.gtids, &position.gtids) {
+            (Some(theirs), Some(ours)) if self.options.gtid_mode => ours.is_subset(theirs).unwrap_or(true),
+            _ => v.start.server_id == self.options.server_id && is_later(&v.start, &position.at),
+        };
+        let mut later: Vec<&mut Version> = rows.versions.iter_mut().filter(|v| !v.retired).filter(later).collect();
+        if let Some(other) = others.iter().find(ahead).filter(|_| !later.is_empty()) {
+            return Err(super::needed_by_another(&other.client_id, &other.stored.position));
+        }
+        for version in &mut later {
+            version.retired = true;
+            version.sha.clear();
+        }
+        drop(rows);
+        self.store(None, &[], schema, position)
     }
 
     fn save(&self, position: &Position) -> Result<()> {
@@ -167,12 +211,13 @@ impl MemoryStore {
         }
     }
 
-    fn restore(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+    fn restore(&self, lookup: Lookup, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
         let rows = self.disk.rows();
-        let starts = rows.versions.iter().map(|v| &v.start);
-        let id = match &position.gtids {
-            Some(gtids) if self.options.gtid_mode => newest_by_gtids(starts, gtids),
-            _ => newest_by_file(starts, position, self.options.server_id),
+        let starts = rows.versions.iter().filter(|v| !v.retired).map(|v| &v.start);
+        let id = match (lookup, &position.gtids) {
+            (Lookup::Gtids, Some(gtids)) => newest_by_gtids(starts, gtids),
+            (Lookup::Gtids, None) => newest_by_file(starts, position, self.options.server_id),
+            (Lookup::File { server_id }, _) => newest_by_file(starts, position, server_id),
         };
         let Some(id) = id else { return Ok(None) };
         chain(id, &rows.versions.iter().map(|v| (v.start.id, v.base)).collect())?;
@@ -198,7 +243,7 @@ impl MemoryStore {
             gtids: position.gtids.clone(),
             is_snapshot: base.is_none(),
         };
-        rows.versions.push(Version { start, sha, base, schema: schema.clone(), changes: changes.to_vec() });
+        rows.versions.push(Version { start, sha, base, schema: schema.clone(), changes: changes.to_vec(), retired: false });
         Ok(id)
     }
 }
@@ -217,6 +262,27 @@ impl Store for MemoryStore {
         ready(Ok(self.own())).boxed()
     }
 
+    fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
+        ready(Ok(self.all())).boxed()
+    }
+
+    fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>> {
+        self.disk.rows().positions.retain(|(server_id, client), _| *client != self.options.client_id || !server_ids.contains(server_id));
+        ready(Ok(())).boxed()
+    }
+
+    fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        ready(self.restore(lookup, position)).boxed()
+    }
+
+    fn versions_at<'a>(&'a self, at: &'a BinlogPosition) -> BoxFuture<'a, Result<VersionsAt>> {
+        ready(Ok(self.versions_at(at))).boxed()
+    }
+
+    fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        ready(self.replace(schema, position)).boxed()
+    }
+
     fn set_origin(&self, origin: Origin) {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
     }
@@ -230,7 +296,7 @@ impl Store for MemoryStore {
     }
 
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
-        ready(self.restore(position)).boxed()
+        ready(self.restore(self.options.lookup(), position)).boxed()
     }
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {

@@ -18,5 +18,6 @@ pub mod message;
 pub mod refusal;
 pub mod servers;
 pub mod sql;
+pub mod takeover;
 pub mod topic;
 pub mod violence;

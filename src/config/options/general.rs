@@ -11,12 +11,22 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "env_config", "name of an environment variable that holds options as a JSON object").command_line_only().read(),
     Opt::text(G, "env_config_prefix", "read options from all environment variables that begin with this text, in any letter case").read(),
     Opt::text(G, "help", "show the options of a section, or `all`").command_line_only().optional_argument().read(),
-    Opt::flag(G, "version", "show the version and end").command_line_only().ours(),
+    Opt::flag(G, "version", "show the version and end").command_line_only().ours().read(),
     Opt::text(G, "binlog_name", "only of `binlogd read`: the file name that is shown in positions")
         .command_line_only()
         .default_words("the file's own name")
+        .only_command("read")
         .ours()
         .read(),
+    Opt::flag(G, "json", "only of `binlogd position`: print JSON").command_line_only().only_command("position").ours(),
+    Opt::flag(G, "dry-run", "only of `binlogd position set`: say what would be stored, and store nothing")
+        .command_line_only()
+        .only_command("position")
+        .ours(),
+    Opt::flag(G, "force", "only of `binlogd position set`: even while a daemon with this client_id is running")
+        .command_line_only()
+        .only_command("position")
+        .ours(),
     Opt::choice(
         G,
         "log_level",

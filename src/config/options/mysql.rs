@@ -71,14 +71,34 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::flag(G, "gtid_mode", "follow the stream by GTIDs instead of file and offset")
         .default_words("false; true if the environment variable GTID_MODE exists")
         .read(),
-    Opt::flag(G, "master_recovery", "after a failover find the position on the new server by the last heartbeat")
-        .refused("finding the position on a new server is not built yet: use gtid_mode, or give --init_position"),
+    Opt::flag(
+        G,
+        "master_recovery",
+        "after a failover find the position on the new server by our last heartbeat, and delete the positions of other servers; not \
+         together with gtid_mode, which needs no such search",
+    ),
     Opt::flag(G, "ignore_missing_schema", "skip rows of excluded tables that have no known definition").refused(
         "it is not built yet, and hardly needed: here an excluded table never stops the stream, whether its definition is known or not",
     ),
-    Opt::text(G, "init_position", "start at FILE:POSITION[:HEARTBEAT], whatever is stored").command_line_only(),
-    Opt::flag(G, "replay", "do not store positions or schemas").command_line_only().refused("replaying without storing is not built yet"),
-    Opt::flag(G, "recapture_schema", "capture all table definitions anew at the start")
-        .command_line_only()
-        .refused("capturing the definitions anew over a stored schema is not built yet"),
+    Opt::text(
+        G,
+        "init_position",
+        "start there, whatever is stored: FILE:POSITION[:HEARTBEAT], a GTID set, or a time such as 2026-01-31T12:00:00Z (before the first \
+         transaction committed then or later); each in file mode and with gtid_mode",
+    )
+    .command_line_only(),
+    Opt::flag(
+        G,
+        "replay",
+        "write nothing to the schema database: no positions, heartbeats or schema versions. Starts at init_position or at the stored \
+         position; definitions follow the stream in memory",
+    )
+    .command_line_only(),
+    Opt::flag(
+        G,
+        "recapture_schema",
+        "capture all table definitions anew at the start, store them there in place of later versions, and use them in this run (Maxwell: \
+         from the next start on)",
+    )
+    .command_line_only(),
 ];

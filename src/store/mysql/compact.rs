@@ -132,7 +132,7 @@ impl MySqlStore {
             let (server_id, client_id): (u32, String) = (rows::need(&row, 0)?, rows::text(&row, 1)?);
             let offset: u64 = rows::get(&row, 3)?.unwrap_or(0);
             let at = BinlogPosition::new(rows::text(&row, 2)?, offset);
-            let note = self.read_note_of(session, server_id, &client_id).await?;
+            let note = self.read_note(session, server_id, &client_id).await?;
             clients.push(Client {
                 is_ours: note.is_some_and(|note| note.about(&at).is_some()),
                 heartbeat: rows::get(&row, 4)?.unwrap_or(0),

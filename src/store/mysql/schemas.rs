@@ -9,8 +9,9 @@ use crate::schema::delta::{self, SchemaChange};
 use crate::schema::{Schema, SchemaId};
 use crate::server::fault::is_server_error;
 use crate::server::rows;
+use crate::store::Lookup;
 use crate::store::offset::column_value;
-use crate::store::versions::{chain, parse_gtid_set, position_sha};
+use crate::store::versions::{NewestByGtids, chain, parse_gtid_set, position_sha};
 
 use super::mirror::Mirrored;
 use super::session::{Session, lit};
@@ -24,11 +25,15 @@ const GTID_PAGE: usize = 100;
 const DELTA_PAGE: usize = 50;
 
 impl MySqlStore {
-    pub(super) async fn restore(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+    pub(super) async fn restore(&self, lookup: Lookup, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
         let mut session = self.session().await?;
+        let by_file = match lookup {
+            Lookup::Gtids => self.options.server_id,
+            Lookup::File { server_id } => server_id,
+        };
         let head = match &position.gtids {
-            Some(gtids) if self.options.gtid_mode => self.newest_by_gtids(&mut session, gtids).await?,
-            _ => self.newest_by_file(&mut session, position).await?,
+            Some(gtids) if lookup == Lookup::Gtids => self.newest_by_gtids(&mut session, gtids).await?,
+            _ => self.newest_by_file(&mut session, by_file, position).await?.map(|(id, _)| id),
         };
         match head {
             Some(head) => Ok(Some((head, self.restore_version(&mut session, head).await?))),
@@ -47,54 +52,47 @@ impl MySqlStore {
         Ok(schema)
     }
 
-    async fn newest_by_file(&self, session: &mut Session<'_>, position: &Position) -> Result<Option<SchemaId>> {
+    /// The version and its heartbeat.
+    pub(super) async fn newest_by_file(
+        &self,
+        session: &mut Session<'_>,
+        server_id: u32,
+        position: &Position,
+    ) -> Result<Option<(SchemaId, i64)>> {
         let (file, offset) = (lit(&*position.at.file), position.at.offset);
         let (before, order) = match position.at.file_number() {
             Some(number) => (format!("{FILE_NUMBER} < {number}"), FILE_NUMBER),
             None => (format!("binlog_file < {file}"), "binlog_file"),
         };
         let sql = format!(
-            "SELECT id FROM {} WHERE deleted = 0 AND server_id = {} AND last_heartbeat_read <= {} \
+            "SELECT id, last_heartbeat_read FROM {} WHERE deleted = 0 AND server_id = {server_id} AND last_heartbeat_read <= {} \
              AND (({before} AND binlog_file <> {file}) OR (binlog_file = {file} AND \
              (binlog_position < {offset} OR (base_schema_id IS NULL AND binlog_position = {offset})))) \
              ORDER BY last_heartbeat_read DESC, {order} DESC, binlog_position DESC, id DESC LIMIT 1",
             self.table("schemas"),
-            self.options.server_id,
             position.heartbeat,
         );
-        session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()
+        let found = session.rows(&sql).await?;
+        found.first().map(|row| Ok((rows::need(row, 0)?, rows::need(row, 1)?))).transpose()
     }
 
-    /// The highest id whose set is contained, as in Maxwell; but if another client stored a version with a lower id and a
-    /// larger set, that one, for there may be statements between the two.
     async fn newest_by_gtids(&self, session: &mut Session<'_>, target: &Gtids) -> Result<Option<SchemaId>> {
-        let filter = "deleted = 0 AND gtid_set IS NOT NULL";
-        let mut found: Option<(SchemaId, Gtids, u32, BinlogPosition)> = None;
-        let mut below = SchemaId::MAX;
+        let (mut below, mut newest) = (SchemaId::MAX, NewestByGtids::default());
         loop {
-            // Of the same server, versions that lie before the one that is found have smaller sets: they are not even read.
-            let only = match &found {
-                Some((_, _, server_id, at)) => format!("AND (server_id <> {server_id} OR {})", behind(at)),
-                None => String::new(),
-            };
             let sql = format!(
-                "SELECT id, gtid_set, server_id, binlog_file, binlog_position FROM {} WHERE {filter} AND id < {below} {only} \
-                 ORDER BY id DESC LIMIT {GTID_PAGE}",
+                "SELECT id, gtid_set FROM {} WHERE deleted = 0 AND gtid_set IS NOT NULL AND id < {below} ORDER BY id DESC LIMIT {GTID_PAGE}",
                 self.table("schemas")
             );
             let page = session.rows(&sql).await?;
             for row in &page {
                 below = rows::need(row, 0)?;
                 // A set of the other flavor, or one that cannot be read, says nothing about this stream.
-                let Ok(set) = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor) else { continue };
-                let larger = |old: &Gtids| old.is_subset(&set).unwrap_or(false) && !set.is_subset(old).unwrap_or(true);
-                if set.is_subset(target).unwrap_or(false) && found.as_ref().is_none_or(|(_, old, _, _)| larger(old)) {
-                    let at = BinlogPosition::new(rows::text(row, 3)?, rows::get::<u64>(row, 4)?.unwrap_or(0));
-                    found = Some((below, set, rows::get(row, 2)?.unwrap_or(0), at));
+                if let Ok(set) = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor) {
+                    newest.look(below, set, target);
                 }
             }
             if page.len() < GTID_PAGE {
-                return Ok(found.map(|(id, ..)| id));
+                return Ok(newest.id());
             }
         }
     }
@@ -186,10 +184,11 @@ impl MySqlStore {
         }
     }
 
-    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position) -> Result<SchemaId> {
+    /// `retired` are versions that are not restored any more once this one is stored.
+    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position, retired: &[SchemaId]) -> Result<SchemaId> {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
-        if let Some(id) = self.stored_at(&mut session, &sha).await? {
+        if let Some(id) = self.stored_at(&mut session, &sha).await?.filter(|id| !retired.contains(id)) {
             return Ok(id);
         }
         let gtid_text = self.gtid_text(&mut session, "schemas", position.gtids.as_ref()).await?;
@@ -199,6 +198,7 @@ impl MySqlStore {
         }
         let row = VersionRow { base: None, deltas: None, charset: &schema.charset, sha: &sha, gtid_text: gtid_text.as_deref(), position };
         session.begin().await?;
+        self.retire(&mut session, retired).await?;
         let Some(id) = self.insert_version(&mut session, &row).await? else {
             session.rollback().await?;
             return self.faster_one(&mut session, &sha).await;
@@ -248,7 +248,7 @@ impl MySqlStore {
             session.rollback().await?;
             drop(session);
             tracing::info!(base, "the schema version that this one follows was compacted by another process; storing a snapshot");
-            return self.write_snapshot(schema, &behind_statement(position)).await;
+            return self.write_snapshot(schema, &behind_statement(position), &[]).await;
         }
         match self.insert_version(&mut session, &row).await? {
             Some(id) => session.commit().await.map(|()| id),
@@ -263,7 +263,7 @@ impl MySqlStore {
     /// its place; any other version stays for those who are still before this position.
     pub(super) async fn write_mended(&self, id: SchemaId, schema: &Schema, position: &Position) -> Result<SchemaId> {
         let sha = position_sha(self.options.server_id, position);
-        let stored = self.write_snapshot(schema, position).await?;
+        let stored = self.write_snapshot(schema, position, &[]).await?;
         if stored != id {
             return Ok(stored);
         }
@@ -298,13 +298,6 @@ fn behind_statement(position: &Position) -> Position {
 
 /// The number at the end of a stored file's name.
 const FILE_NUMBER: &str = "CAST(SUBSTRING_INDEX(binlog_file, '.', -1) AS UNSIGNED)";
-
-/// SQL for a stored position that lies behind `at` of the same server.
-fn behind(at: &BinlogPosition) -> String {
-    let (file, offset) = (lit(&*at.file), at.offset);
-    let later = at.file_number().map_or_else(|| format!("binlog_file > {file}"), |number| format!("{FILE_NUMBER} > {number}"));
-    format!("{later} OR (binlog_file = {file} AND binlog_position > {offset})")
-}
 
 /// The values of a row of `schemas` that differ between snapshots and deltas, with the position it is for.
 struct VersionRow<'a> {

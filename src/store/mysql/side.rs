@@ -55,12 +55,7 @@ impl PositionNote {
 
 impl MySqlStore {
     /// The note beside a position row. One that cannot be read counts as none: it only adds safety.
-    pub(super) async fn read_note(&self, session: &mut Session<'_>, server_id: u32) -> Result<Option<PositionNote>> {
-        self.read_note_of(session, server_id, &self.options.client_id).await
-    }
-
-    /// The same for any client.
-    pub(super) async fn read_note_of(&self, session: &mut Session<'_>, server_id: u32, client_id: &str) -> Result<Option<PositionNote>> {
+    pub(super) async fn read_note(&self, session: &mut Session<'_>, server_id: u32, client_id: &str) -> Result<Option<PositionNote>> {
         let table = self.table(TABLE);
         let (client, name) = (lit(client_id), lit(POSITION));
         let sql = format!("SELECT value FROM {table} WHERE server_id = {server_id} AND client_id = {client} AND name = {name}");
