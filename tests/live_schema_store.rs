@@ -27,7 +27,7 @@ const BEFORE: &[&str] = &[
     "CREATE TABLE store_a.numbers (id int PRIMARY KEY, n int, big bigint unsigned)",
     "CREATE TABLE store_a.times (id int PRIMARY KEY, d datetime, t time(2))",
     "CREATE TABLE store_a.keyed (a int NOT NULL, b varchar(10) NOT NULL, c int, PRIMARY KEY (a))",
-    "CREATE TABLE store_a.texts (id int PRIMARY KEY, t text) CHARACTER SET utf8mb4",
+    "CREATE TABLE store_a.texts (id int PRIMARY KEY, t varchar(20)) CHARACTER SET utf8mb4",
     "CREATE TABLE store_a.gone (id int PRIMARY KEY)",
     // As it is, so that the snapshot has labels of every kind too.
     "CREATE TABLE store_a.untouched (id int PRIMARY KEY, e enum('it''s','a,b','\"q\"','ü'), s set('ä','b'), v varchar(9) CHARACTER SET latin1)",
@@ -187,7 +187,9 @@ impl Takeover<'_> {
 }
 
 async fn stop(mut process: Daemon) {
-    assert_eq!(process.stop().await, 0, "{}", process.log_tail());
+    // Java ends by the signal after its orderly stop.
+    let code = process.stop().await;
+    assert!([0, 128 + 15].contains(&code), "exit code {code}\n{}", process.log_tail());
 }
 
 async fn take_over(name: &'static str, port: &str, gtid_mode: bool) {
