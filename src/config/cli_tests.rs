@@ -244,7 +244,7 @@ fn all_faults_come_at_once_in_maxwells_order() {
         assert!(rest.any(|f| f.starts_with(want)), "{want} in {found:#?}");
     }
     let mentions = |place: &str| found.iter().filter(|f| f.contains(place)).count();
-    assert_eq!((3..=8).map(|n| mentions(&format!("config.properties:{n})"))).collect::<Vec<_>>(), [2, 1, 1, 1, 1, 1]);
+    assert_eq!((3..=8).map(|n| mentions(&format!("config.properties:{n})"))).collect::<Vec<_>>(), [1, 1, 1, 1, 1, 1]);
 }
 
 /// Every option that is not supported is refused when it is set, and not when it has its default.
@@ -462,6 +462,7 @@ fn the_rest_of_the_daemon() {
     );
     assert_eq!(c.reconnection_retries, None);
     assert_eq!(config("replication_reconnection_retries=4", &[]).reconnection_retries, Some(4));
+    assert_eq!((c.max_schemas, config("max_schemas=2", &[]).max_schemas), (None, Some(2)));
     assert_eq!(c.logging, LogSettings { level: tracing::level_filters::LevelFilter::WARN, format: LogFormat::Json, file: None });
     assert_eq!(c.bootstrapper, Bootstrapper::None);
     assert_eq!(c.memory.spill_dir, PathBuf::from("/var/tmp/binlogd-a_b"));

@@ -42,6 +42,8 @@ pub struct Config {
     pub capture: Option<MysqlSettings>,
     /// Give up after so many failed reconnections; `None`: never.
     pub reconnection_retries: Option<u32>,
+    /// From so many stored schema versions on, those that nobody needs are removed; `None`: all are kept.
+    pub max_schemas: Option<u32>,
     pub bootstrapper: Bootstrapper,
     pub on_schema_error: OnSchemaError,
     pub filter: Filter,

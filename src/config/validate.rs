@@ -56,6 +56,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         store: servers.store,
         replication: servers.replication,
         capture: servers.capture,
+        max_schemas: reader.integer("max_schemas").and_then(|n| u32::try_from(n).ok()),
         reconnection_retries: reader.integer("replication_reconnection_retries").and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0),
         bootstrapper,
         on_schema_error: OnSchemaError::Stop,

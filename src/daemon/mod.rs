@@ -31,6 +31,7 @@ pub mod start;
 pub mod supervise;
 pub mod tables;
 pub mod takeover;
+pub mod tidy;
 pub mod watch;
 pub mod wire;
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::mend::TRUSTED_FORMAT;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 use crate::server::status::ServerIdentity;
@@ -216,9 +217,13 @@ impl Surroundings {
     pub fn restore(&mut self, chain: &mut Chain) -> Result<()> {
         let position = chain.resume_position();
         let stored = self.retried("reading the stored definitions", async |this| this.store.load_schema(&position).await)?;
-        // Without a version there the definitions were captured later, and are the best that is known.
+        // Without a version there the definitions were captured later, and are the best that is known; so are those that
+        // were mended at the start beside those of an old Maxwell.
         if let Some((id, schema)) = stored {
-            chain.assembler.restore(id, schema);
+            let format = self.retried("reading the stored definitions", async |this| this.store.schema_format(id).await)?;
+            if format >= TRUSTED_FORMAT {
+                chain.assembler.restore(id, schema);
+            }
         }
         Ok(())
     }

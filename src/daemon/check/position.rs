@@ -99,7 +99,6 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             board: None,
             master_recovery: config.master_recovery,
             row_server_id: options.row_server_id(),
-            board: None,
         };
         takeover::find(&context).await
     };
