@@ -69,10 +69,7 @@ if inside touch /etc/binlogd/x 2>/dev/null; then die "its user may write where i
 inside touch /var/lib/binlogd/x
 say "user $(inside id -un), $(inside docker-entrypoint.sh --version)"
 if inside which gcc cargo >/dev/null 2>&1; then die "build tools are left in it"; fi
-# On top of its base.
-layer=$(build inspect --type image --format '{{.Docker.Size}}' localhost/binlogd 2>/dev/null || true)
-bytes=$(inside stat -c %s /usr/local/bin/binlogd)
-say "the program has $((bytes >> 20)) MiB${layer:+, the image $((layer >> 20)) MiB}"
+say "the program has $(($(inside stat -c %s /usr/local/bin/binlogd) >> 20)) MiB"
 
 # ---- the daemon in it, against a real server (the network is this host's) ----
 "$scripts/servers.sh" start mysql97

@@ -5,6 +5,7 @@
 //! `Invocation`. What a command does never stands here.
 
 use super::cli::Invocation;
+use super::completions;
 use super::fault::Findings;
 use super::layers::{DefaultFile, Raw, Surroundings};
 use super::options::Opt;
@@ -26,6 +27,8 @@ pub(super) enum Takes {
     All,
     /// Those that are marked as options of `binlogd read`.
     Read,
+    /// None but `--help`.
+    Nothing,
 }
 
 /// What a command's values are made from.
@@ -80,6 +83,16 @@ pub(super) static COMMANDS: &[Command] = &[
         },
     },
     Command {
+        word: "completions",
+        usage: "bash|zsh|fish",
+        about: "prints a script that lets this shell complete commands, options and values",
+        takes: Takes::Nothing,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: completions::command,
+    },
+    Command {
         word: "position",
         usage: "show | set PLACE [options]",
         about: "shows the stored positions, or stores another one; PLACE is FILE:POSITION[:HEARTBEAT], a GTID set, a time such as \
@@ -124,6 +137,7 @@ impl Command {
             && match self.takes {
                 Takes::All => true,
                 Takes::Read => option.read,
+                Takes::Nothing => option.name == "help",
             }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Every value here is checked, and everything here is honoured: what is not supported was refused before.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
@@ -10,6 +11,7 @@ use crate::encode::ColumnPattern;
 use crate::filter::Filter;
 use crate::position::Place;
 use crate::secret::Secret;
+pub use crate::server::connect::KeyStore;
 
 use super::fault::{Fault, Note};
 use super::layers::Origin;
@@ -54,8 +56,29 @@ pub struct Config {
     pub http: Option<HttpSettings>,
     pub metrics: MetricsSettings,
     pub logging: LogSettings,
+    /// `--daemon`
+    pub background: bool,
+    pub given: Given,
     /// What to log once logging is set up.
     pub notes: Vec<Note>,
+}
+
+/// Every value that was given, by its option, so that a reload can say what has changed. Any of them may be a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given(BTreeMap<String, Secret>);
+
+impl Given {
+    /// Names of options that are given with another value, or in one of the two only.
+    pub fn differences<'a>(&'a self, other: &'a Given) -> Vec<&'a str> {
+        let names: BTreeSet<&str> = self.0.keys().chain(other.0.keys()).map(String::as_str).collect();
+        names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).collect()
+    }
+}
+
+impl FromIterator<(String, Secret)> for Given {
+    fn from_iter<I: IntoIterator<Item = (String, Secret)>>(values: I) -> Self {
+        Given(values.into_iter().collect())
+    }
 }
 
 /// What `binlogd position` needs.
@@ -108,6 +131,8 @@ pub struct MysqlSettings {
     pub password: Secret,
     pub tls: TlsSettings,
     pub connect_timeout_ms: u64,
+    /// For one statement.
+    pub statement_timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +142,10 @@ pub struct TlsSettings {
     pub ca: Option<PathBuf>,
     /// Client certificate and its key, both PEM files.
     pub identity: Option<TlsIdentity>,
+    /// In place of `ca`: a key store of Maxwell's Java driver.
+    pub trust_store: Option<KeyStore>,
+    /// In place of `identity`.
+    pub client_store: Option<KeyStore>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,10 +336,12 @@ pub struct DatadogSettings {
     pub interval_s: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     pub level: LevelFilter,
     pub format: LogFormat,
+    /// Appended to; `None`: standard error.
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

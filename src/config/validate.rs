@@ -8,6 +8,7 @@ mod output;
 mod partition;
 mod producer;
 mod service;
+mod sinks;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use super::options::{self, Kind, Opt, Support};
 use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, PositionConfig, ReadConfig};
 use super::value;
 use crate::position::Place;
+use crate::secret::Secret;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
 pub(super) struct Reader<'a> {
@@ -66,6 +68,8 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         http: monitoring::http(&mut reader),
         metrics: monitoring::metrics(&mut reader),
         logging: service::logging(&mut reader),
+        background: reader.flag("daemon"),
+        given: raw.all().map(|(name, value)| (name.to_owned(), Secret::new(value.unwrap_or_default()))).collect(),
         client_id,
         schema_database,
         notes: Vec::new(),
@@ -294,6 +298,9 @@ impl<'a> Reader<'a> {
             match option.support {
                 Support::Full => {}
                 Support::NoEffect(why) => self.findings.info(format!("{name} ({}) has no effect: {why}", setting.origin)),
+                Support::Postponed(why) => {
+                    self.findings.warn(format!("{name} ({}) has no effect yet, because it is not built: {why}", setting.origin));
+                }
                 Support::Refused { unless, why } => {
                     let text = setting.value.as_deref().unwrap_or_default().trim();
                     if unless.contains(&text) || self.is_wrong_word(option, text) {

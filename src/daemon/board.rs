@@ -13,6 +13,7 @@ use crate::position::{BinlogPosition, Position};
 use crate::producer::kafka::Probe;
 use crate::status::{CauseKind, LastError, State, Status};
 
+use super::pulse::Pulses;
 use super::sender::Acks;
 
 /// Maxwell takes this off a message's age where the producer acknowledges later.
@@ -36,6 +37,8 @@ impl Default for Counting {
 /// The writing end of status and metrics.
 pub struct Board {
     pub metrics: Arc<Metrics>,
+    /// Which of the loops still move.
+    pub pulses: Pulses,
     status: watch::Sender<Status>,
     saves: AtomicU64,
     batch_queue: IntGauge,
@@ -77,6 +80,7 @@ impl Board {
         let batch_queue = metrics.queue("batches");
         let board = Board {
             metrics,
+            pulses: Pulses::default(),
             status,
             saves: AtomicU64::new(0),
             batch_queue,
@@ -88,7 +92,8 @@ impl Board {
         (Arc::new(board), watched)
     }
 
-    pub fn watched(&self) -> watch::Receiver<Status> {
+    /// Another reader of what is posted.
+    pub fn watch(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 

@@ -53,7 +53,7 @@ impl Diagnostics {
         let asked_ms = i64::try_from(epoch_us() / 1000).unwrap_or(i64::MAX);
         self.board.beat_wanted.notify_one();
         let newest = |s: &Status| s.read.as_ref().map(|r: &Position| r.heartbeat).filter(|beat| *beat >= asked_ms);
-        let mut watched = self.board.watched();
+        let mut watched = self.board.watch();
         let beat = watched.wait_for(|s| newest(s).is_some()).await.ok().and_then(|s| newest(&s));
         let beat = beat.ok_or_else(|| Error::transient("the daemon is stopping"))?;
         Ok((epoch_us() / 1000).saturating_sub(u64::try_from(beat).unwrap_or_default()))
@@ -63,7 +63,7 @@ impl Diagnostics {
     async fn log_end(&self) -> Result<u64> {
         let asked = Instant::now();
         let end = tables::log_end(&self.replication).await?;
-        let mut watched = self.board.watched();
+        let mut watched = self.board.watch();
         let arrived = watched.wait_for(|s| s.read.as_ref().is_some_and(|read| !read.at.is_before(&end))).await.is_ok();
         if arrived { Ok(millis(asked.elapsed())) } else { Err(Error::transient("the daemon is stopping")) }
     }

@@ -53,6 +53,8 @@ impl Keeper {
 
     /// Runs until the stop. Errors are definite: a rival process, a store that refuses for good.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> Result<()> {
+        let board = self.board.clone();
+        let _running = board.pulses.keeper.runs();
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -61,12 +63,13 @@ impl Keeper {
                 () = self.board.beat_wanted.notified() => self.last_beat = None,
                 _ = tick.tick() => {}
             }
+            board.pulses.keeper.beat();
             self.take_reached()?;
             self.check_head()?;
             if self.retry_at.is_some_and(|at| Instant::now() < at) {
                 continue;
             }
-            let board = self.board.clone();
+            let waiting = board.pulses.keeper.waits();
             let outcome = {
                 let writing = tokio::time::timeout(STORE_CALL_MAX, self.write());
                 tokio::pin!(writing);
@@ -93,6 +96,7 @@ impl Keeper {
                     Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?"))
                 })
             };
+            drop(waiting);
             self.judge(outcome)?;
         }
     }

@@ -168,7 +168,7 @@ impl PurgeWatch {
     }
 
     fn tell(&self, retention: &Retention, bytes_per_second: f64) {
-        let stored = self.board.watched().borrow().stored.clone();
+        let stored = self.board.watch().borrow().stored.clone();
         let (Some(position), Some(age)) = (stored, self.resume_time.age()) else { return };
         let resume = ResumePoint { position: &position, age, gtid_mode: self.gtid_mode };
         let seen = outlook(resume, retention, bytes_per_second, self.warning);

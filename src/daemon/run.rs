@@ -53,7 +53,6 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         producer = wiring.producer() => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
-    wiring.board.state(State::Streaming);
 
     // This run's own stop: given by the outer stop or by the first part that fails.
     let (trigger, shutdown) = shutdown::channel();

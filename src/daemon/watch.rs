@@ -116,7 +116,7 @@ impl Watch {
     /// `bound_us`: everything that committed before this is acknowledged, as far as is known.
     fn look_at_stored(&mut self, bound_us: u64) {
         let (stored, is_all) = {
-            let status = self.board.watched();
+            let status = self.board.watch();
             let status = status.borrow();
             let is_all = matches!((&status.stored, &status.read), (Some(s), Some(r)) if s.at == r.at);
             (status.stored.clone(), is_all)
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn causes(watch: &Watch) -> Vec<CauseKind> {
-        watch.board.watched().borrow().causes().iter().map(|c| c.kind).collect()
+        watch.board.watch().borrow().causes().iter().map(|c| c.kind).collect()
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let ticket = acks.tracker().open(Some(point(7)), vec![], long_ago);
         watch.look(NOW);
         assert_eq!(causes(&watch), [CauseKind::Unacknowledged]);
-        let sentence = watch.board.watched().borrow().causes()[0].sentence.clone();
+        let sentence = watch.board.watch().borrow().causes()[0].sentence.clone();
         assert!(sentence.contains("since 31 s") && sentence.contains("b.000001:700"), "{sentence}");
         acks.tracker().done(ticket);
         watch.look(NOW);

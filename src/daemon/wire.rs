@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::admin::diagnostic::Diagnose;
 use crate::admin::export::MaxwellNames;
@@ -17,7 +17,6 @@ use crate::encode::batch::Topics;
 use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
 use crate::error::{Error, Result};
 use crate::filter::LiveFilter;
-use crate::metrics::Metrics;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
 use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
@@ -26,7 +25,7 @@ use crate::server::connect::{ConnectionOptions, SslMode};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, preflight};
 use crate::source::dump::DumpOptions;
-use crate::status::CauseKind;
+use crate::status::{CauseKind, Status};
 use crate::store::{MemoryDisk, MemoryStore, MySqlStore, Origin, ReplayStore, Store, StoreOptions};
 
 use super::board::{Board, Counting};
@@ -85,12 +84,7 @@ impl Budgets {
 
 impl Wiring {
     /// Opens the servers and the store, and checks what can be checked before the first event.
-    pub async fn connect(config: Config) -> Result<(Arc<Self>, Option<AdminServer>)> {
-        let counting = Counting {
-            late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
-            acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
-        };
-        let (board, watched) = Board::counting(Arc::new(Metrics::new()), counting);
+    pub async fn connect(config: Config, board: Arc<Board>, watched: watch::Receiver<Status>) -> Result<(Arc<Self>, Option<AdminServer>)> {
         let admin = match &config.http {
             Some(http) => {
                 let options =
@@ -204,6 +198,7 @@ impl Wiring {
             recapture: self.config.recapture_schema && first,
             master_recovery: self.config.master_recovery,
             row_server_id: self.row_server_id,
+            board: Some(&self.board),
         }
     }
 
@@ -279,6 +274,14 @@ impl Wiring {
             reconnects_max: config.reconnection_retries,
         };
         (chain, surroundings)
+    }
+}
+
+/// How Maxwell's metrics are counted.
+pub fn counting(config: &Config) -> Counting {
+    Counting {
+        late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
+        acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
     }
 }
 
@@ -361,7 +364,10 @@ pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
         options.ssl_cert = Some(identity.cert.clone());
         options.ssl_key = Some(identity.key.clone());
     }
+    options.trust_store = settings.tls.trust_store.clone();
+    options.client_store = settings.tls.client_store.clone();
     options.connect_timeout_ms = settings.connect_timeout_ms;
+    options.statement_timeout_ms = settings.statement_timeout_ms;
     options
 }
 

@@ -43,9 +43,16 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default("text")
         .ours()
         .read(),
-    Opt::flag(G, "daemon", "run in the background (Maxwell's launcher does this, its daemon does not)")
-        .command_line_only()
-        .refused("running in the background is not built in yet: start binlogd under systemd or in a container, or append `&`"),
+    Opt::flag(
+        G,
+        "daemon",
+        "run in the background, with standard output and error appended to MaxwellDaemon.out in the folder that the variable LOG_DIR \
+         names, else in ./logs",
+    )
+    .command_line_only(),
+    Opt::text(G, "log_file", "file to which log lines are appended instead of standard error; SIGHUP opens it anew, for logrotate")
+        .ours()
+        .read(),
     Opt::text(G, "kafka_version", "which Kafka client library Maxwell's launcher picks")
         .command_line_only()
         .default("2.7.0")

@@ -9,126 +9,106 @@ use crate::binlog::EventType;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::position::{Place, Position};
+use crate::position::Position;
 use crate::server::Server;
 use crate::server::preflight::ReplicationFacts;
 use crate::source::dump::{DumpOptions, DumpStream, Start};
-use crate::store::ClientPosition;
 use crate::store::mysql::inspect::Inspection;
+use crate::store::{MemoryDisk, MemoryStore, MySqlStore, ReplayStore, Store};
 
 use super::super::seek::Seeker;
-use super::super::{tables, wire};
+use super::super::start::StartContext;
+use super::super::takeover::{self, Found};
+use super::super::wire;
 
 const CHECK: &str = "stored position";
 const READING: &str = "reading the binlog";
 /// To find GTIDs, a server reads through many files without a word; it refuses at once or not at all.
 const DUMP_WAIT: Duration = Duration::from_secs(20);
+/// A place that was stored in the other mode, or a time, is looked for in the files.
+const SEARCH_WAIT: Duration = Duration::from_secs(60);
 
-pub(super) async fn check(config: &Config, facts: &ReplicationFacts, inspection: Option<&Inspection>, may_dump: bool) -> Vec<Finding> {
-    let place = wire::connection(&config.replication).address();
+/// The servers, as far as they can be asked.
+pub(super) struct Servers<'a> {
+    pub replication: &'a Arc<Server>,
+    pub store: Option<&'a Arc<Server>>,
+    pub facts: &'a ReplicationFacts,
+    pub inspection: Option<&'a Inspection>,
+    /// Whether nothing is known that forbids reading the binlog.
+    pub may_dump: bool,
+}
+
+pub(super) async fn check(config: &Config, servers: &Servers<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let start = match &config.init_position {
-        Some(given) if may_dump => match resolved(config, facts, given).await {
-            Ok(position) => Some(position),
-            Err(e) => {
-                found.push(Finding::error("--init_position", &e));
-                None
-            }
-        },
-        Some(_) => {
-            found.push(Finding::not_checked("--init_position", "because of the faults above"));
+    let start = match find(config, servers).await {
+        Ok(start) => {
+            let position = &start.position;
+            found.push(match on_server(config.gtid_mode, servers.facts, position) {
+                _ if !start.followed => Finding::ok(CHECK, format!("none: the first start begins at {}", position.at)),
+                Some(finding) => finding,
+                None => Finding::ok(CHECK, position.at.to_string()),
+            });
+            Some(start)
+        }
+        Err(finding) => {
+            found.push(finding);
             None
         }
-        None => match inspection.and_then(|seen| seen.positions.as_ref()) {
-            Some(rows) => stored(config, facts, rows, &mut found),
-            None => {
-                found.push(Finding::not_checked(CHECK, "the table `positions` cannot be read as it is"));
-                None
-            }
-        },
     };
-    if let Some(position) = &start
-        && let Some(finding) = on_server(config.gtid_mode, facts, position)
-    {
-        found.push(finding);
-    }
-    let lost = found.iter().any(|f| f.exit_code == 2) || (config.init_position.is_some() && start.is_none());
-    let at_end = || facts.status.clone().map(|s| Position { at: s.at, gtids: s.gtids.filter(|_| config.gtid_mode), heartbeat: 0 });
-    let from = if config.init_position.is_some() {
-        "--init_position"
-    } else if start.is_some() {
-        "the stored position"
-    } else {
-        "its end"
-    };
-    let wanted = start.or_else(at_end).filter(|_| may_dump && !lost);
-    found.push(match wanted {
-        Some(position) => reading(config, &position, from).await,
-        None => Finding::not_checked(READING, "because of the faults above"),
+    let lost = found.iter().any(|f| f.exit_code == 2);
+    found.push(match start.filter(|_| servers.may_dump && !lost) {
+        Some(start) => reading(config, &start.position).await,
+        None => Finding::not_checked(READING, "because of what is said above"),
     });
-    found.into_iter().map(|f| f.at(place.as_str())).collect()
+    let place = servers.replication.options().address();
+    found.into_iter().map(|f| if f.place.is_empty() { f.at(place.as_str()) } else { f }).collect()
 }
 
-/// A place that was given, as the next start would look it up.
-async fn resolved(config: &Config, facts: &ReplicationFacts, given: &Place) -> Result<Position> {
-    let server = Arc::new(Server::new(wire::connection(&config.replication))?);
-    let seeker = Seeker::new(&wire::dump_options(config), server, facts.identity.version.flavor);
-    let end = || facts.status.as_ref().map(|s| s.at.clone()).ok_or_else(|| Error::definite("the server does not tell where its log ends"));
-    let at = match given {
-        Place::File { at, .. } => at.clone(),
-        Place::Gtids(gtids) if config.gtid_mode => {
-            return Ok(Position { gtids: Some(gtids.clone()), ..Position::new(end()?) });
-        }
-        Place::Gtids(gtids) => seeker.place_of(gtids).await?,
-        Place::Time(moment) => seeker.place_at(*moment).await?,
-        // Words of `binlogd position set`; as an option they are refused.
-        Place::Earliest | Place::Now => end()?,
+/// The position that the daemon would take, found by its own code over a store that writes nothing.
+async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> {
+    let not_checked = |because: &str| Err(Finding::not_checked(CHECK, because));
+    let (Some(store), Some(inspection)) = (servers.store, servers.inspection) else {
+        return not_checked("the schema database cannot be read");
     };
-    if !config.gtid_mode {
-        return Ok(Position::new(at));
+    if inspection.missing_columns.iter().any(|c| !c.starts_with("columns.")) {
+        return not_checked("the tables of an older Maxwell are brought up to date by the first start");
     }
-    let (at, gtids) = seeker.gtids_at(&at).await?;
-    Ok(Position { gtids: Some(gtids), ..Position::new(at) })
-}
-
-/// The position that the next start takes from `positions`.
-fn stored(config: &Config, facts: &ReplicationFacts, rows: &[ClientPosition], found: &mut Vec<Finding>) -> Option<Position> {
-    let row_server_id = if config.gtid_mode { 0 } else { facts.identity.server_id };
-    let Some(row) = rows.iter().find(|row| row.server_id == row_server_id) else {
-        found.push(none_stored(row_server_id, rows));
-        return None;
+    if !servers.may_dump {
+        return not_checked("because of what is said above");
+    }
+    let identity = &servers.facts.identity;
+    let options = wire::store_options(config, identity);
+    let seeker = Seeker::new(&wire::dump_options(config), servers.replication.clone(), identity.version.flavor);
+    let search = async {
+        let stored: Box<dyn Store> = match MySqlStore::open_to_read(store.clone(), options.clone()).await? {
+            Some(store) => Box::new(store),
+            None => Box::new(MemoryStore::open(MemoryDisk::default(), options.clone())),
+        };
+        let store = ReplayStore::new(stored, options.clone());
+        let context = StartContext {
+            store: &store,
+            replication: servers.replication,
+            capture: servers.replication,
+            identity,
+            seeker: &seeker,
+            schema_database: &options.schema_database,
+            client_id: &options.client_id,
+            gtid_mode: options.gtid_mode,
+            init_position: config.init_position.clone(),
+            recapture: false,
+            board: None,
+            master_recovery: config.master_recovery,
+            row_server_id: options.row_server_id(),
+        };
+        takeover::find(&context).await
     };
-    let position = &row.stored.position;
-    let uuid = facts.identity.uuid.as_deref();
-    if let Err(e) = tables::same_server(uuid, row.stored.origin.server_uuid.as_deref(), config.gtid_mode) {
-        found.push(Finding::error(CHECK, &e));
-        return None;
+    match tokio::time::timeout(SEARCH_WAIT, search).await {
+        Ok(found) => found.map_err(|e| Finding::error(CHECK, &e)),
+        Err(_) => not_checked(&format!(
+            "its place in the binlog was not found within {} s; the start takes as long as it needs",
+            SEARCH_WAIT.as_secs()
+        )),
     }
-    if config.gtid_mode && position.gtids.is_none() {
-        found.push(
-            Finding::fault(CHECK, format!("gtid_mode is on, but {} has no GTID set", position.at))
-                .option("gtid_mode=false")
-                .words("start once without GTIDs, or delete the row from `positions` to start at the server's current end"),
-        );
-        return None;
-    }
-    Some(position.clone())
-}
-
-fn none_stored(row_server_id: u32, rows: &[ClientPosition]) -> Finding {
-    let Some(other) = rows.first() else {
-        return Finding::ok(CHECK, "none: the first start begins at the server's current end");
-    };
-    let text = format!(
-        "this client has a stored position under server id {}, not under {row_server_id}: {}",
-        other.server_id, other.stored.position.at
-    );
-    if other.server_id == 0 || row_server_id == 0 {
-        return Finding::warning(CHECK, text)
-            .words("gtid_mode was switched over a stored position: the next start derives the new one from the server's binlog");
-    }
-    Finding::fault(CHECK, text)
-        .words("the server was replaced, or this is another one: see docs/running.md, \"When the stored position does not fit\"")
 }
 
 /// What the list of files tells. `None` where it tells nothing.
@@ -158,7 +138,7 @@ fn on_server(gtid_mode: bool, facts: &ReplicationFacts, position: &Position) -> 
     })
 }
 
-async fn reading(config: &Config, position: &Position, from: &str) -> Finding {
+async fn reading(config: &Config, position: &Position) -> Finding {
     let name = format!("check-{:08x}", rand::random::<u32>());
     let mut options = DumpOptions::new(wire::connection(&config.replication), rand::random_range(1 << 30..u32::MAX), name);
     options.non_blocking = true;
@@ -168,8 +148,8 @@ async fn reading(config: &Config, position: &Position, from: &str) -> Finding {
         _ => Start::File(position.at.clone()),
     };
     let shown = match &start {
-        Start::File(at) => format!("{from}, {at}"),
-        Start::Gtids(_) => format!("{from}, by GTIDs"),
+        Start::File(at) => at.to_string(),
+        Start::Gtids(_) => format!("the GTIDs up to {}", position.at),
     };
     let tried = tokio::task::spawn_blocking(move || first_event(&options, &start));
     match tokio::time::timeout(DUMP_WAIT, tried).await {
@@ -239,18 +219,5 @@ mod tests {
             let finding = on_server(false, &facts(), &Position::new(BinlogPosition::new(file, offset))).unwrap();
             assert_eq!((finding.state, finding.exit_code), (state, code), "{finding:?}");
         }
-    }
-
-    #[test]
-    fn a_row_under_another_id_is_no_fresh_start() {
-        let row = |server_id| ClientPosition {
-            client_id: "maxwell".into(),
-            server_id,
-            stored: crate::store::Stored { position: Position::new(BinlogPosition::new("m.000003", 4)), origin: Default::default() },
-        };
-        assert_eq!(none_stored(7, &[]).state, State::Ok);
-        assert!(none_stored(7, &[row(0)]).hint().contains("gtid_mode was switched"));
-        assert_eq!(none_stored(7, &[row(0)]).state, State::Warning);
-        assert!(none_stored(7, &[row(8)]).hint().contains("replaced"));
     }
 }

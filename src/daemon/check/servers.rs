@@ -23,8 +23,8 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
     let server = |settings: &MysqlSettings| Server::new(wire::connection(settings)).map(Arc::new);
     let mut found = Vec::new();
 
-    let facts = match server(&config.replication) {
-        Ok(server) => replication(config, &server, &mut found).await,
+    let replicating = match server(&config.replication) {
+        Ok(server) => replication(config, &server, &mut found).await.map(|facts| (server, facts)),
         Err(e) => {
             found.push(Finding::error(REPLICATION, &e));
             None
@@ -37,21 +37,25 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
         }
     }
     let same = config.store == config.replication;
-    let inspection = match server(&config.store) {
-        _ if same && facts.is_none() => {
+    let storing = match server(&config.store) {
+        _ if same && replicating.is_none() => {
             found.push(Finding::not_checked(DATABASE, "its server is the replication server"));
             None
         }
-        Ok(server) => store(config, &server, facts.as_ref(), &mut found).await,
+        Ok(server) => store(config, &server, replicating.as_ref().map(|(_, facts)| facts), &mut found).await.map(|seen| (server, seen)),
         Err(e) => {
             found.push(Finding::error(STORE, &e));
             None
         }
     };
-    match facts {
-        Some(facts) => {
-            let may_dump = !found.iter().any(|f| f.is(State::Fault) && f.exit_code == 2 || f.is(State::Fault) && f.check == "log_bin");
-            found.extend(position::check(config, &facts, inspection.as_ref(), may_dump).await);
+    match &replicating {
+        Some((replication, facts)) => {
+            let forbids = |f: &&Finding| {
+                f.is(State::Fault) && (f.exit_code == 2 || ["log_bin", "server_id", "gtid_mode"].contains(&f.check.as_str()))
+            };
+            let may_dump = !found.iter().any(|f| forbids(&f)) && facts.status.is_some();
+            let (store, inspection) = (storing.as_ref().map(|(server, _)| server), storing.as_ref().map(|(_, seen)| seen));
+            found.extend(position::check(config, &position::Servers { replication, store, facts, inspection, may_dump }).await);
         }
         None => found.push(Finding::not_checked("stored position", "the replication server cannot be asked")),
     }

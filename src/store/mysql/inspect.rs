@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::server::{Server, rows};
-use crate::store::{ClientPosition, StoreOptions, Stored};
+use crate::store::StoreOptions;
 
 use super::MySqlStore;
 use super::columns::columns_of;
-use super::session::{Session, ident, lit};
+use super::session::{ident, lit};
 use super::snapshot::VERSION;
 use super::tables::TABLES;
 use super::upgrade;
@@ -25,8 +25,6 @@ pub struct Inspection {
     /// Stored definitions, and the highest version of their format.
     pub schemas: u64,
     pub schema_version: Option<u16>,
-    /// Rows of this client under any server id, the newest heartbeat first; `None` if `positions` is too old to be read.
-    pub positions: Option<Vec<ClientPosition>>,
 }
 
 /// The newest format of stored definitions that can be read.
@@ -44,7 +42,6 @@ pub async fn inspect(server: Arc<Server>, options: StoreOptions) -> Result<Inspe
     let sql = format!("SELECT 1 FROM information_schema.schemata WHERE schema_name = {}", lit(database.as_str()));
     found.database_exists = !session.rows(&sql).await?.is_empty();
     if !found.database_exists {
-        found.positions = Some(Vec::new());
         return Ok(found);
     }
     for table in TABLES {
@@ -65,29 +62,5 @@ pub async fn inspect(server: Arc<Server>, options: StoreOptions) -> Result<Inspe
             (found.schemas, found.schema_version) = (rows::need(row, 0)?, rows::get(row, 1)?);
         }
     }
-    if is_whole("positions") {
-        let with_notes = is_whole(super::side::TABLE);
-        found.positions = Some(positions(&store, &mut session, with_notes).await?);
-    } else if !is_there("positions") {
-        found.positions = Some(Vec::new());
-    }
     Ok(found)
-}
-
-/// Without our own table there is nothing to know of where a position came from: Maxwell stored it.
-async fn positions(store: &MySqlStore, session: &mut Session<'_>, with_notes: bool) -> Result<Vec<ClientPosition>> {
-    if with_notes {
-        return store.read_client_positions().await;
-    }
-    let filter = format!("client_id = {}", lit(store.options.client_id.as_str()));
-    let all = store.position_rows(session, &filter).await?;
-    let read = |row: &super::positions::PositionRow| {
-        let position = store.position_of(row)?;
-        Ok(ClientPosition {
-            client_id: row.client_id.clone(),
-            server_id: row.server_id,
-            stored: Stored { position, origin: Default::default() },
-        })
-    };
-    all.iter().map(read).collect()
 }

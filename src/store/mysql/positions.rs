@@ -14,9 +14,9 @@ use super::side::PositionNote;
 const COLUMNS: &str = "server_id, client_id, gtid_set, binlog_file, binlog_position, last_heartbeat_read";
 
 /// A row as it is, before it is known whether it can be used.
-pub(super) struct PositionRow {
-    pub server_id: u32,
-    pub(super) client_id: String,
+struct PositionRow {
+    server_id: u32,
+    client_id: String,
     gtid_set: Option<String>,
     file: Option<String>,
     offset: u32,
@@ -90,7 +90,7 @@ impl MySqlStore {
     }
 
     /// Rows, the newest heartbeat first.
-    pub(super) async fn position_rows(&self, session: &mut Session<'_>, filter: &str) -> Result<Vec<PositionRow>> {
+    async fn position_rows(&self, session: &mut Session<'_>, filter: &str) -> Result<Vec<PositionRow>> {
         let table = self.table("positions");
         let sql = format!("SELECT {COLUMNS} FROM {table} WHERE {filter} ORDER BY last_heartbeat_read DESC, server_id");
         session.rows(&sql).await?.iter().map(PositionRow::read).collect()
@@ -105,7 +105,7 @@ impl MySqlStore {
     }
 
     /// A row of GTID mode may lack the file (an empty name then stands for it), one of file mode may lack the set.
-    pub(super) fn position_of(&self, row: &PositionRow) -> Result<Position> {
+    fn position_of(&self, row: &PositionRow) -> Result<Position> {
         let place = || format!("`positions` row of server_id {}, client_id '{}'", row.server_id, row.client_id);
         let gtids = match &row.gtid_set {
             Some(text) => match parse_gtid_set(text, self.options.flavor) {
