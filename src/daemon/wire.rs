@@ -85,11 +85,7 @@ impl Budgets {
 
 /// What everything is posted to; metrics are counted as the configuration says.
 pub fn board(config: &Config) -> (Arc<Board>, watch::Receiver<Status>) {
-    let counting = Counting {
-        late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
-        acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
-    };
-    Board::counting(Arc::new(Metrics::new()), counting)
+    Board::counting(Arc::new(Metrics::new()), counting(config))
 }
 
 impl Wiring {
@@ -284,6 +280,14 @@ impl Wiring {
             reconnects_max: config.reconnection_retries,
         };
         (chain, surroundings)
+    }
+}
+
+/// How Maxwell's metrics are counted.
+fn counting(config: &Config) -> Counting {
+    Counting {
+        late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
+        acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
     }
 }
 
