@@ -273,6 +273,22 @@ mod tests {
     }
 
     #[test]
+    fn another_server_has_places_of_its_own() {
+        let mut doubts = Doubts::default();
+        assert!(!doubts.server_changed(&at(9)));
+        doubts.captured_until(at(100));
+        doubts.raise(&[TableName::new("d", "t")]);
+        doubts.candidates(vec![captured("t")], at(100));
+        // Places beyond the old bound on the new server are before the capture all the same.
+        assert!(doubts.server_changed(&at(5000)));
+        let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000)).len(), 1);
+        assert!(doubts.proved_at(&at(4000)).is_empty() && doubts.is_doubted("d", "t"));
+        assert_eq!(doubts.proved_at(&at(5000)).len(), 1);
+        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000)).is_empty());
+    }
+
+    #[test]
     fn install_says_what_changed() {
         let mut schema = Schema::default();
         assert!(matches!(install(&mut schema, captured("t")), Some(SchemaChange::TableCreate { .. })));

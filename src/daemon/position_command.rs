@@ -227,6 +227,7 @@ async fn set(config: &PositionConfig, servers: &Servers, place: &Place) -> Resul
         recapture: false,
         master_recovery: false,
         row_server_id: servers.options.row_server_id(),
+        board: None,
     };
     let old = store.load_position().await?.map(|stored| stored.position);
     let position = takeover::resolve(&context, &at_boundary(servers, place).await?).await?;

@@ -54,13 +54,13 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         producer = wiring.producer() => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
-    wiring.board.state(State::Streaming);
 
     // This run's own stop: given by the outer stop or by the first part that fails.
     let (trigger, shutdown) = shutdown::channel();
     let acks = Arc::new(Acks::default());
     let (batches, queue) = mpsc::channel(BATCHES_MAX);
     let position = begin.position.clone();
+    wiring.board.run_begins(acks.clone(), &position);
     let budgets = Budgets::new(wiring.config.memory.limit_bytes);
     let (chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
     let mut pipeline = spawn_pipeline(chain, surroundings)?;
@@ -131,6 +131,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         tracing::warn!("the pipeline did not stop in time");
     }
     drop(producer);
+    wiring.board.run_ends();
     let mut result = first;
     // A message that failed while closing is replayed anyway; the first error is the one to tell.
     if let (Ok(()), Some(error)) = (&result, acks.take_failure())

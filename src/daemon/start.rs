@@ -8,8 +8,10 @@ use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
+use crate::status::State;
 use crate::store::{Origin, Store};
 
+use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
 use super::seek::Seeker;
@@ -42,6 +44,8 @@ pub struct StartContext<'a> {
     pub master_recovery: bool,
     /// Server id under which this client's position stands.
     pub row_server_id: u32,
+    /// Where it is told that a first capture runs; `None` in a command that has no board.
+    pub board: Option<&'a Board>,
 }
 
 /// Determines the position, then loads or captures the schema.
@@ -71,6 +75,9 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
         tracing::info!("no stored schema version is valid here");
     }
     tracing::info!(%position, "capturing the definitions of all tables");
+    if let Some(board) = context.board {
+        board.state(State::Capturing);
+    }
     let mut conn = context.capture.conn().await?;
     let schema = capture::capture(&mut conn, context.identity).await?;
     drop(conn);

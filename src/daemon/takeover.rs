@@ -81,13 +81,29 @@ pub async fn given(context: &StartContext<'_>, position: Position) -> Result<Fou
     let own = context.store.load_position().await?;
     let captured_until = own.and_then(|s| captured_until(context, &s)).filter(|until| position.at.is_before(until));
     let rows = context.store.client_positions().await?;
+    let mixed = context.gtid_mode && rows.iter().any(|row| row.server_id == context.identity.server_id);
     let as_own = Stored { position: position.clone(), origin: Origin::default() };
     if let Some(other) = other_mode(context, &rows, Some(&as_own)) {
         // The next start would take it for the newer one.
         tracing::warn!(server_id = other.server_id, position = %other.stored.position, "deleting the position of the other gtid_mode");
         context.store.forget_positions(&[other.server_id]).await?;
     }
-    Ok(Found { position, followed, captured_until, versions: Versions::Here })
+    // Versions of file mode have no GTID set to be found by.
+    let versions = if mixed { by_file_of_this_server(context, &position) } else { Versions::Here };
+    Ok(Found { position, followed, captured_until, versions })
+}
+
+fn by_file_of_this_server(context: &StartContext<'_>, position: &Position) -> Versions {
+    Versions::Elsewhere {
+        lookup: Lookup::File { server_id: context.identity.server_id },
+        at: vec![Position { gtids: None, ..position.clone() }],
+        begins: before(position),
+    }
+}
+
+/// From where a version made of changes has to begin to hold at a position: such a one holds behind its place only.
+fn before(position: &Position) -> BinlogPosition {
+    BinlogPosition { offset: position.at.offset.saturating_sub(1), ..position.at.clone() }
 }
 
 /// A place as a position of this mode.
@@ -227,9 +243,9 @@ async fn switched(context: &StartContext<'_>, other: &ClientPosition) -> Result<
         Ok(Position { at: context.seeker.place_of(gtids).await?, gtids: None, heartbeat: before.heartbeat })
     };
     let way = if context.gtid_mode { "on" } else { "off" };
-    let position = derive.await.map_err(|e: Error| {
-        e.detail(format!("gtid_mode was switched {way} over the stored position {before} under server id {}", other.server_id))
-            .hint(format!("switch gtid_mode back and let the daemon catch up; {OR_ANEW}"))
+    let position = derive.await.map_err(|e| {
+        let place = format!("{before} under server id {}", other.server_id);
+        underivable(e, format!("gtid_mode was switched {way} over a stored position, from which the new one cannot be derived"), &place)
     })?;
     tracing::info!(
         from = %before, %position, file_position = %position.at,
@@ -237,15 +253,22 @@ async fn switched(context: &StartContext<'_>, other: &ClientPosition) -> Result<
         other.server_id
     );
     let captured_until = captured_until_anywhere(context, &other.stored).await?;
-    let lookup = if context.gtid_mode { Lookup::File { server_id: other.server_id } } else { Lookup::Gtids };
-    let looked_at = match lookup {
-        // The derived place may be before the stored one, when that lies inside a transaction.
-        Lookup::File { .. } => Position { gtids: None, ..position.clone() },
-        Lookup::Gtids => before.clone(),
+    // The derived place may be before the stored one, when that lies inside a transaction.
+    let versions = match context.gtid_mode {
+        true => by_file_of_this_server(context, &position),
+        false => Versions::Elsewhere { lookup: Lookup::Gtids, at: vec![before.clone()], begins: self::before(&position) },
     };
-    // A version made of changes holds behind its place only.
-    let begins = BinlogPosition { offset: position.at.offset.saturating_sub(1), ..position.at.clone() };
-    Ok(Found { position, followed: true, captured_until, versions: Versions::Elsewhere { lookup, at: vec![looked_at], begins } })
+    Ok(Found { position, followed: true, captured_until, versions })
+}
+
+/// The reason, and the ways out.
+fn underivable(reason: Error, what: String, place: &str) -> Error {
+    if reason.is_transient() {
+        return reason;
+    }
+    let code = reason.code();
+    let hint = format!("switch gtid_mode back and let the daemon catch up; {OR_ANEW}");
+    Error::definite(format!("{what}: {}", reason.message())).detail(place).hint(hint).exit_code(code)
 }
 
 /// From this client's own position.
@@ -263,10 +286,8 @@ async fn resumed(context: &StartContext<'_>, stored: Stored) -> Result<Found> {
             }
             None => Err(Error::definite("it is of another server")),
         };
-        position = derived.map_err(|e| {
-            e.detail(format!("the stored position {position} has no part that this mode needs"))
-                .hint(format!("switch gtid_mode back; {OR_ANEW}"))
-        })?;
+        position = derived
+            .map_err(|e| underivable(e, "the stored position lacks what this mode needs".to_owned(), &stored.position.to_string()))?;
         tracing::info!(%position, file_position = %position.at, "completed the stored position");
     }
     Ok(Found { position: in_mode(position, context), followed: true, captured_until, versions: Versions::Here })

@@ -228,7 +228,11 @@ impl MemoryStore {
     fn store(&self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId> {
         let sha = position_sha(self.options.server_id, position);
         let mut rows = self.disk.rows();
-        if let Some(version) = rows.versions.iter().find(|v| v.sha == sha) {
+        if let Some(version) = rows.versions.iter_mut().find(|v| v.sha == sha) {
+            // One that was stored in file mode gets the set by which GTID mode finds it.
+            if self.options.gtid_mode && version.start.gtids.is_none() {
+                version.start.gtids = position.gtids.clone();
+            }
             return Ok(version.start.id);
         }
         if base.is_some_and(|base| !rows.versions.iter().any(|v| v.start.id == base)) {
@@ -331,6 +335,45 @@ mod tests {
 
     fn schema(name: &str) -> Schema {
         Schema { databases: vec![Database { name: name.into(), charset: "utf8mb4".into(), tables: vec![] }], ..Schema::default() }
+    }
+
+    #[tokio::test]
+    async fn a_version_of_file_mode_is_found_with_gtids_once_it_was_seen_again() {
+        let disk = MemoryDisk::default();
+        let by_file = MemoryStore::open(disk.clone(), options("a", false));
+        let by_gtids = MemoryStore::open(disk.clone(), options("a", true));
+        let gtids = |last: u64| Gtids::parse(&format!("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-{last}")).unwrap();
+        let base = by_file.save_snapshot(&schema("one"), &at("m.000001", 4, 0)).await.unwrap();
+        let drop = [SchemaChange::DatabaseDrop { database: "one".into() }];
+        let id = by_file.save_changes(base, &drop, &Schema::default(), &at("m.000001", 100, 0)).await.unwrap();
+        let here = |last: u64, offset: u64| Position { gtids: Some(gtids(last)), ..at("m.000001", offset, 0) };
+        assert_eq!(by_gtids.load_schema(&here(9, 200)).await.unwrap(), None);
+        let lookup = Lookup::File { server_id: 1 };
+        assert_eq!(by_gtids.load_schema_by(lookup, &here(4, 50)).await.unwrap(), Some((base, schema("one"))));
+        assert_eq!(by_gtids.save_changes(base, &drop, &Schema::default(), &here(5, 100)).await.unwrap(), id);
+        assert_eq!(by_gtids.load_schema(&here(9, 200)).await.unwrap(), Some((id, Schema::default())));
+    }
+
+    #[tokio::test]
+    async fn versions_are_replaced_unless_another_client_needs_them() {
+        let disk = MemoryDisk::default();
+        let store = MemoryStore::open(disk.clone(), options("a", false));
+        let base = store.save_snapshot(&schema("old"), &at("m.000001", 4, 0)).await.unwrap();
+        let drop = [SchemaChange::DatabaseDrop { database: "old".into() }];
+        let later = store.save_changes(base, &drop, &Schema::default(), &at("m.000001", 100, 50)).await.unwrap();
+        let place = BinlogPosition::new("m.000001", 60);
+        assert_eq!(store.versions_at(&place), VersionsAt { heartbeat: Some(0), later: true });
+        assert_eq!(store.versions_at(&BinlogPosition::new("m.000001", 101)), VersionsAt { heartbeat: Some(50), later: false });
+        let other = MemoryStore::open(disk.clone(), options("b", false));
+        other.save_position(&at("m.000001", 300, 60)).await.unwrap();
+        let e = store.replace_versions(&schema("new"), &at("m.000001", 60, 0)).await.unwrap_err();
+        assert!(e.to_string().contains("another client") && e.to_string().contains("'b'"), "{e}");
+        other.forget_positions(&[1]).await.unwrap();
+        let new = store.replace_versions(&schema("new"), &at("m.000001", 60, 0)).await.unwrap();
+        assert_eq!(store.load_schema(&at("m.000002", 4, 99)).await.unwrap(), Some((new, schema("new"))), "not {later}");
+        assert_eq!(store.load_schema(&at("m.000001", 50, 99)).await.unwrap(), Some((base, schema("old"))));
+        let again = store.save_changes(new, &drop, &Schema::default(), &at("m.000001", 100, 50)).await.unwrap();
+        assert!(again > new, "the replaced version has given up its place");
     }
 
     #[tokio::test]

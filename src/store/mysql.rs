@@ -7,6 +7,7 @@
 mod columns;
 mod compact;
 mod heartbeats;
+pub mod inspect;
 mod mirror;
 mod positions;
 mod recapture;
@@ -74,7 +75,7 @@ impl MySqlStore {
     /// Transient when the server cannot be reached or is read-only; definite when rights are missing or the tables are
     /// not what they should be.
     pub async fn open(server: Arc<Server>, options: StoreOptions) -> Result<Self> {
-        let store = MySqlStore::new(server, options);
+        let store = Self::new(server, options);
         let mut session = store.session().await?;
         tables::create_missing(&mut session, &store.options.schema_database).await?;
         upgrade::upgrade(&mut session, &store.options.schema_database).await?;
@@ -92,6 +93,7 @@ impl MySqlStore {
         Ok(exists.then_some(store))
     }
 
+    /// Connects to nothing and makes nothing.
     fn new(server: Arc<Server>, options: StoreOptions) -> Self {
         MySqlStore {
             server,

@@ -72,7 +72,7 @@ pub(super) fn logging(reader: &mut Reader) -> LogSettings {
         Some("json") => LogFormat::Json,
         _ => LogFormat::Text,
     };
-    LogSettings { level, format }
+    LogSettings { level, format, file: reader.path("log_file") }
 }
 
 #[cfg(test)]

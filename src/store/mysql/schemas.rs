@@ -189,6 +189,7 @@ impl MySqlStore {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
         if let Some(id) = self.stored_at(&mut session, &sha).await?.filter(|id| !retired.contains(id)) {
+            self.complete(&mut session, id, position).await?;
             return Ok(id);
         }
         let gtid_text = self.gtid_text(&mut session, "schemas", position.gtids.as_ref()).await?;
@@ -220,6 +221,7 @@ impl MySqlStore {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
         if let Some(id) = self.stored_at(&mut session, &sha).await? {
+            self.complete(&mut session, id, position).await?;
             return Ok(id);
         }
         let json = delta::to_delta_json(changes);
@@ -277,6 +279,14 @@ impl MySqlStore {
         Mirrored { database, id, position_sha: &sha }.write(&mut session, schema).await?;
         session.commit().await?;
         Ok(id)
+    }
+
+    /// Gives a version that was stored in file mode the GTID set by which this mode finds it.
+    async fn complete(&self, session: &mut Session<'_>, id: SchemaId, position: &Position) -> Result<()> {
+        let gtids = position.gtids.as_ref().filter(|_| self.options.gtid_mode);
+        let Some(text) = self.gtid_text(session, "schemas", gtids).await? else { return Ok(()) };
+        let sql = format!("UPDATE {} SET gtid_set = {} WHERE id = {id} AND gtid_set IS NULL", self.table("schemas"), lit(text));
+        session.run(&sql).await.map(drop)
     }
 
     async fn faster_one(&self, session: &mut Session<'_>, sha: &str) -> Result<SchemaId> {
