@@ -72,6 +72,8 @@ pub enum CauseKind {
     Store,
     /// A table's definition is not known for certain.
     Schema,
+    /// Rows of tables are held back whose definition is not proved.
+    Quarantine,
     /// The resume point is near the oldest binlog file that the server still has.
     Purge,
 }

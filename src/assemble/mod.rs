@@ -6,6 +6,7 @@ pub mod boundary;
 mod doubt;
 mod metadata;
 mod own_tables;
+pub mod quarantine;
 pub mod spill;
 mod statement;
 mod tables;
@@ -15,5 +16,6 @@ pub mod transaction;
 mod tests;
 
 pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
-pub use doubt::{Captured, TableName};
+pub use doubt::{Bound, Captured, Cause, TableName};
+pub use quarantine::{HeldRows, HeldTable, Quarantine};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};

@@ -119,7 +119,10 @@ pub enum Bootstrapper {
 /// What happens at a row whose table's definition cannot be proved (design §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnSchemaError {
+    /// The daemon stops before the first row that it cannot read.
     Stop,
+    /// Rows of that table are held back, and the others flow on.
+    Quarantine,
 }
 
 /// What is in a message (contract §4.1); the fields are named as the options, without `output_`.

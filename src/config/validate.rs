@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{Config, OnSchemaError, ReadConfig};
+use super::settings::{Config, OnSchemaError, PartitionBy, PartitionSettings, ReadConfig};
 use super::value;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
@@ -41,6 +41,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
     output::check_encryption(&mut reader);
     service::check_java_limits(&mut reader);
     let client_id = reader.filled("client_id");
+    let on_schema_error = on_schema_error(&mut reader, &partition);
     let config = Config {
         replica_server_id: reader.number("replica_server_id"),
         gtid_mode,
@@ -50,7 +51,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         capture: servers.capture,
         reconnection_retries: reader.integer("replication_reconnection_retries").and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0),
         bootstrapper,
-        on_schema_error: OnSchemaError::Stop,
+        on_schema_error,
         filter,
         output,
         producer: producer::read(&mut reader, kind, partition),
@@ -65,6 +66,23 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
     };
     reader.check_support(|option| option.command.is_none());
     finish(config, findings, |config, notes| config.notes = notes)
+}
+
+/// Rows of one table can be held back only where no other table's rows follow them in the same partition.
+fn on_schema_error(reader: &mut Reader, partition: &PartitionSettings) -> OnSchemaError {
+    let of_one_table = |by| matches!(by, PartitionBy::Table | PartitionBy::PrimaryKey);
+    let possible = match partition.by {
+        PartitionBy::Column => of_one_table(partition.fallback),
+        by => of_one_table(by),
+    };
+    let wanted = reader.choice("on_schema_error") == Some("quarantine");
+    if wanted && !possible && reader.is_given("on_schema_error") {
+        reader.findings.warn(
+            "on_schema_error=quarantine acts as stop here, because in one partition the rows of other tables would overtake those that are held back: \
+             set producer_partition_by to table or primary_key",
+        );
+    }
+    if wanted && possible { OnSchemaError::Quarantine } else { OnSchemaError::Stop }
 }
 
 /// Checks everything for `binlogd read`.

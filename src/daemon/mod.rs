@@ -9,6 +9,7 @@ pub mod chain;
 pub mod keeper;
 pub mod logging;
 pub mod pipeline;
+pub mod quarantine_watch;
 pub mod read;
 pub mod reader;
 pub mod run;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::assemble::{Captured, TableRequest};
+use crate::assemble::{Bound, Captured, TableRequest};
 use crate::budget::Budget;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
-use crate::position::{BinlogPosition, Position};
+use crate::position::Position;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
@@ -23,6 +23,7 @@ use crate::store::Store;
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
+use super::quarantine_watch::QuarantineWatch;
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
@@ -63,6 +64,10 @@ pub struct Surroundings {
     pub gtid_mode: bool,
     /// `replication_reconnection_retries`; `None` is unlimited.
     pub reconnects_max: Option<u32>,
+    /// Server id and uuid of the server that the stream came from last.
+    pub server: Option<(u32, Option<String>)>,
+    /// What is held back, on the board and near its end.
+    pub watch: QuarantineWatch,
 }
 
 /// Runs until the stop (Ok) or an error that a new connection cannot mend.
@@ -71,7 +76,7 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
     let mut published = Counters::default();
     while !with.shutdown.is_requested() {
         let before = chain.counters.events;
-        let cut = connect(&mut chain, &with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
+        let cut = connect(&mut chain, &mut with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
         let error = match cut {
             Ok(()) => return Ok(()),
             Err(_) if with.shutdown.is_requested() => return Ok(()),
@@ -108,7 +113,7 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
     Ok(())
 }
 
-fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
+fn connect(chain: &mut Chain, with: &mut Surroundings) -> Result<BlockQueue, Cut> {
     let from = chain.resume_position();
     let start = match from.gtids {
         Some(gtids) if with.gtid_mode => Start::Gtids(gtids),
@@ -119,7 +124,12 @@ fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
         _ => Start::File(from.at),
     };
     let stream = DumpStream::open(&with.dump, &start).map_err(Cut::Connection)?;
-    tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
+    let uuid = stream.server().uuid.as_deref();
+    tables::same_server(uuid, with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
+    let server = (stream.server().server_id, stream.server().uuid.clone());
+    if with.server.replace(server.clone()).is_some_and(|before| before != server) {
+        chain.assembler.server_changed();
+    }
     tracing::info!(server = %stream.server().version, position = %chain.assembler.boundary(), "following the binlog");
     with.board.well(CauseKind::Source);
     BlockQueue::start(stream, with.read_budget.clone()).map_err(Cut::Connection)
@@ -151,6 +161,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
                 // Nothing more is there: what is encoded goes out now, so that latency pays no timer.
                 chain.flush(with).map_err(Cut::Chain)?;
                 publish(chain, with, published);
+                with.watch_quarantine(chain).map_err(Cut::Chain)?;
                 flushed = Instant::now();
                 ready.unwrap_or_else(|| queue.wait())
             }
@@ -222,6 +233,18 @@ impl Surroundings {
     }
 }
 
+impl Surroundings {
+    /// Tells of what is held back, and ends the run before the binlog with the first of it is purged.
+    fn watch_quarantine(&mut self, chain: &Chain) -> Result<()> {
+        let quarantine = chain.assembler.quarantine();
+        self.watch.post(quarantine, &self.board);
+        let Some((first, written)) = self.watch.purge_check_due(quarantine).cloned() else { return Ok(()) };
+        let ask = async |this: &Surroundings| tables::remaining(&this.replication, &first, written).await;
+        let remaining = self.retried("looking how long the binlog is kept", ask)?;
+        self.watch.judge(&first, remaining)
+    }
+}
+
 impl Hooks for Surroundings {
     fn save_schema(&mut self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId> {
         self.retried("storing a schema version", async |this| match base {
@@ -230,11 +253,16 @@ impl Hooks for Surroundings {
         })
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
+    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, Bound)> {
         tracing::info!(at = %request.at, why = request.why, "reading table definitions from the server");
         self.retried("reading table definitions", async |this| {
             tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await
         })
+    }
+
+    fn stored_version(&mut self, position: &Position) -> Result<Option<Schema>> {
+        let found = self.retried("reading a stored schema version", async |this| this.store.load_schema_at(position).await)?;
+        Ok(found.map(|(_, schema)| schema))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

@@ -31,15 +31,17 @@ use crate::store::{MySqlStore, Origin, Store, StoreOptions};
 use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
+use super::quarantine_watch::QuarantineWatch;
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
 use super::start::Begin;
 
-/// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, and
-/// librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
+/// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, rows that are
+/// held back, and librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
 const READ_SHARE: u64 = 8;
 const TRANSACTION_SHARE: u64 = 8;
 const BATCH_SHARE: u64 = 16;
+const HELD_SHARE: u64 = 32;
 const PRODUCER_SHARE: u64 = 4;
 /// Batches beyond this size do not make anything faster.
 const BATCH_BYTES: usize = 256 << 10;
@@ -183,6 +185,9 @@ impl Wiring {
         if let Some(until) = captured_until {
             assembler.captured_until(until);
         }
+        if config.on_schema_error == config::OnSchemaError::Quarantine {
+            assembler.quarantine_mut().turn_on(config.memory.limit_bytes / HELD_SHARE);
+        }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
         let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
         let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
@@ -201,6 +206,8 @@ impl Wiring {
             shutdown,
             gtid_mode: config.gtid_mode,
             reconnects_max: config.reconnection_retries,
+            server: Some((self.identity.server_id, self.identity.uuid.clone())),
+            watch: QuarantineWatch::default(),
         };
         (chain, surroundings)
     }

@@ -114,6 +114,9 @@ pub trait Store: Send + Sync {
     /// followed the stream up to it) needs a capture, not this.
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
 
+    /// The schema version that is stored for exactly this place (its hash, contract §8.6), with deltas applied.
+    fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
+
     /// Stores a full snapshot valid from `position` on. The same position again gives the id it already has.
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>>;
 

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use binlogd::assemble::boundary::BoundaryScanner;
 use binlogd::assemble::spill::SpillDir;
-use binlogd::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
+use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
 use binlogd::binlog::event::{EventHeader, FLAG_ARTIFICIAL};
 use binlogd::binlog::gtid::GtidEvent;
 use binlogd::binlog::mariadb_gtid::MariadbGtidEvent;
@@ -308,7 +308,7 @@ impl Hooks for Producer<'_> {
         if after { Err(Error::bug(KILLED)) } else { id }
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
+    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, Bound)> {
         let Some((_, schema)) = self.definitions.iter().rev().find(|(offset, _)| *offset <= request.at.offset) else {
             return Err(Error::definite(format!("there is no server to ask: {}", request.why)));
         };
@@ -319,7 +319,7 @@ impl Hooks for Producer<'_> {
         });
         // The server stands where the group behind this one has begun.
         let reached = self.recording.end_of(self.recording.end_of(request.at.offset));
-        Ok((captured.collect(), BinlogPosition::new(self.recording.file.clone(), reached)))
+        Ok((captured.collect(), BinlogPosition::new(self.recording.file.clone(), reached).into()))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {
@@ -498,7 +498,7 @@ impl<'a> World<'a> {
     }
 
     fn save(&self, producer: &mut Producer<'_>, life: &mut Life) {
-        let Some(Reached { end, gtids }) = producer.tracker.reached() else { return };
+        let Some(Reached { end, gtids, .. }) = producer.tracker.reached() else { return };
         if let Some(set) = &mut life.reached.gtids {
             for gtid in &gtids {
                 assert!(!set.contains(gtid).expect("one flavor"), "{}: {gtid} came twice", self.recording.name);

@@ -68,8 +68,8 @@ pub(super) static OPTIONS: &[Opt] = &[
         .read(),
     Opt::flag(G, "master_recovery", "after a failover find the position on the new server by the last heartbeat")
         .refused("finding the position on a new server is not built yet: use gtid_mode, or give --init_position"),
-    Opt::flag(G, "ignore_missing_schema", "skip rows of excluded tables that have no known definition").refused(
-        "it is not built yet, and hardly needed: here an excluded table never stops the stream, whether its definition is known or not",
+    Opt::flag(G, "ignore_missing_schema", "skip rows of excluded tables that have no known definition").no_effect(
+        "rows of excluded tables are always skipped, whether their definition is known or not, and rows of other tables never (on_schema_error)",
     ),
     Opt::text(G, "init_position", "start at FILE:POSITION[:HEARTBEAT], whatever is stored").command_line_only(),
     Opt::flag(G, "replay", "do not store positions or schemas").command_line_only().refused("replaying without storing is not built yet"),

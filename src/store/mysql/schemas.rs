@@ -30,11 +30,26 @@ impl MySqlStore {
             _ => self.newest_by_file(&mut session, position).await?,
         };
         let Some(head) = head else { return Ok(None) };
-        let ids = chain(head, &self.bases(&mut session, head).await?)?;
+        self.version(&mut session, head).await
+    }
+
+    /// The version that is stored for exactly this place.
+    pub(super) async fn restore_at(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+        let mut session = self.session().await?;
+        let sha = position_sha(self.options.server_id, position);
+        match self.stored_at(&mut session, &sha).await? {
+            Some(head) => self.version(&mut session, head).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A version with its deltas applied.
+    async fn version(&self, session: &mut Session<'_>, head: SchemaId) -> Result<Option<(SchemaId, Schema)>> {
+        let ids = chain(head, &self.bases(session, head).await?)?;
         let Some((base, deltas)) = ids.split_first() else { return Ok(None) };
-        let mut schema = self.load_snapshot(&mut session, *base).await?;
+        let mut schema = self.load_snapshot(session, *base).await?;
         for page in deltas.chunks(DELTA_PAGE) {
-            self.apply_deltas(&mut session, &mut schema, page).await?;
+            self.apply_deltas(session, &mut schema, page).await?;
         }
         Ok(Some((head, schema)))
     }
