@@ -463,7 +463,6 @@ impl<'a> World<'a> {
             thread_id: true,
             // In a quarantine the version is another than without; nothing else may be.
             schema_id: self.quarantine.is_none(),
-            xoffset: self.quarantine.is_some(),
             row_query: true,
             primary_keys: true,
             ddl: true,
