@@ -14,6 +14,16 @@ fn main() -> ExitCode {
         Ok(Invocation::Read(config)) => {
             daemon::logging::init(&config.logging, &config.notes).map_or_else(refused, |()| ended(daemon::run_read(*config)))
         }
+        Ok(Invocation::Schema(asked)) => {
+            let logging = daemon::logging::init(&asked.config.logging, &asked.config.notes);
+            logging.map_or_else(refused, |()| match daemon::run_schema(*asked) {
+                Ok(outcome) => {
+                    say(&outcome.text);
+                    ExitCode::from(outcome.code)
+                }
+                Err(error) => ended(Err(error)),
+            })
+        }
         Ok(Invocation::Version) => {
             say(&format!("binlogd {}\n", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS

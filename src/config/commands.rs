@@ -66,7 +66,9 @@ pub(super) static DAEMON: Command = Command {
 };
 
 /// All but the daemon.
-pub(super) static COMMANDS: &[Command] = &[Command {
+pub(super) static COMMANDS: &[Command] = &[READ, SCHEMA];
+
+const READ: Command = Command {
     word: "read",
     usage: "[options] FILE…",
     about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
@@ -77,7 +79,21 @@ pub(super) static COMMANDS: &[Command] = &[Command {
     build: |given| {
         validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
     },
-}];
+};
+
+const SCHEMA: Command = Command {
+    word: "schema",
+    usage: "show [DB[.TABLE]] | diff [DB[.TABLE]] | resolve DB.TABLE [options]",
+    about: "shows the stored definitions of tables, compares them with the server's, or tells one that nothing else can prove; takes the daemon's \
+            options too",
+    takes: Takes::All,
+    dialect: Dialect::Words,
+    words: true,
+    default_file: DefaultFile::Read,
+    build: |given| {
+        validate::schema_command(given.raw, given.around, given.words, given.findings).map(|asked| Invocation::Schema(Box::new(asked)))
+    },
+};
 
 /// The command of this name.
 pub(super) fn find(word: &str) -> Option<&'static Command> {

@@ -68,6 +68,24 @@ pub struct ReadConfig {
     pub notes: Vec<Note>,
 }
 
+/// What `binlogd schema` needs: the daemon's own configuration, and what is asked of it.
+#[derive(Debug, Clone)]
+pub struct SchemaConfig {
+    pub config: Config,
+    pub action: SchemaAction,
+}
+
+/// `None` for a database or table: all of them.
+#[derive(Debug, Clone)]
+pub enum SchemaAction {
+    /// The definitions that are valid at a place; `None`: at the stored position.
+    Show { database: Option<String>, table: Option<String>, at: Option<Position>, json: bool },
+    /// What differs from the server's definitions of now.
+    Diff { database: Option<String>, table: Option<String> },
+    /// Stores the definition of a table for the place at which it came in doubt: that of a file, or the server's of now.
+    Resolve { database: String, table: String, definition: Option<PathBuf>, yes: bool },
+}
+
 /// One MySQL or MariaDB server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MysqlSettings {

@@ -7,6 +7,7 @@ mod mysql;
 mod output;
 mod partition;
 mod producer;
+mod schema;
 mod service;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{Config, OnSchemaError, PartitionBy, PartitionSettings, ReadConfig};
+use super::settings::{Config, OnSchemaError, PartitionBy, PartitionSettings, ReadConfig, SchemaConfig};
 use super::value;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
@@ -116,6 +117,18 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
     };
     reader.check_support(|option| option.read);
     finish(config, findings, |config, notes| config.notes = notes)
+}
+
+/// Checks everything for `binlogd schema`.
+pub(super) fn schema_command(raw: &Raw, around: &Surroundings, words: Vec<String>, mut findings: Findings) -> Result<SchemaConfig, Findings> {
+    let mut reader = Reader { raw, around, findings: &mut findings };
+    let action = schema::action(&mut reader, &words);
+    let config = daemon(raw, around, findings)?;
+    match action {
+        Some(action) => Ok(SchemaConfig { config, action }),
+        // A fault was found, so `daemon` has failed.
+        None => Err(Findings::default()),
+    }
 }
 
 fn finish<C>(mut config: C, findings: Findings, set_notes: impl FnOnce(&mut C, Vec<super::fault::Note>)) -> Result<C, Findings> {

@@ -13,6 +13,9 @@ pub mod quarantine_watch;
 pub mod read;
 pub mod reader;
 pub mod run;
+pub mod schema_command;
+mod schema_resolve;
+mod schema_text;
 pub mod sender;
 pub mod shutdown;
 pub mod start;
@@ -23,7 +26,7 @@ pub mod wire;
 use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
-use crate::config::{Config, ReadConfig};
+use crate::config::{Config, ReadConfig, SchemaConfig};
 use crate::error::{Error, Result};
 
 /// The daemon, from start to stop. Returns when a stop was requested and everything is put away, or with the error that
@@ -38,6 +41,16 @@ pub fn run_daemon(config: Config) -> Result<()> {
     // Threads that still wait for a dead network are not waited for.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result
+}
+
+/// `binlogd schema`: what is to be printed, and the exit status.
+pub fn run_schema(config: SchemaConfig) -> Result<schema_command::Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::definite("the runtime cannot be started").source(e))?;
+    runtime.block_on(schema_command::run(config))
 }
 
 /// `binlogd read`.

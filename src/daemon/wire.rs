@@ -246,7 +246,7 @@ fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     })
 }
 
-fn connection(settings: &MysqlSettings) -> ConnectionOptions {
+pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
     let mut options = ConnectionOptions::new(settings.host.clone(), settings.user.clone(), settings.password.clone());
     options.port = settings.port;
     options.ssl = match settings.tls.mode {

@@ -31,7 +31,7 @@ pub(super) fn init_position(reader: &mut Reader) -> Option<Position> {
     parsed
 }
 
-fn parse_position(text: &str) -> Option<Position> {
+pub(super) fn parse_position(text: &str) -> Option<Position> {
     let mut pieces = text.split(':');
     let file = pieces.next().filter(|f| !f.is_empty())?;
     let offset: u64 = pieces.next()?.parse().ok().filter(|o| *o >= FIRST_EVENT)?;
