@@ -19,7 +19,7 @@ use binlogd::position::{BinlogPosition, Gtid, Position, ResumePoint};
 use binlogd::producer::{Completion, Producer};
 use binlogd::schema::delta::SchemaChange;
 use binlogd::schema::{Schema, SchemaId};
-use binlogd::store::{ClientPosition, MemoryStore, Origin, Store, Stored};
+use binlogd::store::{ClientPosition, Lookup, MemoryStore, Origin, Store, Stored, VersionsAt};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
@@ -107,6 +107,26 @@ impl Store for Away {
 
     fn client_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
         self.store.client_positions()
+    }
+
+    fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
+        self.store.all_positions()
+    }
+
+    fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>> {
+        self.store.forget_positions(server_ids)
+    }
+
+    fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        self.store.load_schema_by(lookup, position)
+    }
+
+    fn versions_at<'a>(&'a self, at: &'a BinlogPosition) -> BoxFuture<'a, Result<VersionsAt>> {
+        self.store.versions_at(at)
+    }
+
+    fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.store.replace_versions(schema, position)
     }
 
     fn set_origin(&self, origin: Origin) {

@@ -106,7 +106,7 @@ async fn unprovable(name: &str, server: SqlServer, gtid_mode: bool, metadata: &s
     assert!(differs.status.code() == Some(1) && out.contains("-   `a` int") && out.contains("+   `b` int"), "{out}{err}");
     assert!(out.contains("still to be read"), "{out}");
 
-    let refused = schema(&site, &["resolve", &format!("{DATA}.t"), "--from_server", "--yes"]);
+    let refused = schema(&site, &["resolve", &format!("{DATA}.t"), "--from-server", "--yes"]);
     assert!(refused.status.code() != Some(0) && texts(&refused).1.contains("is running"), "{:?}", texts(&refused));
     assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
     let file = site.dir.join("t.sql");

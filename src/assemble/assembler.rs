@@ -226,11 +226,6 @@ impl Assembler {
         Ok(next)
     }
 
-    /// The stream goes on from another server than before.
-    pub fn server_changed(&mut self) {
-        self.tables.doubts.server_changed();
-    }
-
     pub fn client_id(&self) -> &str {
         &self.options.client_id
     }
@@ -249,12 +244,22 @@ impl Assembler {
         &self.boundary
     }
 
+    /// Whether a transaction has begun and not ended.
+    pub fn is_inside_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
     pub fn captured_until(&mut self, until: BinlogPosition) {
         if self.at.is_before(&until) {
             self.tables.doubts.captured_until(until);
         }
+    }
+
+    /// Behind the connection is another server, whose log ends at `end`. True if the first capture is not proved yet.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> bool {
+        self.tables.doubts.server_changed(end)
     }
 
     /// The connection was lost: the open transaction is thrown away and will be read again from `boundary`.

@@ -102,10 +102,18 @@ impl Doubts {
         self.window = Some(until.into());
     }
 
-    /// The stream goes on from another server: places in the log of the one before mean nothing on it.
-    pub fn server_changed(&mut self) {
-        let bounds = self.doubted.iter_mut().filter_map(|d| d.until.as_mut()).chain(self.candidates.iter_mut().map(|c| &mut c.reached));
-        bounds.chain(self.window.as_mut()).for_each(|bound| bound.foreign = true);
+    /// The stream comes from another server now, on which the old one's places mean nothing. What was read together with
+    /// an executed set is proved when the stream has executed that set; anything else that was read from a server before,
+    /// at `until`, this server's log end. True if definitions of the first capture are among it.
+    pub fn server_changed(&mut self, until: &BinlogPosition) -> bool {
+        let places = self.window.iter_mut().chain(self.doubted.iter_mut().filter_map(|d| d.until.as_mut()));
+        for place in places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)) {
+            match place.gtids {
+                Some(_) => place.foreign = true,
+                None => place.at = until.clone(),
+            }
+        }
+        self.window.is_some()
     }
 
     pub fn set_case(&mut self, case: CaseRule) {
@@ -322,7 +330,7 @@ mod tests {
             doubts
         };
         let mut doubts = doubted();
-        doubts.server_changed();
+        assert!(!doubts.server_changed(&at(50)));
         assert!(doubts.proved_at(&BinlogPosition::new("b.000077", 4), Some(&half)).is_empty(), "a later file of another server proves nothing");
         assert!(doubts.pending());
         assert_eq!(doubts.proved_at(&at(4), Some(&whole)).len(), 1);
@@ -375,6 +383,22 @@ mod tests {
         assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99)).len(), 1);
         assert!(doubts.proved_at(&at(100), None).is_empty());
         assert!(doubts.statement(&[create], &at(100)).is_empty());
+    }
+
+    #[test]
+    fn another_server_has_places_of_its_own() {
+        let mut doubts = Doubts::default();
+        assert!(!doubts.server_changed(&at(9)));
+        doubts.captured_until(at(100));
+        doubts.raise(&[TableName::new("d", "t")], &cause());
+        doubts.candidates(vec![captured("t")], at(100).into());
+        // Places beyond the old bound on the new server are before the capture all the same.
+        assert!(doubts.server_changed(&at(5000)));
+        let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000)).len(), 1);
+        assert!(doubts.proved_at(&at(4000), None).is_empty() && doubts.is_doubted("d", "t"));
+        assert_eq!(doubts.proved_at(&at(5000), None).len(), 1);
+        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000)).is_empty());
     }
 
     #[test]

@@ -4,8 +4,9 @@
 mod assembler;
 pub mod boundary;
 mod doubt;
+pub mod groups;
 mod metadata;
-mod own_tables;
+pub mod own_tables;
 pub mod quarantine;
 pub mod spill;
 mod statement;

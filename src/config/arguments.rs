@@ -18,21 +18,23 @@ pub(super) struct Arguments {
     pub options: BTreeMap<&'static str, Option<String>>,
     /// What is no option.
     pub files: Vec<String>,
+    /// Which of these words stand behind a secret, and may be its second half: `--password=two words`.
+    pub behind_secret: Vec<bool>,
 }
 
 /// Reads the arguments. Faults: unknown options, missing arguments, repetitions.
 pub(super) fn parse(arguments: &[String], command: &'static Command, findings: &mut Findings) -> Arguments {
-    let mut parser = Parser { rest: arguments, command, findings, out: Arguments::default() };
+    let mut parser = Parser { rest: arguments, command, findings, secret: false, out: Arguments::default() };
     while let Some((token, rest)) = parser.rest.split_first() {
         parser.rest = rest;
         if token == "--" {
-            parser.out.files.extend(rest.iter().cloned());
+            rest.iter().for_each(|word| parser.word(word));
             break;
         }
         match (token.strip_prefix("--"), token.strip_prefix('-')) {
             (Some(long), _) => parser.long(long),
             (None, Some(short)) if !short.is_empty() => parser.short(short),
-            _ => parser.out.files.push(token.clone()),
+            _ => parser.word(token),
         }
     }
     parser.out
@@ -42,6 +44,8 @@ struct Parser<'a, 'f> {
     rest: &'a [String],
     command: &'static Command,
     findings: &'f mut Findings,
+    /// Whether the last option was a secret.
+    secret: bool,
     out: Arguments,
 }
 
@@ -62,6 +66,11 @@ fn is_pseudo_option(name: &str) -> bool {
 }
 
 impl Parser<'_, '_> {
+    fn word(&mut self, word: &str) {
+        self.out.files.push(word.to_string());
+        self.out.behind_secret.push(self.secret);
+    }
+
     fn long(&mut self, token: &str) {
         let (name, value) = split(token);
         if is_pseudo_option(name) {
@@ -69,7 +78,7 @@ impl Parser<'_, '_> {
         }
         match recognised(name, self.command) {
             Some(option) => self.handle(option, value.map(str::to_string)),
-            None => self.unknown(name, value.is_some()),
+            None => self.unknown(name, name, value.is_some()),
         }
     }
 
@@ -83,11 +92,13 @@ impl Parser<'_, '_> {
         let (letter, argument) = token.split_at(letter_end);
         match recognised(letter, self.command) {
             Some(option) => self.handle(option, Some(argument.to_string()).filter(|a| !a.is_empty())),
-            None => self.unknown(name, value.is_some()),
+            // Other programs take `-pPASSWORD`.
+            None => self.unknown(name, letter, value.is_some()),
         }
     }
 
     fn handle(&mut self, option: &'static Opt, value: Option<String>) {
+        self.secret = option.kind == Kind::Secret;
         let value = match value {
             Some(value) => Some(value),
             None => match (option.argument, self.rest.split_first()) {
@@ -128,8 +139,11 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn unknown(&mut self, name: &str, has_value: bool) {
+    /// `safe` is what may be shown of a name that resembles no option.
+    fn unknown(&mut self, name: &str, safe: &str, has_value: bool) {
+        self.secret = false;
         let hint = hint_for(name, self.command);
+        let name = if hint.is_some() || name == safe { name } else { &format!("{safe}…") };
         self.findings.fault(format!("{name} is not a recognized option"), None, hint);
         // What follows is most likely its value, and would be a second, misleading fault.
         if !has_value
@@ -230,7 +244,7 @@ mod tests {
             (&["--__separator_1", "--__section_kafka"], vec![]),
             // log_format is ours and does not make Maxwell's beginning ambiguous.
             (&["--log=debug"], vec!["log_level=debug"]),
-            (&["--log_f=json"], vec!["log_format=json"]),
+            (&["--log_fo=json"], vec!["log_format=json"]),
             (&["--kafka.boot=a:9092"], vec!["kafka.bootstrap.servers=a:9092"]),
         ] {
             let want: Vec<String> = want.into_iter().map(String::from).collect();
@@ -253,6 +267,8 @@ mod tests {
                 vec!["kafka_acks is not a recognized option; hint: kafka.acks can be set in the properties file or the environment only"],
             ),
             (&["--p=x"], vec!["p is not a recognized option"]),
+            (&["-phunter2"], vec!["p… is not a recognized option"]),
+            (&["-pasword=x"], vec!["pasword is not a recognized option; hint: did you mean --password?"]),
             (&["--kinesis_md5_keys"], vec!["kinesis_md5_keys is not a recognized option"]),
             (&["--exclude_dbs=x"], vec!["exclude_dbs is not a recognized option; hint: did you mean --filter?"]),
             (&["--user"], vec!["Option user requires an argument"]),

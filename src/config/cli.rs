@@ -11,7 +11,7 @@ use super::commands::{self, Command, Given};
 use super::fault::{Findings, Note, NoteLevel};
 use super::help;
 use super::layers::{self, Raw, Surroundings};
-use super::settings::{Config, ReadConfig, SchemaConfig};
+use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig, SchemaConfig};
 use super::validate;
 
 /// What the user asked for.
@@ -23,8 +23,12 @@ pub enum Invocation {
     Read(Box<ReadConfig>),
     /// `binlogd schema`: stored definitions.
     Schema(Box<SchemaConfig>),
-    /// `--version`
-    Version,
+    /// A text for standard output, and nothing else to do: `--version`, `binlogd completions`.
+    Print(String),
+    /// `binlogd position`: shows or changes the stored position.
+    Position(Box<PositionConfig>),
+    /// `binlogd check`: whether the daemon could start.
+    Check(Box<CheckConfig>),
 }
 
 impl Invocation {
@@ -34,7 +38,9 @@ impl Invocation {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
             Invocation::Schema(asked) => asked.config.notes,
-            Invocation::Version => Vec::new(),
+            Invocation::Print(_) => Vec::new(),
+            Invocation::Position(config) => config.daemon.notes,
+            Invocation::Check(check) => check.notes,
         }
     }
 }
@@ -84,22 +90,24 @@ fn lossy(text: OsString) -> String {
 fn invoke(command: &'static Command, line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
     let mut arguments = arguments::parse(line, command, &mut findings);
     if findings.faults.is_empty() && arguments.options.contains_key("version") {
-        return Ok(Invocation::Version);
+        return Ok(Invocation::Print(format!("binlogd {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let words = std::mem::take(&mut arguments.files);
+    let shown: Vec<&str> = words.iter().zip(&arguments.behind_secret).map(|(word, secret)| if *secret { "***" } else { word }).collect();
+    let shown = shown.join(", ");
     let raw = sources(arguments, around, command, &mut findings)?;
-    let stray = if command.words { Vec::new() } else { words.clone() };
+    let stray = !command.words && !words.is_empty();
     let checked = (command.build)(Given { raw: &raw, around, words, findings });
     // As in Maxwell, stray words come to light after everything else.
     let refuse_words = |mut findings: Findings| {
         let hint = "options begin with --".to_string();
-        findings.fault(format!("Unknown argument(s): [{}]", stray.join(", ")), None, Some(hint));
+        findings.fault(format!("Unknown argument(s): [{}]", shown), None, Some(hint));
         findings
     };
     match checked {
-        Ok(invocation) if stray.is_empty() => Ok(invocation),
+        Ok(invocation) if !stray => Ok(invocation),
         Ok(invocation) => Err(failed(&refuse_words(Findings { faults: Vec::new(), notes: invocation.into_notes() }))),
-        Err(findings) if stray.is_empty() => Err(failed(&findings)),
+        Err(findings) if !stray => Err(failed(&findings)),
         Err(findings) => Err(failed(&refuse_words(findings))),
     }
 }

@@ -5,6 +5,7 @@
 //! `Invocation`. What a command does never stands here.
 
 use super::cli::Invocation;
+use super::completions;
 use super::fault::Findings;
 use super::layers::{DefaultFile, Raw, Surroundings};
 use super::options::Opt;
@@ -26,6 +27,8 @@ pub(super) enum Takes {
     All,
     /// Those that are marked as options of `binlogd read`.
     Read,
+    /// None but `--help`.
+    Nothing,
 }
 
 /// What a command's values are made from.
@@ -66,34 +69,68 @@ pub(super) static DAEMON: Command = Command {
 };
 
 /// All but the daemon.
-pub(super) static COMMANDS: &[Command] = &[READ, SCHEMA];
-
-const READ: Command = Command {
-    word: "read",
-    usage: "[options] FILE…",
-    about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
-    takes: Takes::Read,
-    dialect: Dialect::Words,
-    words: true,
-    default_file: DefaultFile::Ignore,
-    build: |given| {
-        validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+pub(super) static COMMANDS: &[Command] = &[
+    Command {
+        word: "read",
+        usage: "[options] FILE…",
+        about: "prints what the daemon would send for recorded binlog files, one message a line; needs no server",
+        takes: Takes::Read,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: |given| {
+            validate::read_command(given.raw, given.around, given.words, given.findings).map(|config| Invocation::Read(Box::new(config)))
+        },
     },
-};
-
-const SCHEMA: Command = Command {
-    word: "schema",
-    usage: "show [DB[.TABLE]] | diff [DB[.TABLE]] | resolve DB.TABLE [options]",
-    about: "shows the stored definitions of tables, compares them with the server's, or tells one that nothing else can prove; takes the daemon's \
-            options too",
-    takes: Takes::All,
-    dialect: Dialect::Words,
-    words: true,
-    default_file: DefaultFile::Read,
-    build: |given| {
-        validate::schema_command(given.raw, given.around, given.words, given.findings).map(|asked| Invocation::Schema(Box::new(asked)))
+    Command {
+        word: "completions",
+        usage: "bash|zsh|fish",
+        about: "prints a script that lets this shell complete commands, options and values",
+        takes: Takes::Nothing,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Ignore,
+        build: completions::command,
     },
-};
+    Command {
+        word: "position",
+        usage: "show | set PLACE [options]",
+        about: "shows the stored positions, or stores another one; PLACE is FILE:POSITION[:HEARTBEAT], a GTID set, a time such as \
+            2026-01-31T12:00:00Z, now, or earliest",
+        takes: Takes::All,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Read,
+        build: |given| {
+            validate::position_command(given.raw, given.around, given.words, given.findings)
+                .map(|config| Invocation::Position(Box::new(config)))
+        },
+    },
+    Command {
+        word: "schema",
+        usage: "show [DB[.TABLE]] | diff [DB[.TABLE]] | resolve DB.TABLE [options]",
+        about: "shows the stored definitions of tables, compares them with the server's, or tells one that nothing else can prove",
+        takes: Takes::All,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Read,
+        build: |given| {
+            validate::schema_command(given.raw, given.around, given.words, given.findings).map(|asked| Invocation::Schema(Box::new(asked)))
+        },
+    },
+    Command {
+        word: "check",
+        usage: "[options]",
+        about: "checks configuration, servers, brokers and this machine with the daemon's options, changes nothing, and says what mends \
+                each fault; ends with 0 if the daemon could start, 1 if not, 2 if the server would refuse the binlog",
+        takes: Takes::All,
+        dialect: Dialect::Maxwell,
+        words: false,
+        default_file: DefaultFile::Read,
+        // Faults of the configuration are part of the report.
+        build: |given| Ok(Invocation::Check(Box::new(validate::check_command(given.raw, given.around, given.findings)))),
+    },
+];
 
 /// The command of this name.
 pub(super) fn find(word: &str) -> Option<&'static Command> {
@@ -103,7 +140,7 @@ pub(super) fn find(word: &str) -> Option<&'static Command> {
 impl Command {
     /// Whether the option exists for this command.
     pub fn has(&self, option: &Opt) -> bool {
-        option.command.is_none_or(|only| only == self.word)
+        option.commands.is_empty() || option.commands.contains(&self.word)
     }
 
     /// Whether the command takes the option; one that it has but does not take is refused with a sentence.
@@ -112,6 +149,7 @@ impl Command {
             && match self.takes {
                 Takes::All => true,
                 Takes::Read => option.read,
+                Takes::Nothing => option.name == "help",
             }
     }
 }
@@ -128,7 +166,7 @@ mod tests {
             assert_eq!(COMMANDS.iter().filter(|c| c.word == command.word).count(), 1, "{}", command.word);
         }
         for option in options::all() {
-            assert!(option.command.is_none_or(|word| find(word).is_some()), "{} is of no command", option.name);
+            assert!(option.commands.iter().all(|word| find(word).is_some()), "{} is of no command", option.name);
         }
     }
 }

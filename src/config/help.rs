@@ -97,6 +97,7 @@ fn words(option: &Opt) -> String {
     }
     match option.support {
         Support::Full => {}
+        Support::Postponed(_) => text.push_str(" [not built yet]"),
         Support::NoEffect(why) => text.push_str(&format!(" [no effect: {why}]")),
         Support::Refused { unless: [], .. } => text.push_str(" [not supported]"),
         Support::Refused { unless, .. } => text.push_str(&format!(" [only {} are supported]", unless.join(", "))),
@@ -142,6 +143,7 @@ fn row(option: &Opt) -> String {
     }
     match option.support {
         Support::Full => {}
+        Support::Postponed(why) => meaning.push_str(&format!(" **Not built yet:** {why}.")),
         Support::NoEffect(why) => meaning.push_str(&format!(" *No effect: {why}.*")),
         Support::Refused { unless: [], why } => meaning.push_str(&format!(" **Not supported:** {why}.")),
         Support::Refused { unless, why } => meaning.push_str(&format!(" **Supported are {} only:** {why}.", unless.join(", "))),
@@ -153,7 +155,7 @@ fn row(option: &Opt) -> String {
     format!("| `{}` | {} | {} | {} |\n", option.name, cell(&option.kind_words()), cell(&default), cell(&meaning))
 }
 
-fn sentence(help: &str) -> String {
+pub(super) fn sentence(help: &str) -> String {
     let mut chars = help.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())

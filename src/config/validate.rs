@@ -9,14 +9,19 @@ mod partition;
 mod producer;
 mod schema;
 mod service;
+mod sinks;
 
 use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
 
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{Config, OnSchemaError, PartitionBy, PartitionSettings, ReadConfig, SchemaConfig};
+use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, PartitionBy, PartitionSettings, PositionConfig, ReadConfig, SchemaConfig};
 use super::value;
+use crate::position::Place;
+use crate::secret::Secret;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
 pub(super) struct Reader<'a> {
@@ -28,7 +33,7 @@ pub(super) struct Reader<'a> {
 /// Checks everything for the daemon. `Err`: the faults, all of them.
 pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -> Result<Config, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
-    reader.check_kinds(|option| option.command.is_none());
+    reader.check_kinds(|option| option.commands.is_empty());
     let partition = partition::read(&mut reader);
     let schema_database = reader.filled("schema_database");
     let filter = output::filter(&mut reader, &schema_database);
@@ -47,6 +52,9 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         replica_server_id: reader.number("replica_server_id"),
         gtid_mode,
         init_position: service::init_position(&mut reader),
+        replay: reader.flag("replay"),
+        recapture_schema: reader.flag("recapture_schema"),
+        master_recovery: reader.flag("master_recovery"),
         store: servers.store,
         replication: servers.replication,
         capture: servers.capture,
@@ -61,11 +69,13 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         shutdown_timeout_ms: reader.millis("shutdown_timeout_ms"),
         http: monitoring::http(&mut reader),
         logging: service::logging(&mut reader),
+        background: reader.flag("daemon"),
+        given: raw.all().map(|(name, value)| (name.to_owned(), Secret::new(value.unwrap_or_default()))).collect(),
         client_id,
         schema_database,
         notes: Vec::new(),
     };
-    reader.check_support(|option| option.command.is_none());
+    reader.check_support(|option| option.commands.is_empty());
     finish(config, findings, |config, notes| config.notes = notes)
 }
 
@@ -84,6 +94,38 @@ fn on_schema_error(reader: &mut Reader, partition: &PartitionSettings) -> OnSche
         );
     }
     if wanted && possible { OnSchemaError::Quarantine } else { OnSchemaError::Stop }
+}
+
+/// Checks everything for `binlogd position`.
+pub(super) fn position_command(
+    raw: &Raw,
+    around: &Surroundings,
+    words: Vec<String>,
+    mut findings: Findings,
+) -> Result<PositionConfig, Findings> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let usage = || Some("binlogd position show | set PLACE [options]".to_owned());
+    let set = match words[..] {
+        ["show"] => None,
+        ["set", place] => place.parse::<Place>().map_err(|e| findings.fault(e.message(), None, e.hint_text().map(str::to_owned))).ok(),
+        _ => {
+            findings.fault(format!("binlogd position does not understand: {}", words.join(" ")), None, usage());
+            None
+        }
+    };
+    let reader = Reader { raw, around, findings: &mut findings };
+    let (json, dry_run, force) = (reader.flag("json"), reader.flag("dry-run"), reader.flag("force"));
+    let daemon = daemon(raw, around, findings)?;
+    Ok(PositionConfig { daemon, set, json, dry_run, force })
+}
+
+/// The daemon's configuration for `binlogd check`, with its faults if it has any.
+pub(super) fn check_command(raw: &Raw, around: &Surroundings, mut findings: Findings) -> CheckConfig {
+    let json = Reader { raw, around, findings: &mut findings }.flag("json");
+    match daemon(raw, around, findings) {
+        Ok(mut config) => CheckConfig { json, notes: std::mem::take(&mut config.notes), config: Ok(Box::new(config)) },
+        Err(findings) => CheckConfig { json, notes: findings.notes, config: Err(findings.faults) },
+    }
 }
 
 /// Checks everything for `binlogd read`.
@@ -110,7 +152,11 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
         filter,
         output,
         memory: service::memory(&mut reader, &client_id),
-        logging: service::logging(&mut reader),
+        // Beside the messages on stdout only what is wrong is worth a line, unless the user asks for more.
+        logging: match (reader.is_given("log_level"), service::logging(&mut reader)) {
+            (false, logging) => LogSettings { level: LevelFilter::WARN, ..logging },
+            (true, logging) => logging,
+        },
         client_id,
         schema_database,
         notes: Vec::new(),
@@ -282,6 +328,9 @@ impl<'a> Reader<'a> {
             match option.support {
                 Support::Full => {}
                 Support::NoEffect(why) => self.findings.info(format!("{name} ({}) has no effect: {why}", setting.origin)),
+                Support::Postponed(why) => {
+                    self.findings.warn(format!("{name} ({}) has no effect yet, because it is not built: {why}", setting.origin));
+                }
                 Support::Refused { unless, why } => {
                     let text = setting.value.as_deref().unwrap_or_default().trim();
                     if unless.contains(&text) || self.is_wrong_word(option, text) {

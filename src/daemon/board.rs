@@ -11,9 +11,13 @@ use crate::metrics::{ErrorKind, Metrics, PositionOf};
 use crate::position::{BinlogPosition, Position};
 use crate::status::{CauseKind, LastError, State, Status};
 
+use super::pulse::Pulses;
+
 /// The writing end of status and metrics.
 pub struct Board {
     pub metrics: Arc<Metrics>,
+    /// Which of the loops still move.
+    pub pulses: Pulses,
     status: watch::Sender<Status>,
     saves: AtomicU64,
     batch_queue: IntGauge,
@@ -25,7 +29,12 @@ impl Board {
         metrics.healthy.set(1);
         metrics.started_seconds.set(epoch_us() as f64 / 1e6);
         let batch_queue = metrics.queue("batches");
-        (Arc::new(Board { metrics, status, saves: AtomicU64::new(0), batch_queue }), watched)
+        (Arc::new(Board { metrics, pulses: Pulses::default(), status, saves: AtomicU64::new(0), batch_queue }), watched)
+    }
+
+    /// Another reader of what is posted.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
     }
 
     pub fn state(&self, state: State) {

@@ -55,6 +55,8 @@ impl Keeper {
 
     /// Runs until the stop. Errors are definite: a rival process, a store that refuses for good.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> Result<()> {
+        let board = self.board.clone();
+        let _running = board.pulses.keeper.runs();
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -62,17 +64,20 @@ impl Keeper {
                 () = shutdown.requested() => return Ok(()),
                 _ = tick.tick() => {}
             }
+            board.pulses.keeper.beat();
             self.take_reached()?;
             self.check_head()?;
             if self.retry_at.is_some_and(|at| Instant::now() < at) {
                 continue;
             }
+            let waiting = board.pulses.keeper.waits();
             let outcome = tokio::select! { biased;
                 () = shutdown.requested() => return Ok(()),
                 outcome = tokio::time::timeout(STORE_CALL_MAX, self.write()) => {
                     outcome.unwrap_or_else(|_| Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?")))
                 }
             };
+            drop(waiting);
             self.judge(outcome)?;
         }
     }

@@ -19,7 +19,7 @@ use crate::server::status::ServerIdentity;
 use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::source::reconnect::Backoff;
 use crate::status::{CauseKind, State};
-use crate::store::Store;
+use crate::store::{Origin, Store};
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
@@ -61,17 +61,19 @@ pub struct Surroundings {
     pub shutdown: Shutdown,
     /// The server that positions belong to; in file mode another one must not be read.
     pub identity: ServerIdentity,
+    /// Who was at the other end of the last connection.
+    pub server_uuid: Option<String>,
     pub gtid_mode: bool,
     /// `replication_reconnection_retries`; `None` is unlimited.
     pub reconnects_max: Option<u32>,
-    /// Server id and uuid of the server that the stream came from last.
-    pub server: Option<(u32, Option<String>)>,
     /// What is held back, on the board and near its end.
     pub watch: QuarantineWatch,
 }
 
 /// Runs until the stop (Ok) or an error that a new connection cannot mend.
 pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
+    let board = with.board.clone();
+    let _running = board.pulses.pipeline.runs();
     let mut backoff = Backoff::new();
     let mut published = Counters::default();
     while !with.shutdown.is_requested() {
@@ -106,9 +108,11 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, position = %chain.assembler.boundary(), "the binlog connection is lost; connecting again");
         with.board.ill(CauseKind::Source, format!("no connection to the replication server: {error}"));
         let mut shutdown = with.shutdown.clone();
+        let waiting = board.pulses.pipeline.waits();
         if with.runtime.block_on(shutdown.sleep(pause)) {
             return Ok(());
         }
+        drop(waiting);
     }
     Ok(())
 }
@@ -123,16 +127,30 @@ fn connect(chain: &mut Chain, with: &mut Surroundings) -> Result<BlockQueue, Cut
         }
         _ => Start::File(from.at),
     };
+    let board = with.board.clone();
+    let _waiting = board.pulses.pipeline.waits();
     let stream = DumpStream::open(&with.dump, &start).map_err(Cut::Connection)?;
-    let uuid = stream.server().uuid.as_deref();
-    tables::same_server(uuid, with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
-    let server = (stream.server().server_id, stream.server().uuid.clone());
-    if with.server.replace(server.clone()).is_some_and(|before| before != server) {
-        chain.assembler.server_changed();
-    }
+    tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
+    greet(chain, with, stream.server().uuid.as_deref()).map_err(Cut::Connection)?;
     tracing::info!(server = %stream.server().version, position = %chain.assembler.boundary(), "following the binlog");
     with.board.well(CauseKind::Source);
+    with.board.state(State::Streaming);
     BlockQueue::start(stream, with.read_budget.clone()).map_err(Cut::Connection)
+}
+
+/// After a failover (GTID mode only) places in the old server's files mean nothing on the new one.
+fn greet(chain: &mut Chain, with: &mut Surroundings, uuid: Option<&str>) -> Result<()> {
+    let changed = matches!((uuid, with.server_uuid.as_deref()), (Some(now), Some(then)) if !now.eq_ignore_ascii_case(then));
+    if changed {
+        let end = with.runtime.block_on(tables::log_end(&with.replication))?;
+        tracing::warn!(from = with.server_uuid.as_deref(), to = uuid, log_end = %end, "another server answers now");
+        let captured_until = chain.assembler.server_changed(&end).then_some(end);
+        with.store.set_origin(Origin { server_uuid: uuid.map(str::to_owned), birth: None, captured_until });
+    }
+    if uuid.is_some() {
+        with.server_uuid = uuid.map(str::to_owned);
+    }
+    Ok(())
 }
 
 fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
@@ -163,15 +181,21 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
                 publish(chain, with, published);
                 with.watch_quarantine(chain).map_err(Cut::Chain)?;
                 flushed = Instant::now();
-                ready.unwrap_or_else(|| queue.wait())
+                ready.unwrap_or_else(|| {
+                    let _waiting = with.board.pulses.pipeline.waits();
+                    queue.wait()
+                })
             }
         };
         let QueuedBlock { block, permit } = queued.map_err(Cut::Connection)?;
         for event in block.events {
             if let Flow::StartedInside(at) = chain.event(event, with).map_err(Cut::Chain)? {
+                let board = with.board.clone();
+                let _waiting = board.pulses.pipeline.waits();
                 super::start::step_back(chain, with, &at).map_err(Cut::Connection)?;
                 return Err(Cut::Moved);
             }
+            with.board.pulses.pipeline.beat();
         }
         chain.assembler.end_of_block();
         drop(permit);
@@ -199,6 +223,8 @@ impl Surroundings {
     /// Calls the store until it answers; what depends on a stored schema version waits.
     fn retried<T>(&mut self, what: &str, mut call: impl AsyncFnMut(&Surroundings) -> Result<T>) -> Result<T> {
         let mut pause = Duration::from_millis(200);
+        let board = self.board.clone();
+        let _waiting = board.pulses.pipeline.waits();
         loop {
             let this: &Surroundings = self;
             let mut shutdown = this.shutdown.clone();
@@ -267,6 +293,7 @@ impl Hooks for Surroundings {
 
     fn emit(&mut self, batch: Batch) -> Result<()> {
         let gone = || Error::transient("the producer has stopped");
+        let _waiting = self.board.pulses.pipeline.waits();
         let permit = self.batch_budget.reserve_blocking(batch.bytes() as u64).map_err(|_| gone())?;
         self.board.batch_queued(batch.bytes());
         self.batches.blocking_send(QueuedBatch { batch, permit }).map_err(|_| gone())

@@ -13,7 +13,7 @@ use super::keeper::Keeper;
 use super::pipeline;
 use super::sender::{self, Acks};
 use super::shutdown::{self, Shutdown};
-use super::start::{self, StartContext};
+use super::start;
 use super::wire::{Budgets, Wiring};
 
 /// Batches that may wait between encoding and sending, whatever their size; the budget bounds their bytes.
@@ -42,15 +42,8 @@ pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
 }
 
 async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
-    let context = StartContext {
-        store: &*wiring.store,
-        replication: &wiring.replication,
-        capture: &wiring.capture,
-        identity: &wiring.identity,
-        gtid_mode: wiring.config.gtid_mode,
-        init_position: wiring.init_position(),
-        row_server_id: wiring.row_server_id,
-    };
+    let seeker = wiring.seeker();
+    let context = wiring.start_context(&seeker);
     let begin = tokio::select! { biased;
         () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         begin = start::begin(&context) => begin?,
@@ -60,7 +53,6 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         producer = wiring.producer() => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
-    wiring.board.state(State::Streaming);
 
     // This run's own stop: given by the outer stop or by the first part that fails.
     let (trigger, shutdown) = shutdown::channel();

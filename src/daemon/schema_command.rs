@@ -10,7 +10,7 @@ use crate::position::Position;
 use crate::schema::{Schema, SchemaId, Table, delta};
 use crate::server::status::{self, ServerIdentity};
 use crate::server::{Server, capture};
-use crate::store::{MySqlStore, Store, StoreOptions, Stored};
+use crate::store::{MySqlStore, Store, Stored};
 
 use super::schema_resolve;
 use super::schema_text::{create_table, difference};
@@ -20,11 +20,9 @@ use super::wire;
 pub(super) struct Servers {
     pub config: Config,
     pub store: Arc<MySqlStore>,
-    pub store_server: Arc<Server>,
     pub replication: Arc<Server>,
     pub capture: Arc<Server>,
     pub identity: ServerIdentity,
-    pub row_server_id: u32,
 }
 
 /// What to print, and the exit status.
@@ -48,14 +46,6 @@ pub async fn run(asked: SchemaConfig) -> Result<Outcome> {
 impl Servers {
     async fn connect(config: Config) -> Result<Self> {
         let store_server = Arc::new(Server::new(wire::connection(&config.store))?);
-        let sql = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME IN ('schemas', 'positions')";
-        let found = store_server.exec(sql, (config.schema_database.as_str(),)).await?;
-        let tables: u64 = found.first().map(|row| crate::server::rows::need(row, 0)).transpose()?.unwrap_or_default();
-        if tables < 2 {
-            // Opening a store makes its tables; who only asks must not.
-            return Err(Error::definite(format!("there is no schema database {} on {}", config.schema_database, config.store.host))
-                .hint("give the options that the daemon has, with --config or as it gets them"));
-        }
         let replication =
             if config.replication == config.store { store_server.clone() } else { Arc::new(Server::new(wire::connection(&config.replication))?) };
         let capture = match &config.capture {
@@ -63,17 +53,13 @@ impl Servers {
             None => replication.clone(),
         };
         let identity = status::identity(&mut replication.conn().await?).await?;
-        let options = StoreOptions {
-            schema_database: config.schema_database.clone(),
-            client_id: config.client_id.clone(),
-            server_id: identity.server_id,
-            gtid_mode: config.gtid_mode,
-            flavor: identity.version.flavor,
-            case: identity.case,
-        };
-        let row_server_id = options.row_server_id();
-        let store = Arc::new(MySqlStore::open(store_server.clone(), options).await?);
-        Ok(Servers { config, store, store_server, replication, capture, identity, row_server_id })
+        let options = wire::store_options(&config, &identity);
+        // Opening a store for the daemon makes its tables; who only asks must not.
+        let store = MySqlStore::open_to_read(store_server, options).await?.ok_or_else(|| {
+            Error::definite(format!("there is no schema database {} on {}", config.schema_database, config.store.host))
+                .hint("give the options that the daemon has, with --config or as it gets them")
+        })?;
+        Ok(Servers { store: Arc::new(store), config, replication, capture, identity })
     }
 
     /// The stored position of this client.

@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -20,7 +19,7 @@ use crate::position::{BinlogPosition, Position};
 use crate::schema::ddl::{self, Dialect, StatementContext};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId, Table};
-use crate::server::{Flavor, capture, rows};
+use crate::server::{Flavor, capture};
 use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::store::Store;
 
@@ -29,10 +28,6 @@ use super::schema_command::{Outcome, Servers, place};
 use super::schema_text::create_table;
 use super::wire;
 
-/// Who is running writes a heartbeat in this time.
-const HEARTBEAT_WITHIN: Duration = Duration::from_secs(12);
-/// A heartbeat of such an age is of a daemon that runs no more, whatever the clocks of two hosts say.
-const HEARTBEAT_OLD_MS: u64 = 3_600_000;
 /// Of one transaction's rows, which nobody looks at here.
 const MEMORY_BYTES: u64 = 4 << 20;
 
@@ -90,24 +85,10 @@ pub(super) async fn run(servers: Servers, wanted: Wanted) -> Result<Outcome> {
 
 /// A daemon that runs would not see what is stored behind its back, and both would ask for the binlog under one server id.
 async fn refuse_while_running(servers: &Servers) -> Result<()> {
-    let database = servers.config.schema_database.replace('`', "``");
-    let sql = format!("SELECT heartbeat, CAST(UNIX_TIMESTAMP() * 1000 AS UNSIGNED) FROM `{database}`.heartbeats WHERE server_id = ? AND client_id = ?");
-    let read = async || -> Result<Option<(u64, u64)>> {
-        let found = servers.store_server.exec(&sql, (servers.row_server_id, servers.config.client_id.as_str())).await?;
-        found.first().map(|row| Ok((rows::need(row, 0)?, rows::need(row, 1)?))).transpose()
-    };
-    let Some((before, now)) = read().await? else { return Ok(()) };
-    if now.abs_diff(before) > HEARTBEAT_OLD_MS {
+    if !super::position_command::is_alive(&servers.store).await? {
         return Ok(());
     }
-    tracing::info!("looking for {} s whether the daemon runs", HEARTBEAT_WITHIN.as_secs());
-    tokio::time::sleep(HEARTBEAT_WITHIN).await;
-    match read().await? {
-        Some((after, _)) if after != before => {
-            Err(Error::definite(format!("the daemon with client_id {} is running", servers.config.client_id)).hint("stop it first"))
-        }
-        _ => Ok(()),
-    }
+    Err(Error::definite(format!("a daemon with client_id {} is running: its heartbeat moves", servers.config.client_id)).hint("stop it first"))
 }
 
 /// Reads on from the stored position, on a thread of its own because it waits for the network.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::admin::http::{AdminServer, HttpOptions};
 use crate::assemble::spill::SpillDir;
@@ -15,8 +15,6 @@ use crate::encode::batch::Topics;
 use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::metrics::Metrics;
-use crate::position::Position;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
 use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
@@ -25,16 +23,17 @@ use crate::server::connect::{ConnectionOptions, SslMode};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, preflight};
 use crate::source::dump::DumpOptions;
-use crate::status::CauseKind;
-use crate::store::{MySqlStore, Origin, Store, StoreOptions};
+use crate::status::{CauseKind, Status};
+use crate::store::{MemoryDisk, MemoryStore, MySqlStore, Origin, ReplayStore, Store, StoreOptions};
 
 use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
 use super::quarantine_watch::QuarantineWatch;
+use super::seek::Seeker;
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
-use super::start::Begin;
+use super::start::{Begin, StartContext};
 
 /// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, rows that are
 /// held back, and librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
@@ -81,8 +80,7 @@ impl Budgets {
 
 impl Wiring {
     /// Opens the servers and the store, and checks what can be checked before the first event.
-    pub async fn connect(config: Config) -> Result<(Arc<Self>, Option<AdminServer>)> {
-        let (board, watched) = Board::new(Arc::new(Metrics::new()));
+    pub async fn connect(config: Config, board: Arc<Board>, watched: watch::Receiver<Status>) -> Result<(Arc<Self>, Option<AdminServer>)> {
         let admin = match &config.http {
             Some(http) => {
                 let options =
@@ -101,24 +99,17 @@ impl Wiring {
             None => replication.clone(),
         };
         let checked = preflight::check(&replication, &store_server, config.gtid_mode).await?;
-        for warning in &checked.warnings {
-            tracing::warn!(hint = warning.hint, "{}", warning.message);
+        for warning in checked.warnings() {
+            tracing::warn!(hint = warning.hint(), "{}", warning.text);
         }
         let identity = checked.into_result()?.identity;
-        let options = StoreOptions {
-            schema_database: config.schema_database.clone(),
-            client_id: config.client_id.clone(),
-            server_id: identity.server_id,
-            gtid_mode: config.gtid_mode,
-            flavor: identity.version.flavor,
-            case: identity.case,
-        };
+        let options = store_options(&config, &identity);
         let row_server_id = options.row_server_id();
-        let store = MySqlStore::open(store_server, options).await?;
+        let store = open_store(store_server, options, config.replay).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
         let filter = Arc::new(config.filter.clone());
         let wiring = Wiring {
-            store: Arc::new(store),
+            store,
             replication,
             capture,
             identity,
@@ -133,10 +124,30 @@ impl Wiring {
         Ok((Arc::new(wiring), admin))
     }
 
-    /// `--init_position`, until something behind it is stored: a run that failed before leaves the older position in the
-    /// store, and going on from there would leave out what was asked for.
-    pub fn init_position(&self) -> Option<Position> {
-        self.config.init_position.clone().filter(|_| self.board.saves() == 0)
+    /// What the next run starts from. `--init_position` and `--recapture_schema` hold until something behind them is stored:
+    /// a run that failed before leaves the older position in the store, and going on from there would leave out what was
+    /// asked for.
+    pub fn start_context<'a>(&'a self, seeker: &'a Seeker) -> StartContext<'a> {
+        let first = self.board.saves() == 0;
+        StartContext {
+            store: &*self.store,
+            replication: &self.replication,
+            capture: &self.capture,
+            identity: &self.identity,
+            seeker,
+            schema_database: &self.config.schema_database,
+            client_id: &self.config.client_id,
+            gtid_mode: self.config.gtid_mode,
+            init_position: self.config.init_position.clone().filter(|_| first),
+            recapture: self.config.recapture_schema && first,
+            master_recovery: self.config.master_recovery,
+            row_server_id: self.row_server_id,
+            board: Some(&self.board),
+        }
+    }
+
+    pub fn seeker(&self) -> Seeker {
+        Seeker::new(&dump_options(&self.config), self.replication.clone(), self.identity.version.flavor)
     }
 
     pub fn shutdown_timeout(&self) -> Duration {
@@ -190,15 +201,14 @@ impl Wiring {
         }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
         let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
-        let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
-        dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
         let surroundings = Surroundings {
             runtime: Handle::current(),
             store: self.store.clone(),
             capture: self.capture.clone(),
             replication: self.replication.clone(),
             identity: self.identity.clone(),
-            dump,
+            server_uuid: self.identity.uuid.clone(),
+            dump: dump_options(config),
             batches,
             read_budget: budgets.read.clone(),
             batch_budget: budgets.batch.clone(),
@@ -206,11 +216,41 @@ impl Wiring {
             shutdown,
             gtid_mode: config.gtid_mode,
             reconnects_max: config.reconnection_retries,
-            server: Some((self.identity.server_id, self.identity.uuid.clone())),
             watch: QuarantineWatch::default(),
         };
         (chain, surroundings)
     }
+}
+
+/// Whose rows are read and written.
+pub(super) fn store_options(config: &Config, identity: &ServerIdentity) -> StoreOptions {
+    StoreOptions {
+        schema_database: config.schema_database.clone(),
+        client_id: config.client_id.clone(),
+        server_id: identity.server_id,
+        gtid_mode: config.gtid_mode,
+        flavor: identity.version.flavor,
+        case: identity.case,
+    }
+}
+
+async fn open_store(server: Arc<Server>, options: StoreOptions, replay: bool) -> Result<Arc<dyn Store>> {
+    if !replay {
+        return Ok(Arc::new(MySqlStore::open(server, options).await?));
+    }
+    tracing::warn!("replay: nothing is written to the schema database, neither positions nor heartbeats nor schema versions");
+    let stored: Box<dyn Store> = match MySqlStore::open_to_read(server, options.clone()).await? {
+        Some(store) => Box::new(store),
+        None => Box::new(MemoryStore::open(MemoryDisk::default(), options.clone())),
+    };
+    Ok(Arc::new(ReplayStore::new(stored, options)))
+}
+
+/// How the binlog is read.
+pub(super) fn dump_options(config: &Config) -> DumpOptions {
+    let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
+    dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
+    dump
 }
 
 /// An event holds at least one row, an update two images of it, and what stands around them is small.
@@ -232,7 +272,7 @@ async fn post_trouble(mut trouble: tokio::sync::watch::Receiver<Option<Arc<str>>
     }
 }
 
-fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
+pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     let ProducerKind::Kafka(kafka) = &config.producer.kind else { return Ok(None) };
     let options = KafkaOptions {
         properties: kafka.properties.iter().map(|p| (p.name.clone(), p.value.reveal().to_owned())).collect(),
@@ -261,7 +301,10 @@ pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
         options.ssl_cert = Some(identity.cert.clone());
         options.ssl_key = Some(identity.key.clone());
     }
+    options.trust_store = settings.tls.trust_store.clone();
+    options.client_store = settings.tls.client_store.clone();
     options.connect_timeout_ms = settings.connect_timeout_ms;
+    options.statement_timeout_ms = settings.statement_timeout_ms;
     options
 }
 

@@ -6,7 +6,9 @@
 
 mod columns;
 mod heartbeats;
+pub mod inspect;
 mod positions;
+mod recapture;
 mod schemas;
 mod session;
 mod side;
@@ -22,14 +24,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
-use crate::position::{Gtids, Position};
+use crate::position::{BinlogPosition, Gtids, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 
 use super::heartbeat::HeartbeatState;
 use super::offset::OffsetGuard;
-use super::{ClientPosition, Origin, Store, StoreOptions, Stored};
+use super::{ClientPosition, Lookup, Origin, Store, StoreOptions, Stored, VersionsAt};
 use session::{Session, ident};
 
 /// Positions, heartbeats and schema versions in the schema database.
@@ -57,7 +59,27 @@ impl MySqlStore {
     /// Transient when the server cannot be reached or is read-only; definite when rights are missing or the tables are
     /// not what they should be.
     pub async fn open(server: Arc<Server>, options: StoreOptions) -> Result<Self> {
-        let store = MySqlStore {
+        let store = Self::new(server, options);
+        let mut session = store.session().await?;
+        tables::create_missing(&mut session, &store.options.schema_database).await?;
+        upgrade::upgrade(&mut session, &store.options.schema_database).await?;
+        drop(session);
+        Ok(store)
+    }
+
+    /// For who writes nothing: `None` if there is no schema database yet.
+    ///
+    /// # Errors
+    /// Transient when the server cannot be reached.
+    pub async fn open_to_read(server: Arc<Server>, options: StoreOptions) -> Result<Option<Self>> {
+        let store = MySqlStore::new(server, options);
+        let exists = tables::exist(&mut store.session().await?, &store.options.schema_database).await?;
+        Ok(exists.then_some(store))
+    }
+
+    /// Connects to nothing and makes nothing.
+    fn new(server: Arc<Server>, options: StoreOptions) -> Self {
+        MySqlStore {
             server,
             options,
             heartbeat: tokio::sync::Mutex::default(),
@@ -65,12 +87,7 @@ impl MySqlStore {
             origin: Mutex::default(),
             widening: tokio::sync::Mutex::default(),
             warned_tags: AtomicBool::new(false),
-        };
-        let mut session = store.session().await?;
-        tables::create_missing(&mut session, &store.options.schema_database).await?;
-        upgrade::upgrade(&mut session, &store.options.schema_database).await?;
-        drop(session);
-        Ok(store)
+        }
     }
 
     pub fn options(&self) -> &StoreOptions {
@@ -130,6 +147,14 @@ impl Store for MySqlStore {
         self.read_client_positions().boxed()
     }
 
+    fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
+        self.read_all_positions().boxed()
+    }
+
+    fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>> {
+        self.delete_positions(server_ids).boxed()
+    }
+
     fn set_origin(&self, origin: Origin) {
         *self.origin() = origin;
     }
@@ -143,7 +168,19 @@ impl Store for MySqlStore {
     }
 
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
-        self.restore(position).boxed()
+        self.restore(self.options.lookup(), position).boxed()
+    }
+
+    fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        self.restore(lookup, position).boxed()
+    }
+
+    fn versions_at<'a>(&'a self, at: &'a BinlogPosition) -> BoxFuture<'a, Result<VersionsAt>> {
+        self.read_versions_at(at).boxed()
+    }
+
+    fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.write_in_place_of_later(schema, position).boxed()
     }
 
     fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
@@ -151,7 +188,7 @@ impl Store for MySqlStore {
     }
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
-        self.write_snapshot(schema, position).boxed()
+        self.write_snapshot(schema, position, &[]).boxed()
     }
 
     fn save_changes<'a>(

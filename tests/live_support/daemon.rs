@@ -88,7 +88,7 @@ pub struct Daemon {
 }
 
 /// The daemon under test: the release build that `make test` made, else the one that these tests were built with.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("BINLOGD_TEST_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_binlogd")), PathBuf::from)
 }
 

@@ -15,27 +15,38 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "at", "only of `binlogd schema show`: the place to look at, FILE:POSITION or a GTID set")
         .command_line_only()
         .default_words("the stored position")
-        .only_command("schema")
+        .only_commands(&["schema"])
         .ours(),
-    Opt::flag(G, "json", "only of `binlogd schema show`: print JSON").command_line_only().only_command("schema").ours(),
-    Opt::flag(G, "from_server", "only of `binlogd schema resolve`: the definition is the server's of now")
+    Opt::flag(G, "from-server", "only of `binlogd schema resolve`: the definition is the server's of now")
         .command_line_only()
-        .only_command("schema")
+        .only_commands(&["schema"])
         .ours(),
     Opt::text(G, "definition", "only of `binlogd schema resolve`: a file with the CREATE TABLE statement of the definition")
         .command_line_only()
-        .only_command("schema")
+        .only_commands(&["schema"])
         .ours(),
     Opt::flag(G, "yes", "only of `binlogd schema resolve`: store it; without this it is only shown")
         .command_line_only()
-        .only_command("schema")
+        .only_commands(&["schema"])
         .ours(),
     Opt::text(G, "binlog_name", "only of `binlogd read`: the file name that is shown in positions")
         .command_line_only()
         .default_words("the file's own name")
-        .only_command("read")
+        .only_commands(&["read"])
         .ours()
         .read(),
+    Opt::flag(G, "json", "only of `binlogd check`, `binlogd position` and `binlogd schema show`: print JSON")
+        .command_line_only()
+        .only_commands(&["check", "position", "schema"])
+        .ours(),
+    Opt::flag(G, "dry-run", "only of `binlogd position set`: say what would be stored, and store nothing")
+        .command_line_only()
+        .only_commands(&["position"])
+        .ours(),
+    Opt::flag(G, "force", "only of `binlogd position set`: even while a daemon with this client_id is running")
+        .command_line_only()
+        .only_commands(&["position"])
+        .ours(),
     Opt::choice(
         G,
         "log_level",
@@ -49,9 +60,16 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default("text")
         .ours()
         .read(),
-    Opt::flag(G, "daemon", "run in the background (Maxwell's launcher does this, its daemon does not)")
-        .command_line_only()
-        .refused("running in the background is not built in yet: start binlogd under systemd or in a container, or append `&`"),
+    Opt::flag(
+        G,
+        "daemon",
+        "run in the background, with standard output and error appended to MaxwellDaemon.out in the folder that the variable LOG_DIR \
+         names, else in ./logs",
+    )
+    .command_line_only(),
+    Opt::text(G, "log_file", "file to which log lines are appended instead of standard error; SIGHUP opens it anew, for logrotate")
+        .ours()
+        .read(),
     Opt::text(G, "kafka_version", "which Kafka client library Maxwell's launcher picks")
         .command_line_only()
         .default("2.7.0")

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::position::{BinlogPosition, Gtids, Position};
+use crate::position::{BinlogPosition, Place, Position};
 
 use super::super::settings::SchemaAction;
 use super::Reader;
 
 const USAGE: &str = "binlogd schema show [DB[.TABLE]] [--at=POSITION] [--json] | diff [DB[.TABLE]] | resolve DB.TABLE \
-                     --from_server|--definition=FILE [--yes]";
+                     --from-server|--definition=FILE [--yes]";
 
 /// What is asked, or a fault.
 pub(super) fn action(reader: &mut Reader, words: &[String]) -> Option<SchemaAction> {
@@ -30,10 +30,10 @@ pub(super) fn action(reader: &mut Reader, words: &[String]) -> Option<SchemaActi
     let allowed: &[&str] = match verb.as_str() {
         "show" => &["at", "json"],
         "diff" => &[],
-        "resolve" => &["from_server", "definition", "yes"],
+        "resolve" => &["from-server", "definition", "yes"],
         _ => return refuse(reader, format!("schema {verb}: no such word")),
     };
-    for name in ["at", "json", "from_server", "definition", "yes"] {
+    for name in ["at", "json", "from-server", "definition", "yes"] {
         if reader.raw.get(name).is_some() && !allowed.contains(&name) {
             reader.fault(name, format!("--{name} is not an option of schema {verb}"), USAGE);
         }
@@ -58,8 +58,8 @@ pub(super) fn action(reader: &mut Reader, words: &[String]) -> Option<SchemaActi
                 return refuse(reader, "schema resolve needs a table, as DB.TABLE".into());
             };
             let definition = reader.given("definition").map(PathBuf::from);
-            if definition.is_some() == reader.flag("from_server") {
-                return refuse(reader, "schema resolve needs either --from_server or --definition=FILE".into());
+            if definition.is_some() == reader.flag("from-server") {
+                return refuse(reader, "schema resolve needs either --from-server or --definition=FILE".into());
             }
             Some(SchemaAction::Resolve { database, table, definition, yes: reader.flag("yes") })
         }
@@ -68,10 +68,9 @@ pub(super) fn action(reader: &mut Reader, words: &[String]) -> Option<SchemaActi
 
 /// `FILE:POSITION` or a GTID set. A position by GTIDs alone has an empty file.
 fn place(text: &str) -> Option<Position> {
-    let text = text.trim();
-    if let Some(position) = super::service::parse_position(text) {
-        return Some(position);
+    match text.parse().ok()? {
+        Place::File { at, .. } => Some(Position::new(at)),
+        Place::Gtids(gtids) => Some(Position { gtids: Some(gtids), ..Position::new(BinlogPosition::new("", 0)) }),
+        Place::Time(_) | Place::Now | Place::Earliest => None,
     }
-    let gtids = Gtids::parse(text).ok()?;
-    Some(Position { gtids: Some(gtids), ..Position::new(BinlogPosition::new("", 0)) })
 }

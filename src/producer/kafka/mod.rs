@@ -8,13 +8,14 @@
 //!
 //! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
 //! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts; `cluster` knows
-//! whether brokers can be reached; `refusal` says what a failed message means.
+//! whether brokers can be reached; `refusal` says what a failed message means; `probe` asks for `binlogd check`.
 
 mod client;
 mod cluster;
 mod delivery;
 mod ffi;
 mod java;
+pub mod probe;
 mod refusal;
 mod security;
 mod settings;

@@ -9,8 +9,9 @@ use crate::schema::delta::{self, SchemaChange};
 use crate::schema::{Schema, SchemaId};
 use crate::server::fault::is_server_error;
 use crate::server::rows;
+use crate::store::Lookup;
 use crate::store::offset::column_value;
-use crate::store::versions::{chain, parse_gtid_set, position_sha};
+use crate::store::versions::{NewestByGtids, chain, parse_gtid_set, position_sha};
 
 use super::session::{Session, lit};
 use super::{MySqlStore, snapshot, widen};
@@ -23,11 +24,15 @@ const GTID_PAGE: usize = 100;
 const DELTA_PAGE: usize = 50;
 
 impl MySqlStore {
-    pub(super) async fn restore(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+    pub(super) async fn restore(&self, lookup: Lookup, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
         let mut session = self.session().await?;
+        let by_file = match lookup {
+            Lookup::Gtids => self.options.server_id,
+            Lookup::File { server_id } => server_id,
+        };
         let head = match &position.gtids {
-            Some(gtids) if self.options.gtid_mode => self.newest_by_gtids(&mut session, gtids).await?,
-            _ => self.newest_by_file(&mut session, position).await?,
+            Some(gtids) if lookup == Lookup::Gtids => self.newest_by_gtids(&mut session, gtids).await?,
+            _ => self.newest_by_file(&mut session, by_file, position).await?.map(|(id, _)| id),
         };
         let Some(head) = head else { return Ok(None) };
         self.version(&mut session, head).await
@@ -54,7 +59,13 @@ impl MySqlStore {
         Ok(Some((head, schema)))
     }
 
-    async fn newest_by_file(&self, session: &mut Session<'_>, position: &Position) -> Result<Option<SchemaId>> {
+    /// The version and its heartbeat.
+    pub(super) async fn newest_by_file(
+        &self,
+        session: &mut Session<'_>,
+        server_id: u32,
+        position: &Position,
+    ) -> Result<Option<(SchemaId, i64)>> {
         let (file, offset) = (lit(&*position.at.file), position.at.offset);
         let (before, order) = match position.at.file_number() {
             Some(number) => {
@@ -64,19 +75,19 @@ impl MySqlStore {
             None => (format!("binlog_file < {file}"), "binlog_file"),
         };
         let sql = format!(
-            "SELECT id FROM {} WHERE deleted = 0 AND server_id = {} AND last_heartbeat_read <= {} \
+            "SELECT id, last_heartbeat_read FROM {} WHERE deleted = 0 AND server_id = {server_id} AND last_heartbeat_read <= {} \
              AND (({before} AND binlog_file <> {file}) OR (binlog_file = {file} AND \
              (binlog_position < {offset} OR (base_schema_id IS NULL AND binlog_position = {offset})))) \
              ORDER BY last_heartbeat_read DESC, {order} DESC, binlog_position DESC, id DESC LIMIT 1",
             self.table("schemas"),
-            self.options.server_id,
             position.heartbeat,
         );
-        session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()
+        let found = session.rows(&sql).await?;
+        found.first().map(|row| Ok((rows::need(row, 0)?, rows::need(row, 1)?))).transpose()
     }
 
     async fn newest_by_gtids(&self, session: &mut Session<'_>, target: &Gtids) -> Result<Option<SchemaId>> {
-        let mut below = SchemaId::MAX;
+        let (mut below, mut newest) = (SchemaId::MAX, NewestByGtids::default());
         loop {
             let sql = format!(
                 "SELECT id, gtid_set FROM {} WHERE deleted = 0 AND gtid_set IS NOT NULL AND id < {below} ORDER BY id DESC LIMIT {GTID_PAGE}",
@@ -86,13 +97,12 @@ impl MySqlStore {
             for row in &page {
                 below = rows::need(row, 0)?;
                 // A set of the other flavor, or one that cannot be read, says nothing about this stream.
-                let contained = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor).and_then(|set| set.is_subset(target));
-                if contained.unwrap_or(false) {
-                    return Ok(Some(below));
+                if let Ok(set) = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor) {
+                    newest.look(below, set, target);
                 }
             }
             if page.len() < GTID_PAGE {
-                return Ok(None);
+                return Ok(newest.id());
             }
         }
     }
@@ -168,10 +178,12 @@ impl MySqlStore {
         }
     }
 
-    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position) -> Result<SchemaId> {
+    /// `retired` are versions that are not restored any more once this one is stored.
+    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position, retired: &[SchemaId]) -> Result<SchemaId> {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
-        if let Some(id) = self.stored_at(&mut session, &sha).await? {
+        if let Some(id) = self.stored_at(&mut session, &sha).await?.filter(|id| !retired.contains(id)) {
+            self.complete(&mut session, id, position).await?;
             return Ok(id);
         }
         let gtid_text = self.gtid_text(&mut session, "schemas", position.gtids.as_ref()).await?;
@@ -181,6 +193,7 @@ impl MySqlStore {
         }
         let row = VersionRow { base: None, deltas: None, charset: &schema.charset, sha: &sha, gtid_text: gtid_text.as_deref(), position };
         session.begin().await?;
+        self.retire(&mut session, retired).await?;
         let Some(id) = self.insert_version(&mut session, &row).await? else {
             session.rollback().await?;
             return self.faster_one(&mut session, &sha).await;
@@ -201,6 +214,7 @@ impl MySqlStore {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
         if let Some(id) = self.stored_at(&mut session, &sha).await? {
+            self.complete(&mut session, id, position).await?;
             return Ok(id);
         }
         let json = snapshot::escape_astral(delta::to_delta_json(changes));
@@ -221,6 +235,14 @@ impl MySqlStore {
             Some(id) => Ok(id),
             None => self.faster_one(&mut session, &sha).await,
         }
+    }
+
+    /// Gives a version that was stored in file mode the GTID set by which this mode finds it.
+    async fn complete(&self, session: &mut Session<'_>, id: SchemaId, position: &Position) -> Result<()> {
+        let gtids = position.gtids.as_ref().filter(|_| self.options.gtid_mode);
+        let Some(text) = self.gtid_text(session, "schemas", gtids).await? else { return Ok(()) };
+        let sql = format!("UPDATE {} SET gtid_set = {} WHERE id = {id} AND gtid_set IS NULL", self.table("schemas"), lit(text));
+        session.run(&sql).await.map(drop)
     }
 
     async fn faster_one(&self, session: &mut Session<'_>, sha: &str) -> Result<SchemaId> {

@@ -99,3 +99,9 @@ pub(super) async fn create_missing(session: &mut Session<'_>, database: &str) ->
     }
     Ok(())
 }
+
+/// Whether the schema database and its tables are there.
+pub(super) async fn exist(session: &mut Session<'_>, database: &str) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = 'positions'", lit(database));
+    Ok(!session.rows(&sql).await?.is_empty())
+}
