@@ -130,7 +130,8 @@ async fn unprovable(name: &str, server: SqlServer, gtid_mode: bool, metadata: &s
     // And what was told is there after one more start, behind the place.
     let daemon = Daemon::start(&site, "binlogd", &config, &[]);
     server.run(&[&format!("INSERT INTO {DATA}.t VALUES (5, 500)")]).await;
-    eventually("the next row", SOON, async || (rows(&daemon, "t").last().map(String::as_str) == Some(r#"{"id":5,"b":500}"#)).then_some(())).await;
+    eventually("the next row", SOON, async || (rows(&daemon, "t").last().map(String::as_str) == Some(r#"{"id":5,"b":500}"#)).then_some(()))
+        .await;
     drop(daemon);
     server.run(&[&format!("SET GLOBAL binlog_row_metadata = '{before}'")]).await;
     server.drop_databases(DATA, SCHEMA).await;

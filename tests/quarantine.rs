@@ -408,7 +408,12 @@ fn killed_with_any_alter_in_doubt() {
                 break;
             }
             for lead in [Lead::Near, Lead::Events(6), Lead::Events(14)] {
-                let new = || World { definitions: definitions.clone(), lead, quarantine: Some(600), ..World::new(&recording, MANNER, spill.clone()) };
+                let new = || World {
+                    definitions: definitions.clone(),
+                    lead,
+                    quarantine: Some(600),
+                    ..World::new(&recording, MANNER, spill.clone())
+                };
                 let unbroken = new();
                 let life = unbroken.live(Death::Never).unwrap_or_else(|e| panic!("{server}/{case} ALTER {number}: {e}"));
                 check_json(&expected, &rows_of(&life), 0, life.held.is_empty(), &format!("{server}/{case} ALTER {number} {lead:?}"));

@@ -331,7 +331,10 @@ mod tests {
         };
         let mut doubts = doubted();
         assert!(!doubts.server_changed(&at(50)));
-        assert!(doubts.proved_at(&BinlogPosition::new("b.000077", 4), Some(&half)).is_empty(), "a later file of another server proves nothing");
+        assert!(
+            doubts.proved_at(&BinlogPosition::new("b.000077", 4), Some(&half)).is_empty(),
+            "a later file of another server proves nothing"
+        );
         assert!(doubts.pending());
         assert_eq!(doubts.proved_at(&at(4), Some(&whole)).len(), 1);
         assert!(!doubts.pending());

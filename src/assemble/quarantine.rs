@@ -32,6 +32,9 @@ const SEGMENTS_MAX: usize = 256;
 /// Different table maps of one segment that are kept to hold a definition against.
 const MAPS_MAX: usize = 64;
 
+/// Makes a slot from an unproved one and its definition; `None` if the filter leaves the table out after all.
+type SlotOf<'a> = dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>> + 'a;
+
 /// A held rows event as it goes out.
 #[derive(Debug)]
 pub struct HeldRows {
@@ -273,7 +276,8 @@ impl Quarantine {
                 }
                 _ => {
                     tracing::error!(
-                        database = held.database, table = held.table,
+                        database = held.database,
+                        table = held.table,
                         "the definition that the server has does not fit the rows that are held back; binlogd schema resolve ends this"
                     );
                     segment.misfit = true;
@@ -290,9 +294,8 @@ impl Quarantine {
         })
     }
 
-    /// The next row that need not wait any more. `slot_of` makes a slot from an unproved one and its definition, or
-    /// `None` if the filter leaves the table out after all.
-    pub(super) fn next(&mut self, slot_of: &mut dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>>) -> Result<Option<HeldRows>> {
+    /// The next row that need not wait any more.
+    pub(super) fn next(&mut self, slot_of: &mut SlotOf<'_>) -> Result<Option<HeldRows>> {
         loop {
             if self.giving.is_none() && !self.begin_next() {
                 return Ok(None);
@@ -312,13 +315,7 @@ impl Quarantine {
         for held in &mut self.tables {
             if let Some(segment) = held.segments.pop_front_if(|s| s.releasable()) {
                 tracing::info!(database = held.database, table = held.table, rows = segment.rows, "rows that were held back go out");
-                let giving = Giving {
-                    segment,
-                    meta: Arc::default(),
-                    query: Bytes::new(),
-                    next: None,
-                    slots: Vec::new(),
-                };
+                let giving = Giving { segment, meta: Arc::default(), query: Bytes::new(), next: None, slots: Vec::new() };
                 self.giving = Some(giving);
                 return true;
             }
@@ -405,7 +402,7 @@ enum Given {
 }
 
 impl Giving {
-    fn step(&mut self, slot_of: &mut dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>>) -> Result<Given> {
+    fn step(&mut self, slot_of: &mut SlotOf<'_>) -> Result<Given> {
         let Some(event) = self.segment.records.next()? else {
             return Ok(self.next.take().map_or(Given::End, |last| Given::Rows(Box::new(last))));
         };
@@ -444,11 +441,7 @@ impl Giving {
         Ok(Given::Nothing)
     }
 
-    fn proved(
-        &mut self,
-        slot: &Arc<TableSlot>,
-        slot_of: &mut dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>>,
-    ) -> Result<Option<Arc<TableSlot>>> {
+    fn proved(&mut self, slot: &Arc<TableSlot>, slot_of: &mut SlotOf<'_>) -> Result<Option<Arc<TableSlot>>> {
         if let Some((_, known)) = self.slots.iter().find(|(id, _)| *id == slot.id) {
             return Ok(known.clone());
         }

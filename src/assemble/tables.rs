@@ -130,10 +130,10 @@ impl Tables {
                 .map(|difference| format!("the table map contradicts the tracked definition: {difference}")),
         };
         match (table.cloned(), contradiction) {
-            (Some(table), None) if !doubted => return Ok(Some(self.slot(map, table, verdict, TableRole::User))),
+            (Some(table), None) if !doubted => Ok(Some(self.slot(map, table, verdict, TableRole::User))),
             (_, contradiction) => {
-                let asking_is_vain = self.doubts.was_asked(&map.database, &map.table, map.names.is_some())
-                    || (!doubted && self.quarantine.is_stuck(&name));
+                let asking_is_vain =
+                    self.doubts.was_asked(&map.database, &map.table, map.names.is_some()) || (!doubted && self.quarantine.is_stuck(&name));
                 if self.quarantine.is_on() && asking_is_vain {
                     return Ok(Some(self.unproved_slot(map)));
                 }
@@ -148,13 +148,8 @@ impl Tables {
         if let Some(cause) = self.doubts.cause(&map.database, &map.table) {
             self.quarantine.note_cause(&TableName::new(&map.database, &map.table), cause);
         }
-        let table = Table {
-            database: map.database.clone(),
-            name: map.table.clone(),
-            charset: None,
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-        };
+        let table =
+            Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
         self.slot(map, Arc::new(table), Verdict::Keep, TableRole::Unproved)
     }
 
@@ -243,14 +238,7 @@ impl Tables {
 
     /// Holds the rows under this table map. What was read from the server for it is proved when the stream comes to
     /// `reached`, unless a statement concerns the table before.
-    pub fn hold_map(
-        &mut self,
-        event: &RawEvent,
-        flavor: Flavor,
-        captured: Vec<Captured>,
-        reached: Bound,
-        cause: Cause,
-    ) -> Result<()> {
+    pub fn hold_map(&mut self, event: &RawEvent, flavor: Flavor, captured: Vec<Captured>, reached: Bound, cause: Cause) -> Result<()> {
         let map = TableMap::parse(event, flavor).map_err(unreadable)?;
         if !self.doubts.is_doubted(&map.database, &map.table) {
             self.doubts.raise(&[TableName::new(&map.database, &map.table)], &Arc::new(cause));

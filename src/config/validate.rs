@@ -18,7 +18,9 @@ use tracing::level_filters::LevelFilter;
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, PartitionBy, PartitionSettings, PositionConfig, ReadConfig, SchemaConfig};
+use super::settings::{
+    CheckConfig, Config, LogSettings, OnSchemaError, PartitionBy, PartitionSettings, PositionConfig, ReadConfig, SchemaConfig,
+};
 use super::value;
 use crate::position::Place;
 use crate::secret::Secret;
@@ -166,7 +168,12 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
 }
 
 /// Checks everything for `binlogd schema`.
-pub(super) fn schema_command(raw: &Raw, around: &Surroundings, words: Vec<String>, mut findings: Findings) -> Result<SchemaConfig, Findings> {
+pub(super) fn schema_command(
+    raw: &Raw,
+    around: &Surroundings,
+    words: Vec<String>,
+    mut findings: Findings,
+) -> Result<SchemaConfig, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
     let action = schema::action(&mut reader, &words);
     let config = daemon(raw, around, findings)?;

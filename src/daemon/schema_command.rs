@@ -46,8 +46,11 @@ pub async fn run(asked: SchemaConfig) -> Result<Outcome> {
 impl Servers {
     async fn connect(config: Config) -> Result<Self> {
         let store_server = Arc::new(Server::new(wire::connection(&config.store))?);
-        let replication =
-            if config.replication == config.store { store_server.clone() } else { Arc::new(Server::new(wire::connection(&config.replication))?) };
+        let replication = if config.replication == config.store {
+            store_server.clone()
+        } else {
+            Arc::new(Server::new(wire::connection(&config.replication))?)
+        };
         let capture = match &config.capture {
             Some(settings) => Arc::new(Server::new(wire::connection(settings))?),
             None => replication.clone(),

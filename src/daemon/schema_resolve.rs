@@ -63,9 +63,11 @@ pub(super) async fn run(servers: Servers, wanted: Wanted) -> Result<Outcome> {
             .hint("binlogd schema show and diff tell what is stored; the daemon's log tells what it holds back and since when"));
     };
     if let Some((id, _)) = servers.store.load_schema_at(&doubt.place).await? {
-        return Err(Error::definite(format!("schema version {id} is stored for this place, and its definition of {name} does not fit the rows"))
-            .detail(place(&doubt.place))
-            .hint(format!("delete the row {id} of `schemas`, if it is a mistake, and tell the right definition")));
+        return Err(Error::definite(format!(
+            "schema version {id} is stored for this place, and its definition of {name} does not fit the rows"
+        ))
+        .detail(place(&doubt.place))
+        .hint(format!("delete the row {id} of `schemas`, if it is a mistake, and tell the right definition")));
     }
     let def = match &wanted.definition {
         Some(file) => definition_of(file, &wanted, &doubt.schema, &servers)?,
@@ -73,7 +75,10 @@ pub(super) async fn run(servers: Servers, wanted: Wanted) -> Result<Outcome> {
     };
     let why = format!("{name} is in doubt since {}: {}", place(&doubt.place), doubt.request.why);
     if !wanted.yes {
-        let text = format!("{why}\n\nFrom there on its definition would be:\n\n{}\nNothing is stored: say --yes to store this.\n", create_table(&def));
+        let text = format!(
+            "{why}\n\nFrom there on its definition would be:\n\n{}\nNothing is stored: say --yes to store this.\n",
+            create_table(&def)
+        );
         return Ok(Outcome { text, code: 1 });
     }
     let change = SchemaChange::TableCreate { database: def.database.clone(), table: def.name.clone(), def: def.clone() };
@@ -88,7 +93,8 @@ async fn refuse_while_running(servers: &Servers) -> Result<()> {
     if !super::position_command::is_alive(&servers.store).await? {
         return Ok(());
     }
-    Err(Error::definite(format!("a daemon with client_id {} is running: its heartbeat moves", servers.config.client_id)).hint("stop it first"))
+    Err(Error::definite(format!("a daemon with client_id {} is running: its heartbeat moves", servers.config.client_id))
+        .hint("stop it first"))
 }
 
 /// Reads on from the stored position, on a thread of its own because it waits for the network.
@@ -185,9 +191,10 @@ impl Hooks for Finder<'_> {
 
     fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, Bound)> {
         let case = schema.case;
-        let concerns = request.tables.iter().any(|name| {
-            case.same(&name.database, &self.database) && name.table.as_ref().is_none_or(|table| case.same(table, &self.table))
-        });
+        let concerns = request
+            .tables
+            .iter()
+            .any(|name| case.same(&name.database, &self.database) && name.table.as_ref().is_none_or(|table| case.same(table, &self.table)));
         if concerns {
             self.found = self.place.clone().map(|place| (request.clone(), place));
             return Err(Error::definite("the place is found"));
@@ -206,7 +213,8 @@ async fn server_definition(servers: &Servers, wanted: &Wanted) -> Result<Arc<Tab
     let names = [(wanted.database.as_str(), wanted.table.as_str())];
     let found = capture::capture_tables(&mut conn, &servers.identity, &names).await?;
     found.into_iter().next().flatten().ok_or_else(|| {
-        Error::definite(format!("the server has no table {}.{}", wanted.database, wanted.table)).hint("tell its definition with --definition=FILE")
+        Error::definite(format!("the server has no table {}.{}", wanted.database, wanted.table))
+            .hint("tell its definition with --definition=FILE")
     })
 }
 
@@ -228,7 +236,10 @@ fn definition_of(file: &PathBuf, wanted: &Wanted, schema: &Schema, servers: &Ser
     if let Some(database) = schema.database_mut(&wanted.database) {
         database.tables.retain(|t| t.name != wanted.table);
     }
-    let wrong = |why: String| Error::definite(format!("the definition is not a CREATE TABLE that makes {}.{}: {why}", wanted.database, wanted.table)).detail(place());
+    let wrong = |why: String| {
+        Error::definite(format!("the definition is not a CREATE TABLE that makes {}.{}: {why}", wanted.database, wanted.table))
+            .detail(place())
+    };
     match ddl::interpret(&sql, &context, &mut schema, &|_, _| false) {
         ddl::Outcome::Changes(changes) => match &changes[..] {
             [SchemaChange::TableCreate { def, .. }]

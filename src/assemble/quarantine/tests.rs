@@ -42,7 +42,9 @@ fn the_facts_of_a_transaction_come_back() {
     };
     let Mark::Transaction(read) = record::read(&record::transaction(&meta)).expect("readable") else { panic!("another mark") };
     assert_eq!(format!("{read:?}"), format!("{meta:?}"));
-    let Mark::Transaction(read) = record::read(&record::transaction(&TxnMeta::default())).expect("readable") else { panic!("another mark") };
+    let Mark::Transaction(read) = record::read(&record::transaction(&TxnMeta::default())).expect("readable") else {
+        panic!("another mark")
+    };
     assert_eq!(format!("{read:?}"), format!("{:?}", TxnMeta::default()));
     assert!(matches!(record::read(&record::number(77)), Ok(Mark::Number(77))));
     assert!(matches!(record::read(&record::query(b"a\xff")), Ok(Mark::Query(text)) if *text == *b"a\xff"));
