@@ -14,7 +14,8 @@ check: ## format, clippy, unit and fixture tests: no server, fast
 test: ## everything: check, then all servers and the live tests
 	@scripts/test.sh
 
-test-long: test ## test, and what takes longer: the container image
+test-long: ## as test with the sizes that take long (10,000 tables), and the container image
+	@BINLOGD_TEST_TABLES=10000 scripts/test.sh
 	@scripts/check-container.sh
 
 bench: ## catch-up speed, memory and latency beside kcat (and Maxwell, if MAXWELL_RUN names it)

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("source", &["server", "binlog", "position"]),
     ("store", &["server", "schema", "position"]),
     ("producer", &["encode", "position", "status"]),
-    ("admin", &["status", "position"]),
+    ("admin", &["status", "position", "filter"]),
     ("config", &["filter", "encode", "producer", "server", "source", "store", "position"]),
     ("daemon", &["*"]),
     ("main", &["*"]),

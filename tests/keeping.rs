@@ -19,10 +19,11 @@ use binlogd::position::{BinlogPosition, Gtid, Position, ResumePoint};
 use binlogd::producer::{Completion, Producer};
 use binlogd::schema::delta::SchemaChange;
 use binlogd::schema::{Schema, SchemaId};
+use binlogd::status::{CauseKind, Status};
 use binlogd::store::{ClientPosition, Lookup, MemoryStore, Origin, Store, Stored, VersionsAt};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 const START: u64 = 4;
@@ -180,12 +181,13 @@ struct Parts {
     trigger: ShutdownTrigger,
     sender: JoinHandle<(Box<dyn Producer>, Result<()>)>,
     keeper: JoinHandle<(Keeper, Result<()>)>,
+    health: watch::Receiver<Status>,
     seq: u64,
 }
 
 impl Parts {
     fn start() -> Self {
-        let (board, _) = Board::new(Arc::new(Metrics::new()));
+        let (board, health) = Board::new(Arc::new(Metrics::new()));
         let (store, producer, acks) = (Arc::new(Away::default()), Scripted::default(), Arc::new(Acks::default()));
         let (trigger, stop) = shutdown::channel();
         let (batches, queue) = mpsc::channel(64);
@@ -196,7 +198,7 @@ impl Parts {
             let result = keeper.run(stop).await;
             (keeper, result)
         });
-        Parts { store, producer, batches: Some(batches), budget: Budget::new(1 << 20), trigger, sender, keeper, seq: 0 }
+        Parts { store, producer, batches: Some(batches), budget: Budget::new(1 << 20), trigger, sender, keeper, health, seq: 0 }
     }
 
     /// A batch that ends at `100 * seq`, with so many messages and GTIDs.
@@ -224,6 +226,10 @@ impl Parts {
     async fn send(&mut self, messages: usize) {
         let queued = self.batch(messages, 0);
         self.batches.as_ref().unwrap().send(queued).await.ok().unwrap();
+    }
+
+    fn causes(&self) -> Vec<CauseKind> {
+        self.health.borrow().causes().iter().map(|c| c.kind).collect()
     }
 
     /// Lets the tasks work for so long on their clock.
@@ -286,12 +292,16 @@ async fn delivery_goes_on_while_the_store_is_away() {
             parts.wait(2.0).await;
             parts.producer.answer(|| Ok(()));
             assert_eq!(parts.producer.taken.load(SeqCst), sent);
+            // Red once it has been away for 10 s; a failing call is tried again at growing intervals.
+            let red = parts.causes() == [CauseKind::Store];
+            assert!(if sent < 5 { !red } else { red || sent < 9 }, "hangs: {hangs}, after {} s: {red}", 2 * sent);
         }
         assert_eq!(parts.store.offset().await, None);
         parts.store.away.store(false, SeqCst);
         parts.store.hangs.store(false, SeqCst);
         parts.wait(60.0).await;
         assert_eq!((parts.store.offset().await, parts.store.saves.load(SeqCst)), (Some(10_000), 1));
+        assert_eq!(parts.causes(), []);
         parts.trigger.stop();
         assert!(parts.keeper.await.unwrap().1.is_ok());
     }

@@ -244,7 +244,7 @@ fn all_faults_come_at_once_in_maxwells_order() {
         assert!(rest.any(|f| f.starts_with(want)), "{want} in {found:#?}");
     }
     let mentions = |place: &str| found.iter().filter(|f| f.contains(place)).count();
-    assert_eq!((3..=8).map(|n| mentions(&format!("config.properties:{n})"))).collect::<Vec<_>>(), [2, 1, 1, 1, 1, 1]);
+    assert_eq!((3..=8).map(|n| mentions(&format!("config.properties:{n})"))).collect::<Vec<_>>(), [1, 1, 1, 1, 1, 1]);
 }
 
 /// Every option that is not supported is refused when it is set, and not when it has its default.
@@ -414,13 +414,43 @@ fn the_http_server_runs_when_it_is_asked_for() {
         ("http_bind_address=::1", Some((8080, "/", Some("::1")))),
         ("metrics_type=http", Some((8080, "/", None))),
         ("metrics_type=none\nhttp_port=8081", None),
+        ("http_config=true", Some((8080, "/", None))),
+        ("metrics_type=slf4j\nhttp_diagnostic=true", Some((8080, "/", None))),
     ] {
         let http = config(file, &[]).http;
         let seen = http.as_ref().map(|h| (h.port, h.path_prefix.as_str(), h.bind_address.as_deref()));
         assert_eq!(seen, want, "{file}");
     }
-    let refused = faults("metrics_type=http,jmx,slf4j", &[]);
-    assert!(refused.len() == 2 && refused.iter().all(|f| f.contains("is not supported")), "{refused:?}");
+    let http = config("http_port=8081\nhttp_config=true", &["--http_diagnostic", "--http_diagnostic_timeout=250"]).http.unwrap();
+    assert!(http.metrics && http.config && http.diagnostic_ms == Some(250), "{http:?}");
+    let http = config("http_config=true", &[]).http.unwrap();
+    assert!(!http.metrics && http.config && http.diagnostic_ms.is_none(), "{http:?}");
+}
+
+#[test]
+fn reporters() {
+    let plain = config("", &[]).metrics;
+    assert_eq!((plain.prefix.as_str(), plain.age_slo_s, plain.log_interval_s), ("MaxwellMetrics", 2_147_483_647, None));
+    assert_eq!((plain.lag_limit_ms, plain.purge_warning_ms, plain.datadog), (None, 24 * 3_600_000, None));
+    let all = config(
+        "metrics_type=http,slf4j,datadog\nmetrics_prefix=p\nmetrics_slf4j_interval=5\nmetrics_age_slo=3\nmetrics_datadog_tags=a:b, c\n\
+         metrics_datadog_host=h\nmetrics_datadog_port=1\nmetrics_datadog_interval=2\nlag_limit=5m\npurge_warning=2h",
+        &[],
+    );
+    assert!(all.notes.is_empty() && all.http.is_some_and(|h| h.metrics), "{:?}", all.notes);
+    let metrics = all.metrics;
+    assert_eq!((metrics.prefix.as_str(), metrics.age_slo_s, metrics.log_interval_s), ("p", 3, Some(5)));
+    assert_eq!((metrics.lag_limit_ms, metrics.purge_warning_ms), (Some(300_000), 7_200_000));
+    let agent = metrics.datadog.unwrap();
+    assert_eq!((agent.host.as_str(), agent.port, agent.tags.join("|").as_str(), agent.interval_s), ("h", 1, "a:b|c", 2));
+    for (text, part) in [
+        ("metrics_type=http,jmx,slf4j", "metrics_type=jmx is not supported"),
+        ("metrics_type=stackdriver", "metrics_type=stackdriver is not supported"),
+        ("metrics_type=datadog\nmetrics_datadog_type=http\nmetrics_datadog_apikey=k", "metrics_datadog_type=http is not supported"),
+    ] {
+        let refused = faults(text, &[]);
+        assert!(refused.len() == 1 && refused[0].contains(part), "{refused:?}");
+    }
 }
 
 #[test]
@@ -432,6 +462,7 @@ fn the_rest_of_the_daemon() {
     );
     assert_eq!(c.reconnection_retries, None);
     assert_eq!(config("replication_reconnection_retries=4", &[]).reconnection_retries, Some(4));
+    assert_eq!((c.max_schemas, config("max_schemas=2", &[]).max_schemas), (None, Some(2)));
     assert_eq!(c.logging, LogSettings { level: tracing::level_filters::LevelFilter::WARN, format: LogFormat::Json, file: None });
     assert_eq!(c.bootstrapper, Bootstrapper::None);
     assert_eq!(c.memory.spill_dir, PathBuf::from("/var/tmp/binlogd-a_b"));

@@ -42,6 +42,8 @@ pub struct Config {
     pub capture: Option<MysqlSettings>,
     /// Give up after so many failed reconnections; `None`: never.
     pub reconnection_retries: Option<u32>,
+    /// From so many stored schema versions on, those that nobody needs are removed; `None`: all are kept.
+    pub max_schemas: Option<u32>,
     pub bootstrapper: Bootstrapper,
     pub on_schema_error: OnSchemaError,
     pub filter: Filter,
@@ -54,6 +56,7 @@ pub struct Config {
     pub shutdown_timeout_ms: u64,
     /// `None`: no HTTP server.
     pub http: Option<HttpSettings>,
+    pub metrics: MetricsSettings,
     pub logging: LogSettings,
     /// `--daemon`
     pub background: bool,
@@ -323,6 +326,37 @@ pub struct HttpSettings {
     pub path_prefix: String,
     /// `None`: all addresses.
     pub bind_address: Option<String>,
+    /// Metrics and health are served.
+    pub metrics: bool,
+    /// `/config` is served.
+    pub config: bool,
+    /// `/diagnostic` is served, and its checks may take so long.
+    pub diagnostic_ms: Option<u64>,
+}
+
+/// What is counted and judged, and who is told beside HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// First part of Maxwell's names.
+    pub prefix: String,
+    /// A message older than this counts as late.
+    pub age_slo_s: u64,
+    /// Metrics are logged this often; `None`: never.
+    pub log_interval_s: Option<u64>,
+    pub datadog: Option<DatadogSettings>,
+    /// Health turns red beyond this; `None`: never.
+    pub lag_limit_ms: Option<u64>,
+    /// Health turns red when the stored position's file will be removed sooner than this.
+    pub purge_warning_ms: u64,
+}
+
+/// A DogStatsD agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatadogSettings {
+    pub host: String,
+    pub port: u16,
+    pub tags: Vec<String>,
+    pub interval_s: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
 use crate::position::Position;
 use crate::schema::delta::SchemaChange;
+use crate::schema::mend::TRUSTED_FORMAT;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 use crate::server::status::ServerIdentity;
@@ -23,6 +24,7 @@ use crate::store::{Origin, Store};
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
+use super::progress::Progress;
 use super::quarantine_watch::QuarantineWatch;
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
@@ -163,11 +165,13 @@ fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publ
     });
     let result = blocks(chain, with, queue, published);
     waker.abort();
+    with.board.waits();
     result
 }
 
 fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
     let mut flushed = Instant::now();
+    let mut progress = Progress::new(with.board.clone());
     loop {
         if with.shutdown.is_requested() {
             return Ok(());
@@ -183,11 +187,14 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
                 flushed = Instant::now();
                 ready.unwrap_or_else(|| {
                     let _waiting = with.board.pulses.pipeline.waits();
+                    progress.wait();
                     queue.wait()
                 })
             }
         };
-        let QueuedBlock { block, permit } = queued.map_err(Cut::Connection)?;
+        let QueuedBlock { block, permit, read_at } = queued.map_err(Cut::Connection)?;
+        chain.look_at_filter();
+        progress.begin(&block.events, read_at, &chain.counters);
         for event in block.events {
             if let Flow::StartedInside(at) = chain.event(event, with).map_err(Cut::Chain)? {
                 let board = with.board.clone();
@@ -198,6 +205,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
             with.board.pulses.pipeline.beat();
         }
         chain.assembler.end_of_block();
+        progress.end(&chain.counters);
         drop(permit);
     }
 }
@@ -205,7 +213,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
 fn publish(chain: &Chain, with: &Surroundings, published: &mut Counters) {
     with.board.metrics.schema_changes.inc_by(chain.counters.schema_changes - published.schema_changes);
     *published = chain.counters;
-    with.board.read(chain.assembler.position());
+    with.board.read(chain.assembler.position(), chain.assembler.heartbeat());
 }
 
 impl Surroundings {
@@ -213,9 +221,13 @@ impl Surroundings {
     pub fn restore(&mut self, chain: &mut Chain) -> Result<()> {
         let position = chain.resume_position();
         let stored = self.retried("reading the stored definitions", async |this| this.store.load_schema(&position).await)?;
-        // Without a version there the definitions were captured later, and are the best that is known.
+        // Without a version there the definitions were captured later, and are the best that is known; so are those that
+        // were mended at the start beside those of an old Maxwell.
         if let Some((id, schema)) = stored {
-            chain.assembler.restore(id, schema);
+            let format = self.retried("reading the stored definitions", async |this| this.store.schema_format(id).await)?;
+            if format >= TRUSTED_FORMAT {
+                chain.assembler.restore(id, schema);
+            }
         }
         Ok(())
     }
@@ -284,6 +296,10 @@ impl Hooks for Surroundings {
         self.retried("reading table definitions", async |this| {
             tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await
         })
+    }
+
+    fn transaction(&mut self, rows: u64, execution_ms: u64) {
+        self.board.metrics.maxwell.transaction(rows, execution_ms);
     }
 
     fn stored_version(&mut self, position: &Position) -> Result<Option<Schema>> {

@@ -41,7 +41,7 @@ impl Reloader {
                 received = self.signal.recv() => if received.is_none() { return },
             }
             // A manager takes these two only from a service that has reported to be ready.
-            let told = notifier.as_ref().filter(|_| board.watch().borrow().state == State::Streaming);
+            let told = notifier.as_ref().filter(|_| board.watched().borrow().state == State::Streaming);
             if let Some(notifier) = told {
                 notifier.send(&[("RELOADING", "1"), ("MONOTONIC_USEC", &monotonic_us().to_string())]);
             }

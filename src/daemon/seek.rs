@@ -346,7 +346,7 @@ pub fn on_server(files: &[BinlogFile], at: &BinlogPosition) -> Result<()> {
     let wrong = match files.iter().find(|file| file.name == at.file) {
         Some(file) if at.offset <= file.size_bytes => return Ok(()),
         Some(file) => format!("the position lies behind the end of its binlog file, which has {} bytes", file.size_bytes),
-        None => "the binlog file of the position is not on the server".to_owned(),
+        None => "the binlog file of the position is not on the server: purged, or never there".to_owned(),
     };
     Err(Error::definite(wrong)
         .detail(at)

@@ -23,7 +23,7 @@ const EXTEND_EVERY: Duration = Duration::from_secs(15);
 
 /// Runs until the stop.
 pub async fn tell(notifier: Arc<Notifier>, board: Arc<Board>, mut stop: Shutdown) {
-    let mut status = board.watch();
+    let mut status = board.watched();
     let mut teller = Teller { notifier: &notifier, ready: false, told: None, extended: None };
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -47,7 +47,7 @@ pub async fn tell(notifier: Arc<Notifier>, board: Arc<Board>, mut stop: Shutdown
                 }
                 teller.look(&status.borrow_and_update());
             }
-            _ = look.tick() => teller.look(&board.watch().borrow()),
+            _ = look.tick() => teller.look(&board.watched().borrow()),
         }
     }
     notifier.send(&[("STOPPING", "1"), ("STATUS", "stopping")]);
@@ -124,7 +124,7 @@ mod tests {
     fn a_sentence_says_how_it_is() {
         let (board, _watched) = Board::new(Arc::new(Metrics::new()));
         board.state(State::Capturing);
-        let mut status = board.watch().borrow().clone();
+        let mut status = board.watched().borrow().clone();
         assert_eq!(sentence(&status), "reading the table definitions for the first time");
         status.state = State::Streaming;
         status.acknowledged = Some(Position::new(BinlogPosition::new("b.000001", 120)));

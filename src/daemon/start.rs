@@ -3,6 +3,7 @@
 use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Place, Position};
+use crate::schema::mend::{self, TRUSTED_FORMAT};
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, capture};
@@ -63,12 +64,13 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     context.set_captured_until(captured_until.clone());
     // Up to a position just taken from the server nobody followed the stream: what is stored is older.
     if followed && !context.recapture {
-        if let Some((schema_id, schema)) = restore(context, &position, &versions).await? {
+        if let Some((schema_id, schema, format)) = restore(context, &position, &versions).await? {
             tracing::info!(schema_id, %position, "restored the schema version that is valid here");
             if !matches!(versions, Versions::Here) {
                 context.store.save_position(&position).await?;
             }
-            return Ok(Begin { position, schema, schema_id, captured_until });
+            let begin = Begin { position, schema, schema_id, captured_until };
+            return if format < TRUSTED_FORMAT { mended(context, begin, format).await } else { Ok(begin) };
         }
         tracing::info!("no stored schema version is valid here");
     }
@@ -99,16 +101,38 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
 }
 
+/// Mends what an old Maxwell stored, by definitions captured now, and stores it anew. The capture may be ahead of the
+/// position, so statements up to its end put their tables in doubt, as after a first capture.
+async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result<Begin> {
+    let Begin { position, mut schema, schema_id, .. } = begin;
+    tracing::info!(schema_id, format, "the schema was stored by an old Maxwell; mending it by definitions captured now");
+    let mut conn = context.capture.conn().await?;
+    let captured = capture::capture(&mut conn, context.identity).await?;
+    drop(conn);
+    let after = tables::log_end(context.replication).await?;
+    let differences = mend::mend(&mut schema, &captured, format);
+    context.set_captured_until(Some(after.clone()));
+    // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
+    context.store.save_position(&position).await?;
+    let schema_id = context.store.save_mended(schema_id, &schema, &position).await?;
+    tracing::info!(schema_id, differences, "the schema is mended");
+    Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
+}
+
 /// The stored version that is valid at the position. One that was found by the rules of another mode or server is stored
-/// once more under those of this one, or the next start would miss it.
-async fn restore(context: &StartContext<'_>, position: &Position, versions: &Versions) -> Result<Option<(SchemaId, Schema)>> {
-    let Versions::Elsewhere { lookup, at, begins } = versions else { return context.store.load_schema(position).await };
+/// once more under those of this one, or the next start would miss it. The format it was stored in comes with it.
+async fn restore(context: &StartContext<'_>, position: &Position, versions: &Versions) -> Result<Option<(SchemaId, Schema, u16)>> {
+    let Versions::Elsewhere { lookup, at, begins } = versions else {
+        let Some((id, schema)) = context.store.load_schema(position).await? else { return Ok(None) };
+        return Ok(Some((id, schema, context.store.schema_format(id).await?)));
+    };
     for place in at {
         if let Some((base, schema)) = context.store.load_schema_by(*lookup, place).await? {
+            let format = context.store.schema_format(base).await?;
             let begins = Position { at: begins.clone(), ..position.clone() };
             let id = context.store.save_changes(base, &[], &schema, &begins).await?;
             tracing::info!(base, schema_id = id, "took over the schema version of the earlier position");
-            return Ok(Some((id, schema)));
+            return Ok(Some((id, schema, format)));
         }
     }
     Ok(None)

@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Class, Error};
-use crate::metrics::Metrics;
 use crate::source::reconnect::Backoff;
+use crate::status::CauseKind;
 
-use super::board::Board;
 use super::logging::Logging;
 use super::notify::Notifier;
 use super::reload::{ReadAgain, Reloader};
 use super::run;
 use super::service;
 use super::shutdown::{self, Shutdown, ShutdownTrigger};
-use super::wire::Wiring;
+use super::wire::{self, Wiring};
 
 /// Connects, then runs until a signal. What fails before the first run ends the process at once: at a start somebody is
 /// there to read the error, and a service manager to try again.
@@ -32,7 +31,7 @@ pub async fn daemon(config: Config, logging: Logging, read_again: ReadAgain) -> 
     });
     let reloader = Reloader::new(logging, read_again, &config)?;
     let mut requested = stop.clone();
-    let (board, watched) = Board::new(Arc::new(Metrics::new()));
+    let (board, watched) = wire::board(&config);
     let notifier = Notifier::from_environment(|name| std::env::var(name).ok()).map(Arc::new);
     tokio::spawn(reloader.run(notifier.clone(), board.clone(), stop.clone()));
     let telling = notifier.map(|notifier| tokio::spawn(service::tell(notifier, board.clone(), stop.clone())));
@@ -58,6 +57,7 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
     let mut shutdown: Shutdown = trigger.handle();
     let mut backoff = Backoff::new();
     let mut started = false;
+    wiring.watch(&shutdown);
     loop {
         let saved_before = wiring.board.saves();
         let ended = run::run(&wiring, trigger.handle()).await;
@@ -77,6 +77,7 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
         if saved {
             backoff.reset();
         }
+        wiring.board.ill(CauseKind::Restarting, format!("a new start from the stored position is needed: {error}"));
         let pause = backoff.next_delay(rand::random::<f64>());
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, "starting again from the stored position");
         if shutdown.sleep(pause).await {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use crate::admin::http::{AdminServer, HttpOptions};
+use crate::admin::diagnostic::Diagnose;
+use crate::admin::export::MaxwellNames;
+use crate::admin::http::{AdminServer, HttpOptions, Offer};
 use crate::assemble::spill::SpillDir;
 use crate::assemble::{AssembleOptions, Assembler};
 use crate::budget::Budget;
@@ -14,7 +16,8 @@ use crate::config::{self, Config, MysqlSettings, OutputSettings, ProducerKind, T
 use crate::encode::batch::Topics;
 use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
 use crate::error::{Error, Result};
-use crate::filter::Filter;
+use crate::filter::LiveFilter;
+use crate::metrics::Metrics;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
 use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
@@ -26,14 +29,18 @@ use crate::source::dump::DumpOptions;
 use crate::status::{CauseKind, Status};
 use crate::store::{MemoryDisk, MemoryStore, MySqlStore, Origin, ReplayStore, Store, StoreOptions};
 
-use super::board::Board;
+use super::board::{Board, Counting};
 use super::chain::Chain;
+use super::diagnose::Diagnostics;
 use super::pipeline::Surroundings;
+use super::purge::PurgeWatch;
 use super::quarantine_watch::QuarantineWatch;
+use super::report;
 use super::seek::Seeker;
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
 use super::start::{Begin, StartContext};
+use super::watch::Watch;
 
 /// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, rows that are
 /// held back, and librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
@@ -54,7 +61,7 @@ pub struct Wiring {
     pub identity: ServerIdentity,
     pub board: Arc<Board>,
     pub row_server_id: u32,
-    filter: Arc<Filter>,
+    filter: Arc<LiveFilter>,
     topics: Arc<Topics>,
     kafka: Option<Settings>,
     spill: SpillDir,
@@ -76,6 +83,11 @@ impl Budgets {
         self.read.close();
         self.batch.close();
     }
+}
+
+/// What everything is posted to; metrics are counted as the configuration says.
+pub fn board(config: &Config) -> (Arc<Board>, watch::Receiver<Status>) {
+    Board::counting(Arc::new(Metrics::new()), counting(config))
 }
 
 impl Wiring {
@@ -107,7 +119,7 @@ impl Wiring {
         let row_server_id = options.row_server_id();
         let store = open_store(store_server, options, config.replay).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
-        let filter = Arc::new(config.filter.clone());
+        let filter = Arc::new(LiveFilter::new(config.filter.clone()));
         let wiring = Wiring {
             store,
             replication,
@@ -121,7 +133,59 @@ impl Wiring {
             spill,
             config,
         };
-        Ok((Arc::new(wiring), admin))
+        let wiring = Arc::new(wiring);
+        let admin = admin.map(|admin| admin.offering(wiring.offer()));
+        Ok((wiring, admin))
+    }
+
+    /// How Maxwell's metrics are shown.
+    fn maxwell_names(&self) -> MaxwellNames {
+        let with_flight = matches!(self.config.producer.kind, ProducerKind::Kafka(_));
+        MaxwellNames { prefix: self.config.metrics.prefix.clone(), with_flight }
+    }
+
+    /// What is served over HTTP.
+    fn offer(&self) -> Offer {
+        let Some(http) = &self.config.http else { return Offer { metrics: None, filter: None, diagnostic: None } };
+        let diagnostics = || Diagnostics {
+            board: self.board.clone(),
+            replication: self.replication.clone(),
+            store_address: format!("{}:{}", self.config.store.host, self.config.store.port),
+            heartbeats_return: self.config.replication == self.config.store && !self.config.replay,
+            brokers: self.kafka.as_ref().map(|settings| settings.brokers.clone()),
+        };
+        Offer {
+            metrics: http.metrics.then(|| self.maxwell_names()),
+            filter: http.config.then(|| self.filter.clone()),
+            diagnostic: http.diagnostic_ms.map(|ms| (Arc::new(diagnostics()) as Arc<dyn Diagnose>, Duration::from_millis(ms))),
+        }
+    }
+
+    /// Starts what watches and reports for as long as the process lives.
+    pub fn watch(&self, stop: &Shutdown) {
+        let settings = &self.config.metrics;
+        let watch = Watch::new(self.board.clone(), settings.lag_limit_ms.map(Duration::from_millis));
+        let purge = PurgeWatch {
+            replication: self.replication.clone(),
+            board: self.board.clone(),
+            resume_time: watch.resume_time(),
+            gtid_mode: self.config.gtid_mode,
+            warning: Duration::from_millis(settings.purge_warning_ms),
+        };
+        tokio::spawn(watch.run(stop.clone()));
+        tokio::spawn(purge.run(stop.clone()));
+        if let Some(seconds) = settings.log_interval_s {
+            tokio::spawn(report::log(self.board.clone(), self.maxwell_names(), Duration::from_secs(seconds), stop.clone()));
+        }
+        if let Some(agent) = &settings.datadog {
+            let agent = report::Datadog {
+                host: agent.host.clone(),
+                port: agent.port,
+                tags: agent.tags.clone(),
+                every: Duration::from_secs(agent.interval_s),
+            };
+            tokio::spawn(report::datadog(self.board.clone(), self.maxwell_names(), agent, stop.clone()));
+        }
     }
 
     /// What the next run starts from. `--init_position` and `--recapture_schema` hold until something behind them is stored:
@@ -167,6 +231,7 @@ impl Wiring {
             ProducerKind::Kafka(_) => {
                 let settings = self.kafka.clone().ok_or_else(|| Error::bug("no Kafka settings"))?;
                 let producer = KafkaProducer::connect(settings, self.topics.clone(), metrics).await?;
+                self.board.kafka(producer.probe());
                 tokio::spawn(post_trouble(producer.trouble(), self.board.clone()));
                 Ok(Box::new(producer))
             }
@@ -182,10 +247,11 @@ impl Wiring {
         shutdown: Shutdown,
     ) -> (Chain, Surroundings) {
         let config = &self.config;
+        let filter = self.filter.current();
         let options = AssembleOptions {
             schema_database: config.schema_database.clone(),
             client_id: config.client_id.clone(),
-            filter: self.filter.clone(),
+            filter: filter.clone(),
             row_queries: config.output.row_query,
             memory_bytes: config.memory.limit_bytes / TRANSACTION_SHARE,
             gtid_mode: config.gtid_mode,
@@ -200,7 +266,8 @@ impl Wiring {
             assembler.quarantine_mut().turn_on(config.memory.limit_bytes / HELD_SHARE);
         }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
-        let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
+        let mut chain = Chain::new(assembler, encoder, filter, config.output.ddl, position.gtids);
+        chain.follow(self.filter.clone());
         let surroundings = Surroundings {
             runtime: Handle::current(),
             store: self.store.clone(),
@@ -219,6 +286,14 @@ impl Wiring {
             watch: QuarantineWatch::default(),
         };
         (chain, surroundings)
+    }
+}
+
+/// How Maxwell's metrics are counted.
+fn counting(config: &Config) -> Counting {
+    Counting {
+        late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
+        acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
     }
 }
 

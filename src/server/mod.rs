@@ -10,6 +10,7 @@ pub mod fault;
 pub mod flavor;
 pub mod grants;
 pub mod key_store;
+mod labels;
 pub mod preflight;
 pub mod rows;
 pub mod status;

@@ -162,3 +162,12 @@ async fn variables(conn: &mut mysql_async::Conn, names: &[&str]) -> Result<Varia
     }
     Ok(Variables(found))
 }
+
+/// How long the server keeps its binlog, and the files that are there now.
+///
+/// # Errors
+/// The server's refusal, when we may not ask (REPLICATION CLIENT; MariaDB: BINLOG MONITOR).
+pub async fn ask_retention(conn: &mut mysql_async::Conn) -> Result<Retention> {
+    let variables = variables(conn, settings::REPLICATION_VARIABLES).await?;
+    Ok(Retention { files: status::binlog_files(conn).await?, ..settings::retention(&variables) })
+}

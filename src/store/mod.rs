@@ -4,6 +4,7 @@
 //! writes to the second (`--replay`).
 //! A store refuses to go back: positions are saved in stream order, by one writer per client id.
 
+mod compaction;
 mod heartbeat;
 pub mod memory;
 pub mod mysql;
@@ -13,11 +14,13 @@ mod versions;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::mend::CURRENT_FORMAT;
 use crate::schema::{CaseRule, Schema, SchemaId};
 use crate::server::Flavor;
 
@@ -174,6 +177,30 @@ pub trait Store: Send + Sync {
         schema: &'a Schema,
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>>;
+
+    /// The format that a version was stored in (`schemas.version`). One below `mend::TRUSTED_FORMAT` has faults.
+    fn schema_format(&self, _id: SchemaId) -> BoxFuture<'_, Result<u16>> {
+        ready(Ok(CURRENT_FORMAT)).boxed()
+    }
+
+    /// Stores a version that was mended, valid from `position` on.
+    fn save_mended<'a>(&'a self, _id: SchemaId, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.save_snapshot(schema, position)
+    }
+
+    /// Keeps the stored versions in order: called again and again while the daemon runs, beside everything else.
+    /// `versions_max` is `max_schemas`: from so many versions on, those that no client needs are removed.
+    fn tidy(&self, _versions_max: Option<u32>) -> BoxFuture<'_, Result<Tidied>> {
+        ready(Ok(Tidied::Done)).boxed()
+    }
+}
+
+/// How a round of keeping order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tidied {
+    Done,
+    /// The definitions that this process restored are not those that are stored: it has to start again.
+    StartAgain,
 }
 
 /// Whether a stored file position may be used on the server that answers now. For file mode only: in GTID mode another

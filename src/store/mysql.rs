@@ -1,12 +1,14 @@
 //! The store in Maxwell's own tables, so that binlogd and Maxwell can take over from each other (contract §2.3–2.9,
-//! §3.7, §3.8, §8.6), with one table of ours beside them.
+//! §3.7, §3.8, §8.6), with tables of ours beside them.
 //!
 //! Never here: decisions that need no SQL (they are in `store::heartbeat`, `store::offset`, `store::versions`), and
 //! anything that reads users' tables.
 
 mod columns;
+mod compact;
 mod heartbeats;
 pub mod inspect;
+mod mirror;
 mod positions;
 mod recapture;
 mod schemas;
@@ -31,7 +33,7 @@ use crate::server::Server;
 
 use super::heartbeat::HeartbeatState;
 use super::offset::OffsetGuard;
-use super::{ClientPosition, Lookup, Origin, Store, StoreOptions, Stored, VersionsAt};
+use super::{ClientPosition, Lookup, Origin, Store, StoreOptions, Stored, Tidied, VersionsAt};
 use session::{Session, ident};
 
 /// Positions, heartbeats and schema versions in the schema database.
@@ -49,6 +51,20 @@ pub struct MySqlStore {
     widening: tokio::sync::Mutex<()>,
     /// Whether it was said that Maxwell cannot read sets with tags.
     warned_tags: AtomicBool,
+    tidying: Mutex<Tidying>,
+}
+
+/// What is left to do in the background.
+#[derive(Debug)]
+struct Tidying {
+    /// A snapshot that was read row by row, for want of a compact copy.
+    unmirrored: Option<SchemaId>,
+    /// A snapshot whose compact copy was used, of which only the number of rows was compared.
+    unchecked: Option<SchemaId>,
+    /// Rows of versions that are gone may still be there.
+    sweep_due: bool,
+    /// Why there is no compaction, as it was told.
+    told: Option<String>,
 }
 
 impl MySqlStore {
@@ -87,6 +103,8 @@ impl MySqlStore {
             origin: Mutex::default(),
             widening: tokio::sync::Mutex::default(),
             warned_tags: AtomicBool::new(false),
+            // A kill in the middle of a sweep leaves rows.
+            tidying: Mutex::new(Tidying { unmirrored: None, unchecked: None, sweep_due: true, told: None }),
         }
     }
 
@@ -101,6 +119,10 @@ impl MySqlStore {
     /// A table of the schema database, quoted.
     fn table(&self, name: &str) -> String {
         format!("{}.{}", ident(&self.options.schema_database), ident(name))
+    }
+
+    fn tidying(&self) -> MutexGuard<'_, Tidying> {
+        self.tidying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn origin(&self) -> MutexGuard<'_, Origin> {
@@ -199,5 +221,21 @@ impl Store for MySqlStore {
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>> {
         self.write_changes(base, changes, schema, position).boxed()
+    }
+
+    fn schema_format(&self, id: SchemaId) -> BoxFuture<'_, Result<u16>> {
+        async move {
+            let mut session = self.session().await?;
+            self.format_of(&mut session, id).await
+        }
+        .boxed()
+    }
+
+    fn save_mended<'a>(&'a self, id: SchemaId, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.write_mended(id, schema, position).boxed()
+    }
+
+    fn tidy(&self, versions_max: Option<u32>) -> BoxFuture<'_, Result<Tidied>> {
+        self.tidy_versions(versions_max).boxed()
     }
 }

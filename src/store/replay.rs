@@ -4,9 +4,10 @@
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::mend::TRUSTED_FORMAT;
 use crate::schema::{Schema, SchemaId};
 
 use super::{ClientPosition, Lookup, MemoryDisk, MemoryStore, Origin, Store, StoreOptions, Stored, VersionsAt};
@@ -31,7 +32,11 @@ impl ReplayStore {
 
     /// Versions of this run are built on a copy in the process, under numbers of its own.
     async fn copied(&self, found: Option<(SchemaId, Schema)>, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
-        let Some((_, schema)) = found else { return Ok(None) };
+        let Some((stored, schema)) = found else { return Ok(None) };
+        if self.stored.schema_format(stored).await? < TRUSTED_FORMAT {
+            return Err(Error::definite(format!("schema {stored} was stored by an old Maxwell and has to be mended first"))
+                .hint("start once without --replay: that stores it anew"));
+        }
         let id = self.run.save_snapshot(&schema, position).await?;
         Ok(Some((id, schema)))
     }

@@ -173,6 +173,12 @@ impl Daemon {
         read(&self.stdout)
     }
 
+    /// The most memory that the process has had at once (proc(5), VmHWM), as the kernel writes it.
+    pub fn memory_peak(&self) -> String {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned()
+    }
+
     /// Seconds of CPU that the process has used (proc(5), fields utime and stime, in ticks of 1/100 s on Linux).
     pub fn cpu_seconds(&self) -> f64 {
         let stat = read(Path::new(&format!("/proc/{}/stat", self.child.id())));

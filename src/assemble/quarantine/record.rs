@@ -114,5 +114,8 @@ fn read_transaction(c: &mut Cursor<'_>) -> Result<TxnMeta, DecodeError> {
         schema_id: number()?.map(u64::cast_signed),
         commit_us: number()?.unwrap_or_default(),
         requests: Vec::new(),
+        // For metrics of the transaction as a whole, which was counted when it was read.
+        begun_s: 0,
+        last_row_s: 0,
     })
 }

@@ -39,6 +39,8 @@ fn the_facts_of_a_transaction_come_back() {
         schema_id: Some(-3),
         commit_us: 1_700_000_000_123_456,
         requests: Vec::new(),
+        begun_s: 0,
+        last_row_s: 0,
     };
     let Mark::Transaction(read) = record::read(&record::transaction(&meta)).expect("readable") else { panic!("another mark") };
     assert_eq!(format!("{read:?}"), format!("{meta:?}"));

@@ -62,9 +62,14 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "schema_ssl_ca", "as ssl_ca").ours().default_words("ssl_ca"),
     Opt::text(G, "schema_ssl_cert", "as ssl_cert").ours().default_words("ssl_cert"),
     Opt::text(G, "schema_ssl_key", "as ssl_key").ours().default_words("ssl_key"),
-    Opt::int(G, "max_schemas", i64::MIN, i64::MAX, "compact the stored schema versions when there are so many; at least 2")
-        .default_words("unlimited")
-        .refused("compaction of stored schema versions is not built yet; without it they are all kept"),
+    Opt::int(
+        G,
+        "max_schemas",
+        i64::MIN,
+        i64::MAX,
+        "when so many schema versions are stored, remove those that no client needs; at least 2",
+    )
+    .default_words("unlimited"),
     Opt::flag(G, "gtid_mode", "follow the stream by GTIDs instead of file and offset")
         .default_words("false; true if the environment variable GTID_MODE exists")
         .read(),

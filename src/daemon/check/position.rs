@@ -91,12 +91,12 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             capture: servers.replication,
             identity,
             seeker: &seeker,
-            board: None,
             schema_database: &options.schema_database,
             client_id: &options.client_id,
             gtid_mode: options.gtid_mode,
             init_position: config.init_position.clone(),
             recapture: false,
+            board: None,
             master_recovery: config.master_recovery,
             row_server_id: options.row_server_id(),
         };

@@ -79,6 +79,7 @@ pub(super) const USED: &[(&str, &[&str])] = &[
     ("positions", &["server_id", "client_id", "binlog_file", "binlog_position", "gtid_set", "last_heartbeat_read"]),
     ("heartbeats", &["server_id", "client_id", "heartbeat"]),
     (super::side::TABLE, &["server_id", "client_id", "name", "value"]),
+    (super::mirror::TABLE, &["schema_id", "part", "format", "position_sha", "extent", "contents", "plain_bytes", "crc", "body"]),
 ];
 
 /// Runs every step whose reason is there. A database of the present form sees no statement but `SHOW COLUMNS`.
