@@ -259,6 +259,45 @@ fn two_swaps_while_the_daemon_is_down() {
     }
 }
 
+/// Told late, a definition must also be in the versions that an earlier life has stored behind its place.
+#[test]
+fn what_was_told_is_in_later_versions_too() {
+    let (_folder, spill) = spill();
+    const SWAP: &str = "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a";
+    for statements in [1, 2] {
+        let mut made = Made::new(&[table("t", &["a", "b"]), table("u", &["x"])]);
+        let place = made.statement(SWAP, "t", Some(&["b", "a"]), BROKEN);
+        made.rows(&[("t", 1), ("u", 1)]);
+        for n in 0..statements {
+            let columns: Vec<String> = std::iter::once("x".to_owned()).chain((0..=n).map(|i| format!("y{i}"))).collect();
+            let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+            made.statement(&format!("ALTER TABLE u ADD COLUMN y{n} int"), "u", Some(&columns), 0);
+            made.rows(&[("u", 1), ("t", 1)]);
+        }
+        made.rows(&[("u", 1)]);
+        let recording = made.recording("told late");
+        // Beyond the file's end, so that nothing is proved by the place.
+        let world = world(&made, &recording, spill.clone(), Lead::End);
+        let cut = made_events(&recording) - 2;
+        live(&world, Death::AfterEvents(cut));
+        assert_eq!(world.disk.schema_versions(), 1 + statements, "the other table's statements are stored");
+        let swapped = made.definitions().iter().find(|(at, _)| *at == place).expect("it").1.clone();
+        let store = world.store();
+        let at = Position::new(binlogd::position::BinlogPosition::new(recording.file.clone(), place));
+        let (base, _) = now(store.load_schema(&world.stored())).expect("readable").expect("a version");
+        let def = swapped.table("d", "t").expect("t").clone();
+        let change = binlogd::schema::delta::SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def };
+        now(store.save_changes(base, &[change], &swapped, &at)).expect("stored");
+        let life = live(&world, Death::Never);
+        assert!(life.held.is_empty());
+        let (_, found) = now(world.store().load_schema(&world.stored())).expect("readable").expect("a version");
+        let last = &made.definitions().last().expect("definitions").1.clone();
+        for name in ["t", "u"] {
+            assert_eq!(found.table("d", name), last.table("d", name), "{name} as a restart at the end finds it");
+        }
+    }
+}
+
 /// A definition from the future: the server is two statements further when it is asked.
 #[test]
 fn a_server_two_statements_further() {

@@ -32,6 +32,9 @@ const SEGMENTS_MAX: usize = 256;
 /// Different table maps of one segment that are kept to hold a definition against.
 const MAPS_MAX: usize = 64;
 
+/// Makes a slot from an unproved one and its definition; `None` if the filter leaves the table out after all.
+type SlotOf<'a> = dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>> + 'a;
+
 /// A held rows event as it goes out.
 #[derive(Debug)]
 pub struct HeldRows {
@@ -291,9 +294,8 @@ impl Quarantine {
         })
     }
 
-    /// The next row that need not wait any more. `slot_of` makes a slot from an unproved one and its definition, or
-    /// `None` if the filter leaves the table out after all.
-    pub(super) fn next(&mut self, slot_of: &mut dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>>) -> Result<Option<HeldRows>> {
+    /// The next row that need not wait any more.
+    pub(super) fn next(&mut self, slot_of: &mut SlotOf<'_>) -> Result<Option<HeldRows>> {
         loop {
             if self.giving.is_none() && !self.begin_next() {
                 return Ok(None);
@@ -400,7 +402,7 @@ enum Given {
 }
 
 impl Giving {
-    fn step(&mut self, slot_of: &mut dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>>) -> Result<Given> {
+    fn step(&mut self, slot_of: &mut SlotOf<'_>) -> Result<Given> {
         let Some(event) = self.segment.records.next()? else {
             return Ok(self.next.take().map_or(Given::End, |last| Given::Rows(Box::new(last))));
         };
@@ -439,11 +441,7 @@ impl Giving {
         Ok(Given::Nothing)
     }
 
-    fn proved(
-        &mut self,
-        slot: &Arc<TableSlot>,
-        slot_of: &mut dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>>,
-    ) -> Result<Option<Arc<TableSlot>>> {
+    fn proved(&mut self, slot: &Arc<TableSlot>, slot_of: &mut SlotOf<'_>) -> Result<Option<Arc<TableSlot>>> {
         if let Some((_, known)) = self.slots.iter().find(|(id, _)| *id == slot.id) {
             return Ok(known.clone());
         }

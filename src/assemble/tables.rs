@@ -136,7 +136,7 @@ impl Tables {
                 .map(|difference| format!("the table map contradicts the tracked definition: {difference}")),
         };
         match (table.cloned(), contradiction) {
-            (Some(table), None) if !doubted => return Ok(Some(self.slot(map, table, verdict, TableRole::User))),
+            (Some(table), None) if !doubted => Ok(Some(self.slot(map, table, verdict, TableRole::User))),
             (_, contradiction) => {
                 let asking_is_vain =
                     self.doubts.was_asked(&map.database, &map.table, map.names.is_some()) || (!doubted && self.quarantine.is_stuck(&name));
