@@ -1,0 +1,1 @@
+//! The statements of the servers' own test files.

@@ -1,0 +1,176 @@
+//! Generated DDL on real servers: after every statement the tracked definitions are information_schema's, without a re-read
+//! from the server, and rows are what SELECT says. With row metadata FULL, and with MINIMAL, where only the parser can know.
+//!
+//! BINLOGD_TEST_SEED repeats a run; BINLOGD_TEST_DDL=N sets the number of statements per server.
+
+#[path = "ddl_oracle/mod.rs"]
+mod ddl_oracle;
+#[path = "live_support/mod.rs"]
+mod live_support;
+
+use std::time::Instant;
+
+use binlogd::assemble::spill::SpillDir;
+use ddl_oracle::dice;
+use ddl_oracle::generate::Generator;
+use ddl_oracle::model::{Model, TableKey, options};
+use ddl_oracle::rows::Writer;
+use ddl_oracle::tally::{Kind, Tally};
+use live_support::environment::{need, number, one_at_a_time, run_number};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::runtime::Runtime;
+
+/// Statements per server.
+const STATEMENTS: u64 = 2_200;
+/// After so many everything is compared, not only what a statement names.
+const ALL_EVERY: usize = 100;
+
+fn run(name: &str, port: u16, statements: usize, seed: u64) -> Tally {
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    let spill = SpillDir::open(folder.path(), 1 << 30).expect("a spill folder");
+    let mut model = Model::open(&rt, port, spill);
+    let version = model.identity().version.clone();
+    let number = u32::from(version.major) * 10_000 + u32::from(version.minor) * 100 + u32::from(version.patch);
+    let mut generator = Generator::new(seed, format!("ddl{}_", run_number()), version.is_mariadb(), number);
+    let mut conn = rt.block_on(Conn::new(options(port))).expect("root can connect");
+    let mut writer = Writer::open(&rt, port);
+    // Statements of one session fail at once where they would wait for another's locks.
+    rt.block_on(conn.query_drop("SET SESSION lock_wait_timeout = 3")).expect("a setting");
+    if !version.is_mariadb() && number < 50_700 {
+        rt.block_on(conn.query_drop("SET GLOBAL innodb_file_format = Barracuda")).ok();
+    }
+    for sql in generator.preparation() {
+        rt.block_on(conn.query_drop(&sql)).unwrap_or_else(|e| panic!("{name}: {sql}: {e}"));
+    }
+    model.catch_up().expect("databases are created");
+    let has_metadata = version.is_mariadb() || number >= 80_001;
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    while tally.tried < statements {
+        if has_metadata && tally.tried.is_multiple_of(statements / 4) {
+            // MINIMAL and FULL in turn.
+            let metadata = if (tally.tried / (statements / 4)).is_multiple_of(2) { "MINIMAL" } else { "FULL" };
+            rt.block_on(conn.query_drop(format!("SET GLOBAL binlog_row_metadata = {metadata}"))).expect("row metadata can be set");
+        }
+        let step = generator.next(model.schema());
+        if step.is_setting {
+            rt.block_on(conn.query_drop(step.bytes)).ok();
+            continue;
+        }
+        tally.tried += 1;
+        let accepted = match rt.block_on(conn.query_drop(step.bytes)) {
+            Ok(()) => true,
+            Err(mysql_async::Error::Server(e)) => {
+                if std::env::var_os("BINLOGD_TEST_VERBOSE").is_some() {
+                    println!("  refused: {} {}\n      {}", e.code, e.message, step.sql);
+                }
+                false
+            }
+            Err(e) => panic!("{name}: the connection broke: {e}\n{}\n(seed {seed})", step.sql),
+        };
+        tally.accepted += usize::from(accepted);
+        check(&mut tally, &mut model, &generator, &step.sql, &step.named, accepted);
+        if accepted && let Some(key) = step.named.first().filter(|k| !k.1.starts_with("tmp")) {
+            rows(&mut tally, &mut model, &mut writer, &mut generator, &step.sql, key);
+        }
+    }
+    tally.seconds = started.elapsed().as_secs_f64();
+    if has_metadata {
+        rt.block_on(conn.query_drop("SET GLOBAL binlog_row_metadata = FULL")).expect("row metadata can be set");
+    }
+    for database in generator.databases() {
+        rt.block_on(conn.query_drop(format!("DROP DATABASE IF EXISTS `{database}`"))).ok();
+    }
+    tally
+}
+
+/// Reads the log to its end and compares what the statement may have changed.
+fn check(tally: &mut Tally, model: &mut Model<'_>, generator: &Generator, sql: &str, named: &[TableKey], accepted: bool) {
+    let before = tally.findings.len();
+    let caught_up = model.catch_up();
+    let requests = model.requests();
+    match caught_up {
+        Ok(any) if !any && !accepted => return,
+        Ok(_) => {}
+        Err(e) => tally.add(Kind::Stopped, sql, format!("{e}")),
+    }
+    for request in requests {
+        if !accepted && request.why.contains("failed on the server") {
+            tally.failed_but_logged += 1;
+        } else {
+            tally.add(Kind::Reread, sql, request.why);
+        }
+    }
+    if tally.findings.len() == before {
+        let (all, mut differences) = model.list(&generator.databases());
+        differences.extend(model.databases(&generator.prefix));
+        let everything = tally.tried.is_multiple_of(ALL_EVERY);
+        let wanted: Vec<TableKey> = if everything { all } else { all.into_iter().filter(|k| named.contains(k)).collect() };
+        let (found, compared) = model.compare(&wanted);
+        tally.compared += compared;
+        differences.extend(found);
+        for difference in differences {
+            tally.add(Kind::Wrong, sql, difference);
+        }
+        if everything {
+            for difference in model.stored_differences() {
+                tally.add(Kind::Store, sql, difference);
+            }
+        }
+    }
+    if tally.findings.len() > before {
+        model.restart();
+    }
+}
+
+fn rows(tally: &mut Tally, model: &mut Model<'_>, writer: &mut Writer<'_>, generator: &mut Generator, sql: &str, key: &TableKey) {
+    let before = tally.findings.len();
+    match writer.exchange(&mut generator.dice, model, key) {
+        Ok(count) => tally.rows += count,
+        Err(e) if e.starts_with("stopped") => tally.add(Kind::Stopped, sql, e),
+        Err(e) => tally.add(Kind::Row, sql, e),
+    }
+    for request in model.requests() {
+        tally.add(Kind::Reread, sql, request.why);
+    }
+    if tally.findings.len() > before {
+        model.restart();
+    }
+}
+
+fn oracle(name: &'static str, variable: &'static str) {
+    let Some([port]) = need(&format!("live_ddl_oracle {name}"), [variable]) else { return };
+    let rt = Runtime::new().expect("a runtime");
+    let _one = rt.block_on(one_at_a_time());
+    let (statements, seed) = (number("BINLOGD_TEST_DDL", STATEMENTS) as usize, dice::seed());
+    println!("{name}: BINLOGD_TEST_SEED={seed}");
+    let tally = run(name, port.parse().expect("a port"), statements, seed);
+    println!("{name}: {tally}");
+    tally.report(40);
+    assert!(tally.findings.is_empty(), "{name}: {} findings with BINLOGD_TEST_SEED={seed}", tally.findings.len());
+    // A generator whose statements are all refused would prove nothing.
+    assert!(tally.accepted * 2 > tally.tried, "{name}: the server refused most statements");
+    assert!(tally.rows * 8 > tally.accepted, "{name}: hardly any row was compared");
+}
+
+#[test]
+fn mysql97() {
+    oracle("mysql97", "BINLOGD_TEST_MYSQL97_PORT");
+}
+
+#[test]
+fn mysql56() {
+    oracle("mysql56", "BINLOGD_TEST_MYSQL56_PORT");
+}
+
+#[test]
+fn mariadb1011() {
+    oracle("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT");
+}
+
+#[test]
+fn mariadb118() {
+    oracle("mariadb118", "BINLOGD_TEST_MARIADB118_PORT");
+}
