@@ -23,6 +23,23 @@ use tokio::runtime::Runtime;
 
 /// Statements per server.
 const STATEMENTS: u64 = 2_200;
+/// Why a definition may be read again: what servers do there is their own secret, or is not in the binlog. All else is the
+/// parser's fault.
+const DOUBTFUL: &[&str] = &[
+    // CONVERT TO, with a column that the same statement makes a TEXT, or labels in UTF-16.
+    "what the server makes of the column",
+    // CREATE TABLE … SELECT in an old sql_mode.
+    "without its character set, because of the session's sql_mode",
+    // FIRST beside a generated invisible primary key.
+    "whether the generated primary key stays the first column",
+    // A TIMESTAMP(6) beside MariaDB's hidden ones.
+    "before or behind the versioning columns",
+    "which columns were the versioning columns",
+    // A key of MariaDB's with a period.
+    "whether the key is left when its period is all that remains",
+    // A label as bytes that are half a character.
+    "a label is given as",
+];
 /// After so many everything is compared, not only what a statement names.
 const ALL_EVERY: usize = 100;
 
@@ -56,7 +73,9 @@ fn run(name: &str, port: u16, statements: usize, seed: u64) -> Tally {
         }
         let step = generator.next(model.schema());
         if step.is_setting {
-            rt.block_on(conn.query_drop(step.bytes)).ok();
+            if rt.block_on(conn.query_drop(step.bytes)).is_err() {
+                generator.refused();
+            }
             continue;
         }
         tally.tried += 1;
@@ -99,6 +118,8 @@ fn check(tally: &mut Tally, model: &mut Model<'_>, generator: &Generator, sql: &
     for request in requests {
         if !accepted && request.why.contains("failed on the server") {
             tally.failed_but_logged += 1;
+        } else if DOUBTFUL.iter().any(|why| request.why.contains(why)) {
+            tally.doubtful += 1;
         } else {
             tally.add(Kind::Reread, sql, request.why);
         }
@@ -150,6 +171,7 @@ fn oracle(name: &'static str, variable: &'static str) {
     println!("{name}: {tally}");
     tally.report(40);
     assert!(tally.findings.is_empty(), "{name}: {} findings with BINLOGD_TEST_SEED={seed}", tally.findings.len());
+    assert!(tally.doubtful * 50 < tally.accepted, "{name}: {} statements in doubt", tally.doubtful);
     // A generator whose statements are all refused would prove nothing.
     assert!(tally.accepted * 2 > tally.tried, "{name}: the server refused most statements");
     assert!(tally.rows * 8 > tally.accepted, "{name}: hardly any row was compared");

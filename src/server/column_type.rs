@@ -26,7 +26,9 @@ pub struct ColumnFacts<'a> {
 pub fn column_type(facts: &ColumnFacts<'_>) -> ColumnType {
     let name = facts.data_type.to_ascii_lowercase();
     let charset = || facts.charset.map(str::to_owned);
-    let text = |kind| if facts.json_checked { ColumnType::Json } else { text_or_binary(kind, facts) };
+    // JSON in another character set than UTF-8 could not be output as it stands; it is text.
+    let is_utf8 = facts.charset.is_some_and(|c| matches!(c, "utf8" | "utf8mb3" | "utf8mb4" | "ascii"));
+    let text = |kind| if facts.json_checked && is_utf8 { ColumnType::Json } else { text_or_binary(kind, facts) };
     let int = |width| ColumnType::Int { width, unsigned: is_unsigned(facts.column_type) };
     let binary = |kind| ColumnType::Binary { kind };
     match name.as_str() {

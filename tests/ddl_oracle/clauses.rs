@@ -79,7 +79,7 @@ pub fn primary_key(t: &mut Text<'_>, names: &[String]) {
         let written = if t.dice.percent(15) { name.to_uppercase() } else { name.clone() };
         t.name(&written).maybe(15, &["ASC", "DESC"]);
     }
-    t.close().maybe(10, &["USING BTREE", "COMMENT 'k'", "USING HASH"]);
+    t.close().maybe(10, &["USING BTREE", "COMMENT 'k'"]);
 }
 
 /// An index, which changes no definition.
@@ -89,7 +89,8 @@ pub fn index(t: &mut Text<'_>, column: &str) {
     if t.dice.percent(60) {
         t.name(&format!("ix{number}"));
     }
-    t.maybe(15, &["USING BTREE", "USING HASH"]).open().name(column).maybe(20, &["ASC", "DESC"]).close();
+    let kinds: &[&str] = if t.style.mariadb { &["USING BTREE"] } else { &["USING BTREE", "USING HASH"] };
+    t.maybe(15, kinds).open().name(column).maybe(20, &["ASC", "DESC"]).close();
     t.maybe(10, &["COMMENT 'x, y'", "KEY_BLOCK_SIZE=4", "USING BTREE"]);
     if !t.style.mariadb && t.style.version >= 80_000 {
         t.maybe(10, &["INVISIBLE", "VISIBLE"]);

@@ -281,6 +281,10 @@ fn difference(ours: Option<&Table>, theirs: Option<&Table>) -> Option<String> {
     }
 }
 
+pub fn is_wide(charset: Option<&str>) -> bool {
+    charset.is_some_and(|c| matches!(c, "ucs2" | "utf16" | "utf16le" | "utf32"))
+}
+
 /// A definition in words that are equal if and only if rows are decoded and stored alike.
 fn describe(table: &Table) -> String {
     let canonical = |charset: Option<&str>| match charset {
@@ -303,6 +307,13 @@ fn describe(table: &Table) -> String {
                 format!("{:?}", ColumnType::Binary { kind })
             }
             ColumnType::Text { kind, charset } => format!("{kind:?}/{}", canonical(charset.as_deref())),
+            // information_schema has none for `binary`.
+            // Servers misread labels in wide character sets in ways of their own.
+            ColumnType::Enum { charset, .. } | ColumnType::Set { charset, .. } if is_wide(charset.as_deref()) => {
+                format!("{}/{}", column.ty.type_name(), canonical(charset.as_deref()))
+            }
+            ColumnType::Enum { labels, charset: None } => format!("enum {labels:?}/binary"),
+            ColumnType::Set { labels, charset: None } => format!("set {labels:?}/binary"),
             ColumnType::Enum { labels, charset } => format!("enum {labels:?}/{}", canonical(charset.as_deref())),
             ColumnType::Set { labels, charset } => format!("set {labels:?}/{}", canonical(charset.as_deref())),
             ColumnType::Other { name, .. } => name.clone(),

@@ -225,4 +225,5 @@ impl<'a> Text<'a> {
     }
 }
 
-const RESERVED: &[&str] = &["select", "from", "order", "key", "table", "rank", "system", "user", "limit", "group"];
+const RESERVED: &[&str] =
+    &["select", "from", "order", "key", "table", "rank", "system", "user", "limit", "group", "add", "column", "primary", "like", "check", "partition"];

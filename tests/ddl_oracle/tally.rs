@@ -34,6 +34,8 @@ pub struct Tally {
     pub rows: usize,
     /// Statements that the server logged although they failed; their tables are read again, as they must be.
     pub failed_but_logged: usize,
+    /// Statements whose tables are read again for one of the listed reasons.
+    pub doubtful: usize,
     pub findings: Vec<Finding>,
     pub seconds: f64,
 }
@@ -66,12 +68,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} statements tried, {} accepted, {} definitions and {} rows compared, {} failed but logged; wrong {}, re-read {}, stopped {}, rows wrong {}; {:.0} s",
+            "{} statements tried, {} accepted, {} definitions and {} rows compared, {} failed but logged, {} in doubt; wrong {}, re-read {}, stopped {}, rows wrong {}; {:.0} s",
             self.tried,
             self.accepted,
             self.compared,
             self.rows,
             self.failed_but_logged,
+            self.doubtful,
             self.count(Kind::Wrong),
             self.count(Kind::Reread),
             self.count(Kind::Stopped),

@@ -65,15 +65,22 @@ fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// Two columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT,
-/// which gets a size from its old type on MySQL 9.7, and labels in UTF-16 and the like, whose bytes stay as they are.
-fn converts_doubtfully(entry: &Entry, dialect: Dialect) -> bool {
+/// Columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT, which
+/// gets a size from its old type on MySQL 9.7; labels from UTF-16 and the like, and on 5.6 to them, whose bytes stay as
+/// they are; and MariaDB's JSON, of whose text type nothing is known, in another character set.
+fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> bool {
+    let is_mysql = ctx.dialect == Dialect::MySql;
     match &entry.content {
         Content::Declared(def) => {
             let becomes_text = matches!(def.ty, DeclaredType::Text { kind, .. } if kind.max_bytes().is_some());
-            dialect == Dialect::MySql && entry.known_as.is_some() && becomes_text
+            is_mysql && entry.known_as.is_some() && becomes_text
         }
-        Content::Kept(ty) => ty.labels().is_some() && ty.charset().is_some_and(text::is_wide),
+        Content::Kept(ColumnType::Json) => !is_mysql && !resolve::keeps_json(to),
+        Content::Kept(ty) => {
+            let from_wide = ty.charset().is_some_and(text::is_wide);
+            let to_wide = is_mysql && ctx.server_version < 50_700 && text::is_wide(to);
+            ty.labels().is_some() && (from_wide || to_wide)
+        }
     }
 }
 
@@ -121,7 +128,7 @@ impl<'a> Alteration<'a> {
         let specs = self.effective(specs);
         self.options(&specs)?;
         self.old_columns(&specs)?;
-        self.key_of_old_columns(&specs);
+        self.key_of_old_columns(&specs)?;
         self.place(&specs)?;
         self.generated_key_first(&specs)
     }
@@ -151,17 +158,22 @@ impl<'a> Alteration<'a> {
 
     /// Character sets, periods and versioning.
     fn options(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
+        let mut named_default = false;
         for spec in specs {
             match spec {
                 AlterSpec::ConvertCharset(clause) => {
                     let charset =
                         self.named_charset(clause, &self.convert_default)?.ok_or("the character set to convert to is not known")?;
-                    self.charset = Some(charset.clone());
+                    // On MariaDB a default that is named wins wherever it stands; on MySQL the last word counts (both tried).
+                    if !(named_default && self.ctx.dialect == Dialect::MariaDb) {
+                        self.charset = Some(charset.clone());
+                    }
                     self.forced_charset = Some(charset);
                 }
                 AlterSpec::TableCharset(clause) => {
                     if let Some(charset) = self.named_charset(clause, &self.database_charset)? {
                         self.charset = Some(charset);
+                        named_default = true;
                     }
                 }
                 AlterSpec::AddPeriod(period) => self.periods.push(period.clone()),
@@ -233,9 +245,9 @@ impl<'a> Alteration<'a> {
     }
 
     /// The old key's columns under their new names; one that is dropped leaves the key.
-    fn key_of_old_columns(&mut self, specs: &[&AlterSpec]) {
+    fn key_of_old_columns(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
         if specs.iter().any(|s| matches!(s, AlterSpec::DropPrimaryKey)) {
-            return;
+            return Ok(());
         }
         let mut names: HashMap<String, String> = HashMap::new();
         for entry in self.entries.iter().chain(&self.tail) {
@@ -248,6 +260,17 @@ impl<'a> Alteration<'a> {
             }
         }
         self.key = self.table.primary_key.iter().filter_map(|part| names.get(&fold(part)).cloned()).collect();
+        // MariaDB drops a key of which nothing but its period is left, and whether it had one is not known here.
+        let is_temporal = |name: &String| {
+            let ty = self.table.column_index(name).and_then(|at| self.table.columns.get(at)).map(|c| &c.ty);
+            matches!(ty, Some(ColumnType::Date | ColumnType::Datetime { .. } | ColumnType::Timestamp { .. }))
+        };
+        let is_shorter = self.key.len() < self.table.primary_key.len();
+        let is_period = is_shorter && self.key.len() == 2 && self.table.primary_key.iter().rev().take(2).all(is_temporal);
+        if self.ctx.dialect == Dialect::MariaDb && is_period {
+            return Err("whether the key is left when its period is all that remains is not certain".into());
+        }
+        Ok(())
     }
 
     /// Second pass: new and moved columns in the order of their clauses.
@@ -329,13 +352,13 @@ impl<'a> Alteration<'a> {
                 return Err(format!("the column {} would exist twice", entry.name));
             }
             let forced = self.forced_charset.as_deref();
-            if forced.is_some() && converts_doubtfully(entry, self.ctx.dialect) {
+            if forced.is_some_and(|to| converts_doubtfully(entry, to, self.ctx)) {
                 return Err(format!("what the server makes of the column {} is not certain", entry.name));
             }
             let ty = match (&entry.content, forced) {
                 (Content::Kept(ty), None) => ty.clone(),
                 (Content::Kept(ty), Some(charset)) => resolve::converted(ty, charset),
-                (Content::Declared(def), _) => resolve::column_type(def, self.charset.as_deref(), forced, self.ctx.dialect)?,
+                (Content::Declared(def), _) => resolve::column_type(def, self.charset.as_deref(), forced, self.ctx)?,
             };
             columns.push(Column { name: entry.name.clone(), ty });
         }

@@ -46,6 +46,7 @@ impl Parser<'_> {
             charset: clause.charset,
             primary_key: false,
             json_check: false,
+            other_check: false,
             row_boundary: None,
             versioned: false,
         };
@@ -291,7 +292,12 @@ impl Parser<'_> {
             () if tokens.eat_word("SIGNED") => {}
             () if tokens.eat_word("ASCII") => def.charset.charset = Some(CharsetName::Named("latin1".into())),
             () if tokens.eat_word("UNICODE") => def.charset.charset = Some(CharsetName::Named("ucs2".into())),
-            () if tokens.eat_word("BYTE") => def.ty.make_binary(),
+            () if tokens.eat_word("BYTE") => {
+                def.ty.make_binary();
+                if matches!(def.ty, DeclaredType::Enum(_) | DeclaredType::Set(_)) {
+                    def.charset.charset = Some(CharsetName::Named("binary".into()));
+                }
+            }
             // The attribute BINARY picks the `_bin` collation of whatever character set it is.
             () if tokens.eat_word("BINARY") => {}
             () => return self.charset_option(&mut def.charset),
@@ -348,7 +354,9 @@ impl Parser<'_> {
             self.tokens.name()?;
         }
         self.tokens.expect_word("CHECK")?;
-        def.json_check |= self.is_mariadb() && self.is_json_check(&def.name);
+        let is_json = self.is_mariadb() && self.is_json_check(&def.name);
+        def.json_check |= is_json;
+        def.other_check |= !is_json;
         self.tokens.skip_parentheses()?;
         if !self.tokens.eat_words("NOT", "ENFORCED") {
             self.tokens.eat_word("ENFORCED");
@@ -507,7 +515,7 @@ impl DeclaredType {
         }
     }
 
-    /// `CHAR(n) BYTE` is BINARY(n), and so on for every text type.
+    /// `CHAR(n) BYTE` is BINARY(n), and so on for every text type. Labels become bytes: see the caller.
     fn make_binary(&mut self) {
         if let DeclaredType::Text { kind, length } = *self {
             let kind = match kind {
