@@ -34,6 +34,12 @@ pub fn differences(table: &Table, map: &TableMap) -> Vec<Difference> {
     table.agrees_with(&view(map, &owned, !table.primary_key.is_empty()))
 }
 
+/// The definition with everything that the table map states.
+pub fn repaired(table: &Table, map: &TableMap) -> Table {
+    let owned = owned(map);
+    table.repaired(&view(map, &owned, !table.primary_key.is_empty()))
+}
+
 fn view<'a>(map: &'a TableMap, owned: &'a Owned, has_key: bool) -> RowMetadata<'a> {
     let shown = map.types.len() - hidden_columns(map);
     RowMetadata {

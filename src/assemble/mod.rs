@@ -4,6 +4,7 @@
 mod assembler;
 pub mod boundary;
 mod doubt;
+mod mend;
 mod metadata;
 mod own_tables;
 pub mod spill;

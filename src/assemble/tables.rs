@@ -14,6 +14,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, Table};
 
 use super::doubt::{self, Captured, Doubts, TableName};
+use super::mend::{self, Mended};
 use super::metadata;
 use super::transaction::{TableRole, TableSlot};
 
@@ -37,6 +38,8 @@ pub enum Resolved {
     Ready,
     /// The definition has to be read from the server; why, in a sentence.
     Needs(TableName, String),
+    /// The tracked definition is wrong in what the table map states. Once it is mended the table map is to be taken again.
+    Mended(Box<Mended>),
 }
 
 pub struct Tables {
@@ -78,6 +81,9 @@ impl Tables {
         let map = TableMap::parse(event, flavor).map_err(unreadable)?;
         self.doubts.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);
+        if !own && let Some(mended) = self.mended(&map, schema) {
+            return Ok(Resolved::Mended(Box::new(mended)));
+        }
         let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
@@ -86,6 +92,22 @@ impl Tables {
             }
             Err((name, why)) => Ok(Resolved::Needs(name, why)),
         }
+    }
+
+    /// Puts a mended definition in the place of the wrong one.
+    pub fn install_mended(&mut self, mended: Mended, schema: &mut Schema) -> SchemaChange {
+        let Mended { old, def, .. } = mended;
+        if let Some(database) = schema.database_mut(&def.database) {
+            database.tables.iter_mut().filter(|t| Arc::ptr_eq(t, &old)).for_each(|t| *t = def.clone());
+        }
+        SchemaChange::TableAlter { database: def.database.clone(), table: def.name.clone(), old, def }
+    }
+
+    fn mended(&self, map: &TableMap, schema: &Schema) -> Option<Mended> {
+        if self.filter.blacklisted(&map.database, &map.table) || self.doubts.is_doubted(&map.database, &map.table) {
+            return None;
+        }
+        mend::mended(schema.table(&map.database, &map.table)?, map)
     }
 
     fn user_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
@@ -182,6 +204,7 @@ impl Tables {
         let change = doubt::install(schema, Captured { database, database_charset, table, def: Some(def) });
         match self.map(event, flavor, schema)? {
             Resolved::Ready => Ok(change.into_iter().collect()),
+            Resolved::Mended(mended) => Err(Error::bug(format!("{}: still not resolved: it would be mended", mended.def.name))),
             Resolved::Needs(name, why) => Err(Error::bug(format!("{}: still not resolved: {why}", name.database))),
         }
     }

@@ -279,6 +279,8 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
             primary_key(t, &keys);
         }
         30 => drop(t.maybe(100, &["DROP PRIMARY KEY", "DROP PRIMARY KEY", "DROP INDEX `PRIMARY`", "DROP KEY `primary`"])),
+        // Nor of JSON that is converted to another character set and back.
+        31 | 32 if mariadb && table.columns.iter().any(|c| c.ty == ColumnType::Json) => drop(t.kw("FORCE")),
         31 => {
             let charset = t.dice.pick(CHARSETS).to_owned();
             t.kw("CONVERT TO CHARACTER SET").raw(&charset);

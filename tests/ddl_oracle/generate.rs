@@ -106,7 +106,7 @@ impl Generator {
         match self.dice.below(6) {
             0 | 1 => {
                 let mode = self.dice.pick(MODES).to_owned();
-                self.loses_options = mode == "ANSI" && (self.style.mariadb || self.style.version < 80_000);
+                self.loses_options = mode == "ANSI";
                 self.style.ansi_quotes = mode.contains("ANSI");
                 self.style.no_backslash_escapes = mode.contains("NO_BACKSLASH");
                 self.setting(format!("SET SESSION sql_mode = '{mode}'"))

@@ -224,8 +224,8 @@ fn same(ty: &ColumnType, value: Option<&[u8]>, raw: &str) -> bool {
         ColumnType::Enum { charset, .. } | ColumnType::Set { charset, .. } if is_wide(charset.as_deref()) => true,
         ColumnType::Enum { .. } => string == text,
         ColumnType::Set { .. } => {
-            let labels: Vec<&str> = json.as_array().into_iter().flatten().filter_map(Json::as_str).collect();
-            labels.join(",") == text
+            let labels: Vec<&str> = json.as_array().into_iter().flatten().filter_map(Json::as_str).filter(|l| !l.is_empty()).collect();
+            labels.join(",") == text.trim_matches(',')
         }
         // MariaDB fills a new column with text that is no JSON.
         ColumnType::Json if text.is_empty() => true,

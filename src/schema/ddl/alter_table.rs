@@ -261,16 +261,21 @@ impl<'a> Alteration<'a> {
         }
         self.key = self.table.primary_key.iter().filter_map(|part| names.get(&fold(part)).cloned()).collect();
         // MariaDB drops a key of which nothing but its period is left, and whether it had one is not known here.
-        let is_temporal = |name: &String| {
-            let ty = self.table.column_index(name).and_then(|at| self.table.columns.get(at)).map(|c| &c.ty);
-            matches!(ty, Some(ColumnType::Date | ColumnType::Datetime { .. } | ColumnType::Timestamp { .. }))
-        };
         let is_shorter = self.key.len() < self.table.primary_key.len();
-        let is_period = is_shorter && self.key.len() == 2 && self.table.primary_key.iter().rev().take(2).all(is_temporal);
+        let is_period = is_shorter && self.key.len() == 2 && self.may_end_with_period(&self.table.primary_key);
         if self.ctx.dialect == Dialect::MariaDb && is_period {
             return Err("whether the key is left when its period is all that remains is not certain".into());
         }
         Ok(())
+    }
+
+    /// Whether the last two columns of an old key may be a period's.
+    fn may_end_with_period(&self, key: &[String]) -> bool {
+        let is_temporal = |name: &String| {
+            let ty = self.table.column_index(name).and_then(|at| self.table.columns.get(at)).map(|c| &c.ty);
+            matches!(ty, Some(ColumnType::Date | ColumnType::Datetime { .. } | ColumnType::Timestamp { .. }))
+        };
+        key.len() > 1 && key.iter().rev().take(2).all(is_temporal)
     }
 
     /// Second pass: new and moved columns in the order of their clauses.
@@ -408,7 +413,13 @@ impl<'a> Alteration<'a> {
         if let Some(end) = end.filter(|_| self.ctx.dialect == Dialect::MariaDb && !key.is_empty())
             && !key.iter().any(|part| part == end)
         {
-            key.push(end.to_string());
+            // A period stays the last part of its key (tried).
+            let declared = self.new_key.iter().flatten().any(|part| part.without_overlaps);
+            if self.new_key.is_none() && inline.is_none() && self.may_end_with_period(&key) {
+                return Err("where the end of a row stands in a key with a period is not certain".into());
+            }
+            let at = if declared { key.len().saturating_sub(2) } else { key.len() };
+            key.insert(at, end.to_string());
         }
         Ok(key)
     }

@@ -8,7 +8,7 @@ use crate::schema::{BinaryKind, ColumnType, IntWidth, TextKind};
 use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label, RowBoundary};
 use super::lexer::TokenKind;
 use super::parser::Parser;
-use super::tokens::Parsed;
+use super::tokens::{NotUnderstood, Parsed};
 
 /// A type with what its own words fix: the sign and, for NATIONAL types, the character set.
 pub(super) struct TypeClause {
@@ -219,6 +219,9 @@ impl Parser<'_> {
         let mut labels = Vec::new();
         loop {
             let token = self.tokens.next();
+            if self.backslashes_are_doubtful() && token.text.contains('\\') {
+                return Err(NotUnderstood("whether a backslash in a label is escaped is not certain".into()));
+            }
             let label = match token.string(self.tokens.rules()) {
                 Some(label) => Label::Text(label.into_owned()),
                 None => Label::Bytes(token.bits().ok_or_else(|| self.tokens.unexpected("a label"))?),

@@ -173,12 +173,16 @@ impl<'a> Parser<'a> {
         Ok(create(CreateBody::Columns(body)))
     }
 
+    /// Servers write backslashes twice, also for a session that does not escape them (`append_unescaped`); whether a text
+    /// is theirs is not certain.
+    pub(super) fn backslashes_are_doubtful(&self) -> bool {
+        self.tokens.rules().no_backslash_escapes && self.text.contains("(\n  ")
+    }
+
     /// Whether the server made this text itself (CREATE TABLE … SELECT), in a mode in which it leaves options out: then
-    /// its own replicas get another character set too (`store_create_info`, `sql_show.cc` of MySQL before 8.0 and MariaDB).
+    /// its own replicas get another character set too (`store_create_info` in `sql_show.cc` of both servers).
     fn lacks_options(&self) -> bool {
-        let rules = self.tokens.rules();
-        let old = self.is_mariadb() || rules.server_version < 80_000;
-        old && self.sql_mode & MODES_WITHOUT_OPTIONS != 0 && self.text.contains("(\n  ")
+        self.sql_mode & MODES_WITHOUT_OPTIONS != 0 && self.text.contains("(\n  ")
     }
 
     /// The list between the parentheses of CREATE TABLE.
