@@ -85,7 +85,10 @@ pub fn primary_key(t: &mut Text<'_>, names: &[String]) {
 /// An index, which changes no definition.
 pub fn index(t: &mut Text<'_>, column: &str) {
     let number = t.dice.below(1000);
-    t.maybe(100, &["INDEX", "KEY", "UNIQUE", "UNIQUE KEY", "UNIQUE INDEX", "CONSTRAINT UNIQUE"]);
+    // See `columns::definition`.
+    let kinds: &[&str] =
+        if t.style.mariadb && t.style.minimal { &["INDEX", "KEY"] } else { &["INDEX", "KEY", "UNIQUE", "UNIQUE KEY", "UNIQUE INDEX", "CONSTRAINT UNIQUE"] };
+    t.maybe(100, kinds);
     if t.dice.percent(60) {
         t.name(&format!("ix{number}"));
     }

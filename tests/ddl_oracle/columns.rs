@@ -308,8 +308,7 @@ pub fn definition(t: &mut Text<'_>, name: &str, others: &[String]) -> Sort {
         if t.style.can_send(&text) { t.string(&text) } else { t.raw("''") };
     }
     // On MariaDB a long unique value has a hidden column, which is proved with row metadata FULL only.
-    let is_long = matches!(sort, Sort::LongText | Sort::Blob | Sort::Geometry | Sort::Json | Sort::ShortText);
-    t.maybe(if mariadb && is_long { 0 } else { 3 }, &["UNIQUE", "UNIQUE KEY"]).maybe(4, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
+    t.maybe(if mariadb && t.style.minimal { 0 } else { 3 }, &["UNIQUE", "UNIQUE KEY"]).maybe(4, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
     if mariadb || version >= 80_023 {
         t.maybe(5, &["INVISIBLE"]);
     }

@@ -84,8 +84,7 @@ impl Hooks for Surroundings<'_> {
 
 /// Tables of a database with their kinds.
 async fn tables_of(conn: &mut Conn, database: &str) -> Vec<(String, String)> {
-    // MariaDB leaves a dead name behind when one ALTER changes the engine and renames; it has no engine.
-    let sql = "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND (ENGINE IS NOT NULL OR TABLE_TYPE LIKE '%VIEW')";
+    let sql = "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ?";
     conn.exec(sql, (database,)).await.expect("information_schema answers")
 }
 

@@ -10,6 +10,8 @@ pub struct Style {
     pub mariadb: bool,
     /// The server's version as a number, 8.0.34 = 80034.
     pub version: u32,
+    /// Row metadata is MINIMAL.
+    pub minimal: bool,
     /// The client's character set.
     pub client: &'static str,
 }

@@ -245,7 +245,10 @@ impl<'a> Lexer<'a> {
         let digits = (0..6).take_while(|&i| self.byte(mark + i).is_some_and(|b| b.is_ascii_digit())).count();
         let digits = if digits >= 5 { digits } else { 0 };
         let version = (0..digits).fold(0_u32, |n, i| n * 10 + u32::from(self.byte(mark + i).unwrap_or(b'0') - b'0'));
-        if !self.rules.plain_comments && self.runs_comment(mariadb_only, (digits > 0).then_some(version)) {
+        if self.rules.plain_comments {
+            return self.skip_comment(false);
+        }
+        if self.runs_comment(mariadb_only, (digits > 0).then_some(version)) {
             self.open_comments += 1;
             self.at += mark + digits;
         } else {

@@ -51,17 +51,12 @@ pub fn column_type(
         DeclaredType::Settled(ty) => ty.clone(),
         DeclaredType::Text { kind, length } => text_type(*kind, counted(length), charset),
         DeclaredType::Binary { kind, length } => ColumnType::Binary { kind: binary_kind(*kind, counted(length)) },
-        DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref())?.into(), charset },
-        DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref())?.into(), charset },
+        DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
+        DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
     };
-    // What MariaDB calls JSON is text with this check. In another character set its bytes could not be output as they are.
-    let is_json = def.json_check && ctx.dialect == Dialect::MariaDb && matches!(&ty, ColumnType::Text { charset, .. } if is_utf8(charset.as_deref()));
-    Ok(if is_json { ColumnType::Json } else { ty })
-}
-
-/// Whether the text's bytes are UTF-8.
-fn is_utf8(charset: Option<&str>) -> bool {
-    charset.is_some_and(|c| ["utf8", "utf8mb3", "utf8mb4", "ascii"].iter().any(|utf8| c.eq_ignore_ascii_case(utf8)))
+    // What MariaDB calls JSON is text with this check. In UTF-16 and the like its bytes could not be output as they are.
+    let is_narrow = matches!(&ty, ColumnType::Text { charset, .. } if keeps_json(charset.as_deref().unwrap_or_default()));
+    Ok(if def.json_check && ctx.dialect == Dialect::MariaDb && is_narrow { ColumnType::Json } else { ty })
 }
 
 pub fn is_binary(charset: Option<&str>) -> bool {
@@ -87,9 +82,15 @@ fn binary_kind(kind: BinaryKind, length: Option<u64>) -> BinaryKind {
     }
 }
 
+/// Whether text has the same bytes in both character sets.
+pub fn same_bytes(a: &str, b: &str) -> bool {
+    let utf8 = |c: &str| ["utf8", "utf8mb3", "utf8mb4"].iter().any(|name| c.eq_ignore_ascii_case(name));
+    collation::same_charset(a, b) || utf8(a) && utf8(b)
+}
+
 /// Whether CONVERT TO this character set leaves MariaDB's JSON what it is.
 pub fn keeps_json(to: &str) -> bool {
-    is_utf8(Some(to))
+    !text::is_wide(&to.to_ascii_lowercase())
 }
 
 /// A column that CONVERT TO CHARACTER SET finds: text and labels change, and a TEXT type grows until as many characters
@@ -113,11 +114,16 @@ pub fn converted(ty: &ColumnType, to: &str) -> ColumnType {
 }
 
 /// Labels as text. The server drops their trailing blanks, unless their character set is `binary`.
-fn labels(labels: &[Label], charset: Option<&str>) -> Result<Vec<String>, String> {
+fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -> Result<Vec<String>, String> {
+    let client = ctx.charset_client.and_then(collation::charset_of_id).unwrap_or("utf8mb4");
+    let client_is_utf8 = matches!(client, "utf8" | "utf8mb4" | "ascii" | "binary");
     labels
         .iter()
         .map(|label| {
             let text = match label {
+                Label::Text(text) if is_binary(charset) && !text.is_ascii() && !client_is_utf8 => {
+                    return Err(format!("a label is given as bytes of the client's character set {client}"));
+                }
                 Label::Text(text) => text::fitted(text, charset.unwrap_or("binary")).into_owned(),
                 Label::Bytes(bytes) => text::label(bytes, charset)?,
             };
