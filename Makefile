@@ -1,6 +1,6 @@
 # The commands of this project. Each is a script under scripts/ that also runs alone.
 .DEFAULT_GOAL := help
-.PHONY: help demo check test bench build clean
+.PHONY: help demo check test test-long bench build clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -13,6 +13,9 @@ check: ## format, clippy, unit and fixture tests: no server, fast
 
 test: ## everything: check, then all servers and the live tests
 	@scripts/test.sh
+
+test-long: test ## test, and what takes longer: the container image
+	@scripts/check-container.sh
 
 bench: ## catch-up speed, memory and latency beside kcat (and Maxwell, if MAXWELL_RUN names it)
 	@scripts/bench.sh

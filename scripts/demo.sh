@@ -7,7 +7,7 @@ scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$scripts/lib/run.sh"
 cd "$repo"
 
-step() { say ""; say "[$1/6] $2"; }
+step() { say ""; say "[$1/7] $2"; }
 indent() { sed 's/^/      /'; }
 
 claim_run demo
@@ -26,7 +26,7 @@ else
   step 2 "no build: running $daemon"
 fi
 
-step 3 "starting it with this config.properties"
+step 3 "checking before the start, with this config.properties"
 cat >"$run/config.properties" <<CONFIG
 # where the binlog is, and where binlogd keeps its own tables (database maxwell)
 host=127.0.0.1
@@ -48,9 +48,36 @@ output_primary_keys=true
 ${DEMO_EXTRA_CONFIG:-}
 CONFIG
 grep -v -e '^#' -e '^$' "$run/config.properties" | indent
+sql() { "$scripts/servers.sh" sql mysql97 "$@"; }
+
+# Another daemon (DEMO_DAEMON) has no such command.
+if [ -z "${DEMO_DAEMON:-}" ]; then
+  check() { "$daemon" check --config="$run/config.properties" >"$run/check.txt"; }
+  say ""
+  say "      binlogd check:"
+  check || { indent <"$run/check.txt" >&2; die "the check does not pass"; }
+  tail -1 "$run/check.txt" | indent
+  say ""
+  say "      and after: revoke replication slave on *.* from maxwell"
+  sql -e "revoke replication slave on *.* from maxwell"
+  code=0; check || code=$?
+  [ $code -eq 2 ] || die "the check ended with $code, and not with 2: the server would refuse the binlog"
+  grep -A1 '^fault' "$run/check.txt" | indent
+  tail -1 "$run/check.txt" | indent
+  # The statement as it was printed, and nothing else.
+  statement=$(grep -A1 '^fault' "$run/check.txt" | sed -n 's/^ *sql: *//p')
+  say ""
+  say "      and after running what it says: $statement"
+  sql -e "$statement"
+  check || { indent <"$run/check.txt" >&2; die "what the check printed did not mend it"; }
+  tail -1 "$run/check.txt" | indent
+else
+  say "      no check: that is a command of binlogd's"
+fi
+
+step 4 "starting it"
 start_daemon binlogd "$daemon" --config="$run/config.properties"
 
-sql() { "$scripts/servers.sh" sql mysql97 "$@"; }
 # The start position is fixed once the definitions are stored: whatever is committed from then on is sent.
 captured() {
   process_gone "$run/daemon-binlogd" || [ "$(sql -N -B -e 'select count(*) from maxwell.schemas' 2>/dev/null || echo 0)" -gt 0 ]
@@ -63,12 +90,12 @@ wait_until 60 captured || failed "the daemon did not begin within 60 s"
 process_alive "$run/daemon-binlogd" || failed "the daemon stopped"
 say "      follows the binlog, pid $(cat "$run/daemon-binlogd/pid")"
 
-step 4 "a small shop at work (scripts/demo-workload.sql)"
+step 5 "a small shop at work (scripts/demo-workload.sql)"
 sql <"$scripts/demo-workload.sql"
 grep '^-- [0-9]' "$scripts/demo-workload.sql" | sed 's/^-- //' | indent
 expected=$(sed -n 's/^-- messages: //p' "$scripts/demo-workload.sql")
 
-step 5 "reading topic shop back with kcat: $expected messages, one per row"
+step 6 "reading topic shop back with kcat: $expected messages, one per row"
 arrived() {
   local count
   # Offsets one past the last message, summed over the partitions.
@@ -80,7 +107,7 @@ process_alive "$run/daemon-binlogd" || failed "the daemon stopped"
 kcat -b "$BINLOGD_TEST_KAFKA" -C -t shop -o beginning -e -q -f '%p\t%o\t%k\t%s\n' 2>/dev/null >"$run/messages"
 sort -n -k1,1 -k2,2 "$run/messages" | awk -F '\t' '{ printf "partition %s, offset %s, key %s\n  %s\n", $1, $2, $3, $4 }' | indent
 
-step 6 "looking at them"
+step 7 "looking at them"
 count=$(wc -l <"$run/messages")
 problems=0
 looks() { if [ "$2" -eq "$3" ]; then say "      ok      $1"; else say "      WRONG   $1: $2 instead of $3"; problems=1; fi; }

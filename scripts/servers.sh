@@ -17,6 +17,8 @@ usage: scripts/servers.sh [--dir RUNDIR] VERB …
   env                                    `export BINLOGD_TEST_…` lines for the running servers
   sql NAME [client arguments]            an SQL client as root; statements from stdin
   topic NAME TOPIC PARTITIONS [k=v…]     create a Kafka topic
+  plugins NAME                           a folder with plugins that the core package lacks (MariaDB 10.11 on Debian 12: auth_ed25519);
+                                         nothing where they are in place or cannot be had
   clean                                  stop all and remove RUNDIR
   reap                                   stop and remove runs under target/run whose script has died
 NAME: mysql97 (GTIDs), mysql97-file (no GTIDs), mysql56, mysql56-gtid, mariadb1011, mariadb118, kafka, kafka3 (a cluster of
@@ -266,6 +268,7 @@ case $verb in
     if [ ${#names[@]} -ne 1 ] || [ $# -lt 2 ]; then die "topic NAME TOPIC PARTITIONS"; fi
     given=$(expand "${names[0]}"); load_server "${given%% *}"; kind_topic "$@"
     ;;
+  plugins) [ ${#names[@]} -eq 1 ] || die "plugins of which server?"; load_server "${names[0]}"; if declare -F kind_plugins >/dev/null; then server_install >&2; kind_plugins; fi ;;
   clean) for_each do_forget $(known_servers); rm -rf "$run" ;;
   reap) reap ;;
   '' | help) usage ;;

@@ -32,6 +32,7 @@ live_tests() {
 }
 
 part "recorded cases unpacked" "$scripts/fixtures.sh" || true
+part "systemd unit" "$scripts/check-service.sh" || true
 if part "build (release)" cargo build --locked --quiet --release --bin binlogd &&
   part "servers: install" "$scripts/servers.sh" install "${servers[@]}" &&
   part "servers: start" "$scripts/servers.sh" start "${servers[@]}"; then

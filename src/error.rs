@@ -63,6 +63,15 @@ impl Error {
         self
     }
 
+    /// Adds to what the user can do: what is known only further away from the cause.
+    pub fn more_hint(mut self, more: &str) -> Self {
+        self.0.hint = Some(match self.0.hint.take() {
+            Some(hint) => format!("{hint}; {more}"),
+            None => more.to_owned(),
+        });
+        self
+    }
+
     pub fn source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self

@@ -1,6 +1,7 @@
 //! binlogd: MySQL and MariaDB row changes as Maxwell-format JSON on Kafka. The modules in the order the data flows.
 
 pub mod error;
+pub mod finding;
 pub mod secret;
 
 pub mod budget;

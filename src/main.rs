@@ -3,19 +3,27 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use binlogd::config::{self, Exit, Invocation};
-use binlogd::daemon;
+use binlogd::config::{self, Config, Exit, Invocation};
+use binlogd::daemon::background::{self, Started};
+use binlogd::daemon::{self, logging};
+use binlogd::error::Result;
 
 fn main() -> ExitCode {
-    match config::cli::parse(std::env::args_os().skip(1), std::env::vars_os()) {
-        Ok(Invocation::Run(config)) => {
-            daemon::logging::init(&config.logging, &config.notes).map_or_else(refused, |()| ended(daemon::run_daemon(*config)))
-        }
+    match invocation() {
+        Ok(Invocation::Run(config)) if config.background && !background::is_background() => in_background(),
+        Ok(Invocation::Run(config)) => run(*config),
         Ok(Invocation::Read(config)) => {
-            daemon::logging::init(&config.logging, &config.notes).map_or_else(refused, |()| ended(daemon::run_read(*config)))
+            logging::init(&config.logging, &config.notes).map_or_else(refused, |_| ended(daemon::run_read(*config)))
         }
-        Ok(Invocation::Version) => {
-            say(&format!("binlogd {}\n", env!("CARGO_PKG_VERSION")));
+        Ok(Invocation::Position(config)) => {
+            logging::init(&config.daemon.logging, &config.daemon.notes).map_or_else(refused, |_| ended(daemon::run_position(*config)))
+        }
+        Ok(Invocation::Check(check)) => match daemon::check::run_check(*check) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => refused(error),
+        },
+        Ok(Invocation::Print(text)) => {
+            say(&text);
             ExitCode::SUCCESS
         }
         Err(Exit { code, stdout, stderr }) => {
@@ -26,7 +34,40 @@ fn main() -> ExitCode {
     }
 }
 
-fn ended(result: binlogd::error::Result<()>) -> ExitCode {
+/// What the process's arguments and environment ask for. SIGHUP asks it again.
+fn invocation() -> Result<Invocation, Exit> {
+    config::cli::parse(std::env::args_os().skip(1), std::env::vars_os())
+}
+
+fn run(config: Config) -> ExitCode {
+    let logging = match logging::init(&config.logging, &config.notes) {
+        Ok(logging) => logging,
+        Err(error) => return refused(error),
+    };
+    if background::is_background()
+        && let Err(error) = background::ready()
+    {
+        return refused(error);
+    }
+    ended(daemon::run_daemon(config, logging, invocation))
+}
+
+/// Whoever typed the command learns whether the background process has taken its configuration.
+fn in_background() -> ExitCode {
+    match background::start() {
+        Ok(Started::Runs(text)) => {
+            say(&text);
+            ExitCode::SUCCESS
+        }
+        Ok(Started::Ended { code, output }) => {
+            eprint!("{output}");
+            ExitCode::from(code)
+        }
+        Err(error) => refused(error),
+    }
+}
+
+fn ended(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,5 +1,4 @@
-//! What the daemon says of itself, and what it can be told: all that `admin` and `daemon` say to each other. The daemon
-//! publishes a `Status` through a `tokio::sync::watch`; whoever answers HTTP reads the newest one. Never here: locks, I/O,
+//! What the daemon says of itself: all that `admin` hears of `daemon` unasked. The daemon publishes a `Status` through a `tokio::sync::watch`; whoever answers HTTP reads the newest one. Never here: locks, I/O,
 //! clocks (times come in as arguments), or anything that the data path would have to wait for.
 
 use std::fmt;
@@ -68,12 +67,93 @@ pub enum CauseKind {
     Producer,
     /// The oldest message in flight has waited too long.
     Unacknowledged,
+    /// The oldest transaction that is not delivered is older than `lag_limit`.
+    Lag,
     /// Positions, heartbeats or schema versions cannot be stored.
     Store,
     /// A table's definition is not known for certain.
     Schema,
+    /// Rows of some tables are held back, because their definitions could not be proved.
+    Quarantine,
     /// The resume point is near the oldest binlog file that the server still has.
     Purge,
+    /// Something failed that only a new run from the stored position mends, and that run does not stand yet.
+    Restarting,
+}
+
+impl CauseKind {
+    pub const ALL: [CauseKind; 9] = [
+        CauseKind::Source,
+        CauseKind::Producer,
+        CauseKind::Unacknowledged,
+        CauseKind::Lag,
+        CauseKind::Store,
+        CauseKind::Schema,
+        CauseKind::Quarantine,
+        CauseKind::Purge,
+        CauseKind::Restarting,
+    ];
+
+    /// As metrics and the documentation name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CauseKind::Source => "source",
+            CauseKind::Producer => "producer",
+            CauseKind::Unacknowledged => "unacknowledged",
+            CauseKind::Lag => "lag",
+            CauseKind::Store => "store",
+            CauseKind::Schema => "schema",
+            CauseKind::Quarantine => "quarantine",
+            CauseKind::Purge => "purge",
+            CauseKind::Restarting => "restarting",
+        }
+    }
+
+    /// When it is red, for the documentation.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            CauseKind::Source => "there is no connection to the replication server, or it has been silent for 25 s",
+            CauseKind::Producer => "no broker can be reached, or all refuse us",
+            CauseKind::Unacknowledged => "the oldest message in flight has waited for its acknowledgement for more than 30 s",
+            CauseKind::Lag => "the oldest transaction that is not delivered, or not read through, has been older than `lag_limit` for 3 s",
+            CauseKind::Store => "the position could not be stored for 10 s; delivery goes on",
+            CauseKind::Schema => "a schema version cannot be stored, or definitions cannot be read; what depends on them waits",
+            CauseKind::Quarantine => "rows of tables whose definitions are not proved are held back; other tables go on",
+            CauseKind::Purge => "the server has removed, or will soon remove, the binlog file in which a restart would go on",
+            CauseKind::Restarting => "a failure that only a new run from the stored position mends, until that run has stood for 10 s",
+        }
+    }
+
+    /// What to do about it, for a reader who has nothing else.
+    pub fn advice(self) -> &'static str {
+        match self {
+            CauseKind::Source => {
+                "see whether the server of replication_host (or host) runs and can be reached; binlogd connects by itself when it can"
+            }
+            CauseKind::Producer => {
+                "see whether the brokers of kafka.bootstrap.servers run and can be reached; binlogd goes on by itself when they can"
+            }
+            CauseKind::Unacknowledged => "see the brokers' logs and disks: they accept messages without acknowledging them",
+            CauseKind::Lag => "see whether the sink takes messages as fast as the server makes them, or raise lag_limit",
+            CauseKind::Store => {
+                "see whether the server of host runs and can be written to; until then a restart would send everything since the last stored position again"
+            }
+            CauseKind::Schema => "see whether the servers of host and schema_host run and can be reached",
+            CauseKind::Quarantine => "see the log for each table's reason; restore its definition, or exclude it by the filter and restart",
+            CauseKind::Purge => {
+                "let binlogd catch up before the file is gone, or keep the binlog longer: raise binlog_expire_logs_seconds (expire_logs_days, max_binlog_total_size)"
+            }
+            CauseKind::Restarting => "see the log; if it says the same again and again, mend what it names",
+        }
+    }
+}
+
+/// The sentence of `CauseKind::Quarantine`.
+pub fn quarantine_sentence(tables: &[&str], resume_point: &Position) -> String {
+    format!(
+        "rows of {} are held back because the definition is not proved; a restart would go on at {resume_point}, and the server must keep its binlog from there",
+        tables.join(", ")
+    )
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,14 +228,6 @@ impl Status {
     }
 }
 
-/// What the daemon can be told while it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Command {
-    /// Put other rules in the filter's place, from the next rows on (Maxwell's `/config`).
-    SetFilter { rules: String },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,6 +246,28 @@ mod tests {
         assert!(!status.is_healthy());
         status.clear_cause(CauseKind::Source);
         assert!(status.is_healthy());
+    }
+
+    #[test]
+    fn quarantine_is_red_until_the_last_table_is_released() {
+        let mut status = Status::default();
+        let point = Position::new(crate::position::BinlogPosition::new("b.000001", 4));
+        status.set_cause(CauseKind::Quarantine, quarantine_sentence(&["a.t", "a.u"], &point), 10);
+        assert!(!status.is_healthy());
+        let sentence = status.causes()[0].sentence.clone();
+        assert!(sentence.contains("a.t, a.u are held back") && sentence.contains("b.000001:4"), "{sentence}");
+        assert!(!status.set_cause(CauseKind::Quarantine, quarantine_sentence(&["a.t"], &point), 20));
+        assert_eq!(status.causes()[0].since_ms, 10);
+        status.clear_cause(CauseKind::Quarantine);
+        assert!(status.is_healthy());
+    }
+
+    #[test]
+    fn every_cause_says_what_to_do() {
+        assert!(CauseKind::ALL.is_sorted());
+        for kind in CauseKind::ALL {
+            assert!(kind.advice().len() > 30 && kind.meaning().len() > 20, "{kind:?}");
+        }
     }
 
     #[test]

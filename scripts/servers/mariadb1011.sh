@@ -14,3 +14,23 @@ kind_install() {
   fi
   "$base/sbin/mariadbd" --no-defaults --version
 }
+
+# kind_plugins: what Debian keeps in its package with the service, which is unpacked and not installed.
+kind_plugins() {
+  local folder=$target/plugins/$kind version
+  [ "$backend" = packages ] && [ "$(readlink "$base")" = /usr ] || return 0
+  (
+    flock 9
+    [ ! -e "$folder/.complete" ] || exit 0
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    version=$(dpkg-query --show --showformat='${Version}' mariadb-server-core)
+    # The archive keeps the newest only; plugins of one series fit each other.
+    (cd "$folder" && { apt-get download "mariadb-server=$version" || apt-get download mariadb-server; }) >"$folder/download.log" 2>&1 ||
+      die "mariadb-server could not be downloaded, see $folder/download.log"
+    dpkg-deb --extract "$folder"/mariadb-server_*.deb "$folder/tree"
+    rm -f "$folder"/mariadb-server_*.deb
+    : >"$folder/.complete"
+  ) 9>"$target/plugins.lock"
+  printf '%s\n' "$folder/tree/usr/lib/mysql/plugin"
+}

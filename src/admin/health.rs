@@ -4,21 +4,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
-use crate::status::Status;
+use crate::status::{Cause, Status};
 
 /// The JSON of one health check, made at `now`.
 pub fn body(status: &Status, now: SystemTime, took: Duration) -> String {
     let mut check = Map::new();
     check.insert("healthy".into(), Value::Bool(status.is_healthy()));
     if !status.is_healthy() {
-        let sentences: Vec<String> =
-            status.causes().iter().map(|c| format!("{} (since {})", c.sentence, timestamp(c.since_ms, false))).collect();
+        let sentences: Vec<String> = status.causes().iter().map(sentence).collect();
         check.insert("message".into(), Value::String(sentences.join("; ")));
     }
     let now_ms = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64);
     check.insert("duration".into(), json!(took.as_millis() as u64));
     check.insert("timestamp".into(), Value::String(timestamp(now_ms, true)));
     json!({ "MaxwellHealth": check }).to_string()
+}
+
+/// What is wrong, since when, and what to do; the last one unless the sentence has a hint of its own.
+fn sentence(cause: &Cause) -> String {
+    let told = format!("{} (since {})", cause.sentence, timestamp(cause.since_ms, false));
+    if cause.sentence.contains("; hint: ") { told } else { format!("{told}: {}", cause.kind.advice()) }
 }
 
 /// Milliseconds since the epoch as ISO 8601 in UTC.
@@ -70,10 +75,13 @@ mod tests {
             r#"{"MaxwellHealth":{"healthy":true,"duration":0,"timestamp":"2025-01-01T00:00:00.005Z"}}"#
         );
         status.set_cause(CauseKind::Producer, "no Kafka broker can be reached", 0);
-        status.set_cause(CauseKind::Store, "positions cannot be stored", 1000);
+        status.set_cause(CauseKind::Store, "positions cannot be stored; hint: start the server", 1000);
+        let advice = CauseKind::Producer.advice();
         assert_eq!(
             body(&status, now, Duration::ZERO),
-            r#"{"MaxwellHealth":{"healthy":false,"message":"no Kafka broker can be reached (since 1970-01-01T00:00:00Z); positions cannot be stored (since 1970-01-01T00:00:01Z)","duration":0,"timestamp":"2025-01-01T00:00:00.005Z"}}"#
+            format!(
+                r#"{{"MaxwellHealth":{{"healthy":false,"message":"no Kafka broker can be reached (since 1970-01-01T00:00:00Z): {advice}; positions cannot be stored; hint: start the server (since 1970-01-01T00:00:01Z)","duration":0,"timestamp":"2025-01-01T00:00:00.005Z"}}}}"#
+            )
         );
     }
 }

@@ -1,6 +1,6 @@
-//! The HTTP server behind Maxwell's `http_*` options (contract §10.1): metrics, health, ping, and an index for every other
-//! path. It answers from a `Status` and the metrics and never waits for the data path. Bounded: connections, header bytes, and
-//! the time a connection may last.
+//! The HTTP server behind Maxwell's `http_*` options (contract §10.1): metrics, health, ping, the filter, diagnostics, and an index
+//! for every other path. It answers from a `Status` and the metrics and never waits for the data path, diagnostics excepted.
+//! Bounded: connections, bytes of headers and bodies, and the time a connection may last.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use hyper::server::conn::http1;
@@ -20,16 +20,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::error::{Error, Result};
+use crate::filter::LiveFilter;
 use crate::metrics::Metrics;
 use crate::status::Status;
 
-use super::{export, health};
+use super::diagnostic::{self, Diagnose};
+use super::export::{Export, MaxwellNames};
+use super::{config, health, json, text};
 
 /// Connections at a time; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 64;
 
 /// Request line and headers.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// A filter may be long.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// For the headers of one request, also of the next one on a kept connection.
 const HEADER_WAIT: Duration = Duration::from_secs(10);
@@ -60,12 +66,30 @@ impl Default for HttpOptions {
 /// A bound server that does not answer yet.
 pub struct AdminServer {
     listener: TcpListener,
-    state: Arc<State>,
+    state: State,
+}
+
+/// What the server offers beside the index.
+#[derive(Clone)]
+pub struct Offer {
+    /// Metrics, health and ping.
+    pub metrics: Option<MaxwellNames>,
+    /// `http_config`
+    pub filter: Option<Arc<LiveFilter>>,
+    /// `http_diagnostic`, and how long each check may take.
+    pub diagnostic: Option<(Arc<dyn Diagnose>, Duration)>,
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        Offer { metrics: Some(MaxwellNames::default()), filter: None, diagnostic: None }
+    }
 }
 
 struct State {
     /// Without a slash at its end: "" or "/binlogd".
     prefix: String,
+    offer: Offer,
     metrics: Arc<Metrics>,
     status: watch::Receiver<Status>,
 }
@@ -84,7 +108,13 @@ impl AdminServer {
         })?;
         let prefix = options.path_prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
-        Ok(AdminServer { listener, state: Arc::new(State { prefix, metrics, status }) })
+        Ok(AdminServer { listener, state: State { prefix, offer: Offer::default(), metrics, status } })
+    }
+
+    /// Offers this in place of metrics only.
+    pub fn offering(mut self, offer: Offer) -> Self {
+        self.state.offer = offer;
+        self
     }
 
     pub fn local_addr(&self) -> Result<SocketAddr> {
@@ -94,6 +124,7 @@ impl AdminServer {
     /// Answers until `stop` is done. Connections that are open then are cut.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let state = Arc::new(self.state);
         let mut connections = tokio::task::JoinSet::new();
         tokio::pin!(stop);
         loop {
@@ -105,7 +136,7 @@ impl AdminServer {
             };
             match accepted {
                 Ok((stream, permit)) => {
-                    let state = self.state.clone();
+                    let state = state.clone();
                     connections.spawn(async move {
                         serve(stream, state).await;
                         drop(permit);
@@ -143,8 +174,8 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> std::io::Re
 
 async fn serve(stream: TcpStream, state: Arc<State>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = answer(&request, &state);
-        async move { Ok::<_, Infallible>(response) }
+        let state = state.clone();
+        async move { Ok::<_, Infallible>(answer(request, &state).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -158,39 +189,101 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
     }
 }
 
-/// The endpoints, in the order of the index.
-const ENDPOINTS: [&str; 4] = ["/metrics", "/prometheus", "/healthcheck", "/ping"];
+/// An endpoint, in the order of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Metrics,
+    Prometheus,
+    Health,
+    Ping,
+    Config,
+    Diagnostic,
+}
 
-fn answer(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "only GET is answered here\n");
-        response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
-        return response;
+impl Endpoint {
+    /// `/diagnostics` is what Maxwell's documentation calls the last one.
+    const PATHS: [(Endpoint, &'static str); 7] = [
+        (Endpoint::Metrics, "/metrics"),
+        (Endpoint::Prometheus, "/prometheus"),
+        (Endpoint::Health, "/healthcheck"),
+        (Endpoint::Ping, "/ping"),
+        (Endpoint::Config, "/config"),
+        (Endpoint::Diagnostic, "/diagnostic"),
+        (Endpoint::Diagnostic, "/diagnostics"),
+    ];
+
+    fn is_in(self, offer: &Offer) -> bool {
+        match self {
+            Endpoint::Config => offer.filter.is_some(),
+            Endpoint::Diagnostic => offer.diagnostic.is_some(),
+            _ => offer.metrics.is_some(),
+        }
+    }
+}
+
+async fn answer(request: Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+    let path = request.uri().path().strip_prefix(state.prefix.as_str()).unwrap_or_default();
+    let endpoint = Endpoint::PATHS.iter().find(|(e, p)| *p == path && e.is_in(&state.offer)).map(|(e, _)| *e);
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !reads {
+        return match (endpoint, &state.offer.filter) {
+            (Some(Endpoint::Config), Some(filter)) if matches!(*request.method(), Method::PUT | Method::POST | Method::PATCH) => {
+                change_config(request, filter).await
+            }
+            (Some(Endpoint::Config), _) => not_allowed("GET, HEAD, PUT, POST, PATCH"),
+            _ => not_allowed("GET, HEAD"),
+        };
     }
     let query = request.uri().query().unwrap_or_default();
-    match request.uri().path().strip_prefix(state.prefix.as_str()) {
-        Some("/metrics") if wants_json(request) => {
+    match endpoint {
+        Some(Endpoint::Metrics) if !wants_text(&request) => {
             let pretty = values(query, "pretty").iter().any(|v| v == "true");
-            respond(StatusCode::OK, "application/json", export::dropwizard_json(&state.gather(), pretty))
+            respond(StatusCode::OK, "application/json", json::dropwizard(&state.export(), pretty))
         }
-        Some("/metrics" | "/prometheus") => {
-            respond(StatusCode::OK, export::PROMETHEUS_TYPE, export::prometheus_text(&state.gather(), &values(query, "name[]")))
+        Some(Endpoint::Metrics | Endpoint::Prometheus) => {
+            respond(StatusCode::OK, text::CONTENT_TYPE, text::prometheus(&state.export(), &values(query, "name[]")))
         }
-        Some("/healthcheck") => {
+        Some(Endpoint::Health) => {
             let start = Instant::now();
             let status = state.status.borrow().clone();
             let code = if status.is_healthy() { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR };
             respond(code, "application/json", health::body(&status, SystemTime::now(), start.elapsed()))
         }
-        Some("/ping") => respond(StatusCode::OK, "text/plain", "pong\n"),
-        _ => respond(StatusCode::OK, "text/html", index(&state.prefix)),
+        Some(Endpoint::Ping) => respond(StatusCode::OK, "text/plain", "pong\n"),
+        Some(Endpoint::Config) => match &state.offer.filter {
+            Some(filter) => respond(StatusCode::OK, "application/json", config::show(filter)),
+            None => respond(StatusCode::OK, "text/html", index(state)),
+        },
+        Some(Endpoint::Diagnostic) => diagnose(state).await,
+        None => respond(StatusCode::OK, "text/html", index(state)),
     }
 }
 
+fn not_allowed(allowed: &'static str) -> Response<Full<Bytes>> {
+    let mut response = respond(StatusCode::METHOD_NOT_ALLOWED, "text/plain", format!("only {allowed} is answered here\n"));
+    response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static(allowed));
+    response
+}
+
+async fn change_config(request: Request<Incoming>, filter: &LiveFilter) -> Response<Full<Bytes>> {
+    let (status, body) = match Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await {
+        Ok(body) => config::change(filter, &body.to_bytes()),
+        Err(error) => config::refuse(&format!("error processing body: {error}")),
+    };
+    respond(status, "application/json", body)
+}
+
+async fn diagnose(state: &State) -> Response<Full<Bytes>> {
+    let Some((diagnostics, limit)) = &state.offer.diagnostic else { return respond(StatusCode::OK, "text/html", index(state)) };
+    let (body, success) = diagnostic::run(diagnostics.clone().checks(), *limit).await;
+    respond(if success { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, "text/json", body)
+}
+
 impl State {
-    fn gather(&self) -> Vec<prometheus::proto::MetricFamily> {
+    fn export(&self) -> Export {
         self.metrics.healthy.set(self.status.borrow().is_healthy().into());
-        self.metrics.gather()
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Export::take(&self.metrics, &self.offer.metrics.clone().unwrap_or_default(), now.as_secs_f64())
     }
 }
 
@@ -203,11 +296,13 @@ fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes
     response
 }
 
-/// Whether the client asks for JSON by name and not for text; a browser's or Prometheus's `*/*` gets text.
-fn wants_json(request: &Request<Incoming>) -> bool {
+/// Whether `/metrics` is asked for by a Prometheus server or its like, which names the text format. Everybody else gets what
+/// Maxwell gives: JSON; also a client that would rather have JSON than text (JavaScript libraries ask so).
+fn wants_text(request: &Request<Incoming>) -> bool {
     let accept =
         request.headers().get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(",").to_ascii_lowercase();
-    accept.contains("application/json") && !accept.contains("text/plain") && !accept.contains("openmetrics")
+    let text = accept.find("text/plain").into_iter().chain(accept.find("application/openmetrics")).min();
+    text.is_some_and(|text| accept.find("application/json").is_none_or(|json| text < json))
 }
 
 /// All values of one key of a query.
@@ -234,9 +329,10 @@ fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-fn index(prefix: &str) -> String {
-    let prefix = prefix.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-    let items: String = ENDPOINTS.iter().map(|e| format!("<li><a href=\"{prefix}{e}\">{prefix}{e}</a></li>\n")).collect();
+fn index(state: &State) -> String {
+    let prefix = state.prefix.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let offered = Endpoint::PATHS.iter().filter(|(e, path)| e.is_in(&state.offer) && *path != "/diagnostics");
+    let items: String = offered.map(|(_, path)| format!("<li><a href=\"{prefix}{path}\">{prefix}{path}</a></li>\n")).collect();
     format!("<!DOCTYPE html>\n<html><head><title>binlogd</title></head><body>\n<h1>binlogd</h1>\n<ul>\n{items}</ul>\n</body></html>\n")
 }
 
@@ -255,10 +351,14 @@ mod tests {
     }
 
     async fn start(prefix: &str) -> Running {
+        start_with(prefix, Offer::default()).await
+    }
+
+    async fn start_with(prefix: &str, offer: Offer) -> Running {
         let (status, receiver) = Status::channel();
         let metrics = Arc::new(Metrics::new());
         let options = HttpOptions { bind_address: Some("127.0.0.1".into()), port: 0, path_prefix: prefix.into() };
-        let server = AdminServer::bind(&options, metrics.clone(), receiver).await.unwrap();
+        let server = AdminServer::bind(&options, metrics.clone(), receiver).await.unwrap().offering(offer);
         let address = server.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let ended = tokio::spawn(server.run(async move { drop(stopped.await) }));
@@ -291,11 +391,19 @@ mod tests {
             ),
             (
                 "/metrics",
-                "",
+                "Accept: text/plain\r\n",
                 &["HTTP/1.1 200", "content-type: text/plain; version=0.0.4", "binlogd_rows_total 42\n", "binlogd_healthy 1\n"],
             ),
-            ("/metrics", "Accept: */*\r\n", &["binlogd_rows_total 42\n"]),
+            ("/metrics", "", &["HTTP/1.1 200", "content-type: application/json", r#""binlogd_rows_total":{"count":42}"#]),
+            ("/metrics", "Accept: */*\r\n", &[r#"{"version":"4.0.0","gauges":{"MaxwellMetrics.inflightmessages.count":{"value":0}"#]),
+            // As Prometheus asks.
+            (
+                "/metrics",
+                "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1\r\n",
+                &["binlogd_rows_total 42\n"],
+            ),
             ("/metrics", "Accept: application/openmetrics-text,text/plain;q=0.5,application/json;q=0.1\r\n", &["binlogd_rows_total 42\n"]),
+            ("/metrics", "Accept: application/json, text/plain, */*\r\n", &["content-type: application/json"]),
             ("/metrics", "Accept: application/json\r\n", &["content-type: application/json", r#""binlogd_rows_total":{"count":42}"#]),
             ("/metrics?pretty=true", "Accept: application/json\r\n", &["\n  \"gauges\": {"]),
             ("/prometheus?name%5B%5D=binlogd_rows_total", "", &["\r\n\r\n# HELP binlogd_rows_total"]),
@@ -313,6 +421,48 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("allow: GET, HEAD"), "{answer}");
     }
 
+    struct Lame;
+
+    impl Diagnose for Lame {
+        fn checks(self: Arc<Self>) -> Vec<super::super::diagnostic::Check> {
+            let outcome = Box::pin(async { Err(Error::transient("lame")) });
+            vec![super::super::diagnostic::Check { name: "leg", resource: "r".into(), outcome }]
+        }
+    }
+
+    #[tokio::test]
+    async fn filter_and_diagnostics_are_there_when_asked_for() {
+        let filter = Arc::new(LiveFilter::new(crate::filter::Filter::default()));
+        let diagnostic: Option<(Arc<dyn Diagnose>, Duration)> = Some((Arc::new(Lame), Duration::from_secs(1)));
+        let server = start_with("/", Offer { metrics: None, filter: Some(filter.clone()), diagnostic }).await;
+        let send = async |method: &str, path: &str, body: &str| {
+            let length = body.len();
+            server.raw(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}")).await
+        };
+        assert!(send("GET", "/config", "").await.ends_with("\r\n\r\n{\"filter\":null}\n"));
+        for (method, table) in [("PUT", "a"), ("POST", "b"), ("PATCH", "c")] {
+            let answer = send(method, "/config", &format!(r#"{{"filter":"exclude: d.{table}"}}"#)).await;
+            assert!(
+                answer.starts_with("HTTP/1.1 200") && answer.ends_with(&format!("{{\"filter\":\"exclude: d.{table}\"}}\n")),
+                "{answer}"
+            );
+            assert!(!filter.current().table_included("d", table));
+        }
+        assert!(send("POST", "/config", "{").await.starts_with("HTTP/1.1 400"));
+        assert!(send("POST", "/config", &" ".repeat(BODY_BYTES_MAX + 1)).await.contains("HTTP/1.1 400"));
+        assert!(send("DELETE", "/config", "").await.contains("allow: GET, HEAD, PUT, POST, PATCH"));
+        assert!(send("POST", "/diagnostic", "").await.starts_with("HTTP/1.1 405"));
+        for path in ["/diagnostic", "/diagnostics"] {
+            let answer = send("GET", path, "").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 503") && answer.contains("content-type: text/json") && answer.contains(r#""error":"lame""#),
+                "{answer}"
+            );
+        }
+        let index = send("GET", "/metrics", "").await;
+        assert!(index.contains("text/html") && !index.contains("/metrics") && index.matches("<li>").count() == 2, "{index}");
+    }
+
     #[tokio::test]
     async fn ill_health_says_why() {
         let server = start("/").await;
@@ -321,7 +471,7 @@ mod tests {
         });
         let answer = server.get("/healthcheck", "").await;
         assert!(answer.starts_with("HTTP/1.1 500") && answer.contains("no Kafka broker can be reached (since"), "{answer}");
-        assert!(server.get("/metrics", "").await.contains("binlogd_healthy 0\n"));
+        assert!(server.get("/prometheus", "").await.contains("binlogd_healthy 0\n"));
         server.status.send_modify(|s| drop(s.clear_cause(CauseKind::Producer)));
         assert!(server.get("/healthcheck", "").await.starts_with("HTTP/1.1 200"));
     }

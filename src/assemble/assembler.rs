@@ -192,6 +192,31 @@ impl Assembler {
         self.schema_id = Some(id);
     }
 
+    /// Whether no transaction is open, nor an event half worked on.
+    pub fn is_between_transactions(&self) -> bool {
+        self.open.is_none() && self.payload.is_none() && self.stalled.is_none()
+    }
+
+    /// Puts another filter in the place of the present one; between transactions only, because rows go by the verdict of
+    /// their table map. Statements on tables that a blacklist covered until now were passed over, so what is known of those
+    /// is not to be believed: the request asks for their definitions.
+    pub fn set_filter(&mut self, filter: Arc<Filter>) -> Option<TableRequest> {
+        assert!(self.is_between_transactions(), "the filter was changed inside a transaction");
+        let old = std::mem::replace(&mut self.options.filter, filter.clone());
+        self.tables.set_filter(filter.clone());
+        let is_freed = |database: &str, table: &str| old.blacklisted(database, table) && !filter.blacklisted(database, table);
+        let in_database = |d: &crate::schema::Database| -> Vec<TableName> {
+            d.tables.iter().filter(|t| is_freed(&d.name, &t.name)).map(|t| TableName::new(&d.name, &t.name)).collect()
+        };
+        let freed: Vec<TableName> = self.schema.databases.iter().flat_map(in_database).collect();
+        if freed.is_empty() {
+            return None;
+        }
+        self.tables.doubts.raise(&freed);
+        let why = "a new filter takes these tables from the blacklist, under which their statements were passed over".into();
+        Some(TableRequest { tables: freed, why, at: self.at.clone(), end: None })
+    }
+
     pub fn client_id(&self) -> &str {
         &self.options.client_id
     }
@@ -210,12 +235,22 @@ impl Assembler {
         &self.boundary
     }
 
+    /// Whether a transaction has begun and not ended.
+    pub fn is_inside_transaction(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
     pub fn captured_until(&mut self, until: BinlogPosition) {
         if self.at.is_before(&until) {
             self.tables.doubts.captured_until(until);
         }
+    }
+
+    /// Behind the connection is another server, whose log ends at `end`. True if the first capture is not proved yet.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> bool {
+        self.tables.doubts.server_changed(end)
     }
 
     /// The connection was lost: the open transaction is thrown away and will be read again from `boundary`.
@@ -462,7 +497,7 @@ impl Assembler {
         self.gtid_commit_us = 0;
         self.fresh = false;
         if !parsed.standalone {
-            self.begin(event.header.server_id, None);
+            self.begin(&event.header, None);
         }
         Ok(Step::More)
     }
@@ -477,14 +512,15 @@ impl Assembler {
         }
     }
 
-    fn begin(&mut self, server_id: u32, thread_id: Option<u32>) {
+    fn begin(&mut self, header: &EventHeader, thread_id: Option<u32>) {
         self.fresh = false;
         self.open = Some(Open {
             meta: TxnMeta {
                 file: self.at.file.clone(),
                 gtid: self.gtid.clone(),
-                server_id: Some(server_id),
+                server_id: Some(header.server_id),
                 thread_id,
+                begun_s: header.timestamp,
                 ..TxnMeta::default()
             },
             events: SpillBuffer::new(self.spill.clone(), self.options.memory_bytes),
@@ -534,7 +570,7 @@ impl Assembler {
         if let Some(thread_id) = query::begin_thread_id(event) {
             // The short way for what stands before every transaction: no status variables are looked at.
             self.unfinished()?;
-            self.begin(event.header.server_id, Some(thread_id));
+            self.begin(&event.header, Some(thread_id));
             return Ok(Step::More);
         }
         let inside = self.open.is_some();
@@ -549,7 +585,7 @@ impl Assembler {
         match statement {
             Statement::Begin => {
                 self.unfinished()?;
-                self.begin(event.header.server_id, Some(query.thread_id));
+                self.begin(&event.header, Some(query.thread_id));
                 Ok(Step::More)
             }
             Statement::Commit => Ok(self.commit(&event.header, None)),
@@ -677,6 +713,7 @@ impl Assembler {
             // Its message goes out, so the point behind it is worth storing.
             open.touches_users = true;
         }
+        open.meta.last_row_s = event.header.timestamp;
         open.push(TxnEvent::Rows { slot, event, start })?;
         Ok(Step::More)
     }

@@ -64,6 +64,14 @@ impl Doubts {
         self.window = Some(until);
     }
 
+    /// The stream comes from another server now, on which the old one's places mean nothing: whatever was read from a
+    /// server before is proved at `until`, this server's log end. True if definitions of the first capture are among it.
+    pub fn server_changed(&mut self, until: &BinlogPosition) -> bool {
+        let places = self.window.iter_mut().chain(self.doubted.iter_mut().filter_map(|d| d.until.as_mut()));
+        places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)).for_each(|place| *place = until.clone());
+        self.window.is_some()
+    }
+
     pub fn set_case(&mut self, case: CaseRule) {
         self.case = case;
     }
@@ -262,6 +270,22 @@ mod tests {
         assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99)).len(), 1);
         assert!(doubts.proved_at(&at(100)).is_empty());
         assert!(doubts.statement(&[create], &at(100)).is_empty());
+    }
+
+    #[test]
+    fn another_server_has_places_of_its_own() {
+        let mut doubts = Doubts::default();
+        assert!(!doubts.server_changed(&at(9)));
+        doubts.captured_until(at(100));
+        doubts.raise(&[TableName::new("d", "t")]);
+        doubts.candidates(vec![captured("t")], at(100));
+        // Places beyond the old bound on the new server are before the capture all the same.
+        assert!(doubts.server_changed(&at(5000)));
+        let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000)).len(), 1);
+        assert!(doubts.proved_at(&at(4000)).is_empty() && doubts.is_doubted("d", "t"));
+        assert_eq!(doubts.proved_at(&at(5000)).len(), 1);
+        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000)).is_empty());
     }
 
     #[test]

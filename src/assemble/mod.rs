@@ -4,9 +4,10 @@
 mod assembler;
 pub mod boundary;
 mod doubt;
+pub mod groups;
 mod mend;
 mod metadata;
-mod own_tables;
+pub mod own_tables;
 pub mod spill;
 mod statement;
 mod tables;

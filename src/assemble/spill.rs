@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-pub use dir::{SpillDir, SpillFile, SpillFiles};
+pub use dir::{SpillDir, SpillFile, SpillFiles, is_in_memory};
 
 use super::transaction::{TableSlot, TxnEvent};
 

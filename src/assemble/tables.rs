@@ -55,6 +55,12 @@ impl Tables {
         Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default() }
     }
 
+    /// Verdicts are made anew from here on.
+    pub fn set_filter(&mut self, filter: Arc<Filter>) {
+        self.filter = filter;
+        self.clear();
+    }
+
     /// Forgets all table ids: after a rotation, a reconnect and every statement that may have changed a definition.
     pub fn clear(&mut self) {
         self.entries.clear();

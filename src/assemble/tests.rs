@@ -297,3 +297,45 @@ fn a_map_that_contradicts_the_definition_asks_for_the_table() {
     let Step::NeedsTables(request) = feed.map(Some(&["a", "b", "c"]), 3).unwrap() else { panic!("not noticed") };
     assert!(request.why.contains("contradicts"), "{}", request.why);
 }
+
+impl Feed {
+    /// A transaction of one insert, or only its begin and end; whether it has rows to output, and whether its end is held.
+    fn transaction(&mut self, with_row: bool) -> (bool, bool) {
+        self.query("BEGIN", 0).unwrap();
+        assert!(!self.assembler.is_between_transactions());
+        if with_row {
+            self.map(None, 2).unwrap();
+            self.rows().unwrap();
+        }
+        let Step::Transaction(t) = self.xid().unwrap() else { panic!("no transaction") };
+        (!t.events.is_empty(), t.end.held)
+    }
+}
+
+fn filter(text: &str) -> Arc<Filter> {
+    Arc::new(Filter::parse(text).expect("a filter").0)
+}
+
+#[test]
+fn another_filter_judges_known_tables_anew() {
+    let mut feed = Feed::new("");
+    assert_eq!(feed.transaction(true), (true, false));
+    assert!(feed.assembler.set_filter(filter("exclude: d.t")).is_none());
+    assert_eq!(feed.transaction(true), (false, false));
+    assert!(feed.assembler.set_filter(filter("")).is_none());
+    assert_eq!(feed.transaction(true), (true, false));
+}
+
+#[test]
+fn a_table_that_leaves_the_blacklist_is_believed_once_the_stream_has_passed_its_new_definition() {
+    let mut feed = Feed::new("blacklist: d.t");
+    assert_eq!(feed.transaction(true), (false, false));
+    let request = feed.assembler.set_filter(filter("")).expect("a request");
+    assert_eq!(request.tables, [super::TableName::new("d", "t")]);
+    let reached = BinlogPosition::new("b.000001", feed.offset + 40);
+    assert!(matches!(feed.assembler.provide(Feed::captured(&["x", "y"]), reached).unwrap(), Step::More));
+    assert!(feed.transaction(false).1, "nothing behind the doubt may be stored");
+    assert!(matches!(feed.assembler.more().unwrap(), Some(Step::Schema(step)) if step.repair && step.changes.len() == 1));
+    assert_eq!(feed.transaction(true), (true, false));
+    assert_eq!(feed.assembler.schema().table("d", "t").unwrap().columns[0].name, "x");
+}

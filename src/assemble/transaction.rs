@@ -59,6 +59,10 @@ pub struct TxnMeta {
     /// Commit time in microseconds since the epoch: exact where the GTID event has it (MySQL 8+), else the commit
     /// event's whole seconds.
     pub commit_us: u64,
+    /// Seconds since the epoch, from the headers of the BEGIN event and of the last rows event that may be output; for
+    /// metrics.
+    pub begun_s: u32,
+    pub last_row_s: u32,
     /// Rows events of our own `bootstrap` table: requests that somebody has to answer.
     pub requests: Vec<(Arc<TableSlot>, RawEvent)>,
 }

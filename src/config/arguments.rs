@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::commands::{Command, Dialect};
 use super::fault::Findings;
 use super::layers::Origin;
 use super::nearest::nearest;
@@ -17,30 +18,23 @@ pub(super) struct Arguments {
     pub options: BTreeMap<&'static str, Option<String>>,
     /// What is no option.
     pub files: Vec<String>,
-}
-
-/// Which options there are, and how eagerly optional arguments are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    /// The daemon: a boolean option swallows any following word, as Maxwell's does.
-    Daemon,
-    /// `binlogd read`: file names follow options, so that only `true` and `false` are swallowed.
-    Read,
+    /// Which of these words stand behind a secret, and may be its second half: `--password=two words`.
+    pub behind_secret: Vec<bool>,
 }
 
 /// Reads the arguments. Faults: unknown options, missing arguments, repetitions.
-pub(super) fn parse(arguments: &[String], dialect: Dialect, findings: &mut Findings) -> Arguments {
-    let mut parser = Parser { rest: arguments, dialect, findings, out: Arguments::default() };
+pub(super) fn parse(arguments: &[String], command: &'static Command, findings: &mut Findings) -> Arguments {
+    let mut parser = Parser { rest: arguments, command, findings, secret: false, out: Arguments::default() };
     while let Some((token, rest)) = parser.rest.split_first() {
         parser.rest = rest;
         if token == "--" {
-            parser.out.files.extend(rest.iter().cloned());
+            rest.iter().for_each(|word| parser.word(word));
             break;
         }
         match (token.strip_prefix("--"), token.strip_prefix('-')) {
             (Some(long), _) => parser.long(long),
             (None, Some(short)) if !short.is_empty() => parser.short(short),
-            _ => parser.out.files.push(token.clone()),
+            _ => parser.word(token),
         }
     }
     parser.out
@@ -48,8 +42,10 @@ pub(super) fn parse(arguments: &[String], dialect: Dialect, findings: &mut Findi
 
 struct Parser<'a, 'f> {
     rest: &'a [String],
-    dialect: Dialect,
+    command: &'static Command,
     findings: &'f mut Findings,
+    /// Whether the last option was a secret.
+    secret: bool,
     out: Arguments,
 }
 
@@ -70,32 +66,39 @@ fn is_pseudo_option(name: &str) -> bool {
 }
 
 impl Parser<'_, '_> {
+    fn word(&mut self, word: &str) {
+        self.out.files.push(word.to_string());
+        self.out.behind_secret.push(self.secret);
+    }
+
     fn long(&mut self, token: &str) {
         let (name, value) = split(token);
         if is_pseudo_option(name) {
             return;
         }
-        match recognised(name, self.dialect) {
+        match recognised(name, self.command) {
             Some(option) => self.handle(option, value.map(str::to_string)),
-            None => self.unknown(name, value.is_some()),
+            None => self.unknown(name, name, value.is_some()),
         }
     }
 
     /// A single hyphen: the name as above, or one letter with its argument behind it.
     fn short(&mut self, token: &str) {
         let (name, value) = split(token);
-        if let Some(option) = recognised(name, self.dialect) {
+        if let Some(option) = recognised(name, self.command) {
             return self.handle(option, value.map(str::to_string));
         }
         let letter_end = token.chars().next().map_or(0, char::len_utf8);
         let (letter, argument) = token.split_at(letter_end);
-        match recognised(letter, self.dialect) {
+        match recognised(letter, self.command) {
             Some(option) => self.handle(option, Some(argument.to_string()).filter(|a| !a.is_empty())),
-            None => self.unknown(name, value.is_some()),
+            // Other programs take `-pPASSWORD`.
+            None => self.unknown(name, letter, value.is_some()),
         }
     }
 
     fn handle(&mut self, option: &'static Opt, value: Option<String>) {
+        self.secret = option.kind == Kind::Secret;
         let value = match value {
             Some(value) => Some(value),
             None => match (option.argument, self.rest.split_first()) {
@@ -114,8 +117,8 @@ impl Parser<'_, '_> {
                 (Argument::Optional, _) => None,
             },
         };
-        if self.dialect == Dialect::Read && !option.read {
-            self.findings.fault(format!("{} has no use in `binlogd read`", option.name), None, None);
+        if !self.command.takes(option) {
+            self.findings.fault(format!("{} has no use in `binlogd {}`", option.name, self.command.word), None, None);
             return;
         }
         let first = self.out.options.entry(option.name).or_default();
@@ -131,17 +134,20 @@ impl Parser<'_, '_> {
     fn swallows(&self, option: &Opt, next: &str) -> bool {
         match option.kind {
             Kind::Int { .. } => next.trim().parse::<i64>().is_ok(),
-            Kind::Bool if self.dialect == Dialect::Read => super::value::boolean(next).is_some(),
+            Kind::Bool if self.command.dialect == Dialect::Words => super::value::boolean(next).is_some(),
             _ => !looks_like_an_option(next),
         }
     }
 
-    fn unknown(&mut self, name: &str, has_value: bool) {
-        let hint = hint_for(name, self.dialect);
+    /// `safe` is what may be shown of a name that resembles no option.
+    fn unknown(&mut self, name: &str, safe: &str, has_value: bool) {
+        self.secret = false;
+        let hint = hint_for(name, self.command);
+        let name = if hint.is_some() || name == safe { name } else { &format!("{safe}…") };
         self.findings.fault(format!("{name} is not a recognized option"), None, hint);
         // What follows is most likely its value, and would be a second, misleading fault.
         if !has_value
-            && self.dialect == Dialect::Daemon
+            && self.command.dialect == Dialect::Maxwell
             && let Some((next, rest)) = self.rest.split_first()
             && !looks_like_an_option(next)
         {
@@ -151,31 +157,29 @@ impl Parser<'_, '_> {
 }
 
 /// What the user may have meant, or where the name is allowed.
-fn hint_for(name: &str, dialect: Dialect) -> Option<String> {
+fn hint_for(name: &str, command: &Command) -> Option<String> {
     let meant = super::aliases::real_name(name).unwrap_or(name);
     let passed_on = meant.starts_with(options::KAFKA_PREFIX) || options::find(meant).is_some_and(|o| !o.on_command_line());
     if passed_on {
         return Some(format!("{meant} can be set in the properties file or the environment only"));
     }
-    let known = if meant != name { Some(meant) } else { nearest(name, candidates(dialect).map(|o| o.name)) };
+    let known = if meant != name { Some(meant) } else { nearest(name, candidates(command).map(|o| o.name)) };
     known.map(|known| format!("did you mean --{known}?"))
 }
 
-fn candidates(dialect: Dialect) -> impl Iterator<Item = &'static Opt> {
-    let read = dialect == Dialect::Read;
-    options::all().filter(move |o| o.on_command_line() && (read || o.name != super::cli::BINLOG_NAME))
+fn candidates(command: &Command) -> impl Iterator<Item = &'static Opt> {
+    options::all().filter(|o| o.on_command_line() && command.has(o))
 }
 
 /// The option of this name, or the only one that begins with it.
-fn recognised(name: &str, dialect: Dialect) -> Option<&'static Opt> {
+fn recognised(name: &str, command: &Command) -> Option<&'static Opt> {
     if name.is_empty() {
         return None;
     }
-    if let Some(exact) = candidates(dialect).find(|o| o.name == name) {
+    if let Some(exact) = candidates(command).find(|o| o.name == name) {
         return Some(exact);
     }
-    let beginning_with =
-        |owner: Owner| candidates(dialect).filter(move |o| o.owner == owner && o.name.starts_with(name)).collect::<Vec<_>>();
+    let beginning_with = |owner: Owner| candidates(command).filter(|o| o.owner == owner && o.name.starts_with(name)).collect::<Vec<_>>();
     match (beginning_with(Owner::Maxwell).as_slice(), beginning_with(Owner::Ours).as_slice()) {
         ([option], _) | ([], [option]) => Some(option),
         _ => None,
@@ -184,18 +188,23 @@ fn recognised(name: &str, dialect: Dialect) -> Option<&'static Opt> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::commands::{DAEMON, find};
     use super::*;
 
-    fn parsed(line: &[&str], dialect: Dialect) -> (Arguments, Vec<String>) {
+    fn read() -> &'static Command {
+        find("read").expect("a command")
+    }
+
+    fn parsed(line: &[&str], command: &'static Command) -> (Arguments, Vec<String>) {
         let mut findings = Findings::default();
         let arguments: Vec<String> = line.iter().map(|a| a.to_string()).collect();
-        let out = parse(&arguments, dialect, &mut findings);
+        let out = parse(&arguments, command, &mut findings);
         (out, findings.faults.iter().map(|f| f.to_string()).collect())
     }
 
     /// Options as `name=value` or `name`, then files.
-    fn shown(line: &[&str], dialect: Dialect) -> Result<Vec<String>, Vec<String>> {
-        let (out, faults) = parsed(line, dialect);
+    fn shown(line: &[&str], command: &'static Command) -> Result<Vec<String>, Vec<String>> {
+        let (out, faults) = parsed(line, command);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -235,11 +244,11 @@ mod tests {
             (&["--__separator_1", "--__section_kafka"], vec![]),
             // log_format is ours and does not make Maxwell's beginning ambiguous.
             (&["--log=debug"], vec!["log_level=debug"]),
-            (&["--log_f=json"], vec!["log_format=json"]),
+            (&["--log_fo=json"], vec!["log_format=json"]),
             (&["--kafka.boot=a:9092"], vec!["kafka.bootstrap.servers=a:9092"]),
         ] {
             let want: Vec<String> = want.into_iter().map(String::from).collect();
-            assert_eq!(shown(line, Dialect::Daemon).map(sorted), Ok(sorted(want)), "{line:?}");
+            assert_eq!(shown(line, &DAEMON).map(sorted), Ok(sorted(want)), "{line:?}");
         }
     }
 
@@ -258,13 +267,15 @@ mod tests {
                 vec!["kafka_acks is not a recognized option; hint: kafka.acks can be set in the properties file or the environment only"],
             ),
             (&["--p=x"], vec!["p is not a recognized option"]),
+            (&["-phunter2"], vec!["p… is not a recognized option"]),
+            (&["-pasword=x"], vec!["pasword is not a recognized option; hint: did you mean --password?"]),
             (&["--kinesis_md5_keys"], vec!["kinesis_md5_keys is not a recognized option"]),
             (&["--exclude_dbs=x"], vec!["exclude_dbs is not a recognized option; hint: did you mean --filter?"]),
             (&["--user"], vec!["Option user requires an argument"]),
             (&["--user=a", "--user=b"], vec!["Found multiple arguments for option user, but you asked for only one (command line)"]),
             (&["--binlog_name=x"], vec!["binlog_name is not a recognized option"]),
         ] {
-            let faults = parsed(line, Dialect::Daemon).1;
+            let faults = parsed(line, &DAEMON).1;
             assert_eq!(faults.len(), want.len(), "{line:?}: {faults:?}");
             for (fault, want) in faults.iter().zip(want) {
                 assert!(fault.starts_with(want), "{line:?}: {fault}");
@@ -276,9 +287,9 @@ mod tests {
     fn read_leaves_file_names_alone() {
         let line = ["--output_ddl", "binlog.000001", "--output_nulls", "false", "binlog.000002", "--gtid"];
         assert_eq!(
-            shown(&line, Dialect::Read).map(sorted),
+            shown(&line, read()).map(sorted),
             Ok(["binlog.000001", "binlog.000002", "gtid_mode", "output_ddl", "output_nulls=false"].map(String::from).to_vec())
         );
-        assert_eq!(parsed(&["--host=x"], Dialect::Read).1, ["host has no use in `binlogd read`"]);
+        assert_eq!(parsed(&["--host=x"], read()).1, ["host has no use in `binlogd read`"]);
     }
 }

@@ -6,15 +6,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::arguments::{self, Arguments, Dialect};
-use super::fault::{Findings, NoteLevel};
+use super::arguments::{self, Arguments};
+use super::commands::{self, Command, Given};
+use super::fault::{Findings, Note, NoteLevel};
 use super::help;
-use super::layers::{self, DefaultFile, Raw, Surroundings};
-use super::settings::{Config, ReadConfig};
+use super::layers::{self, Raw, Surroundings};
+use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig};
 use super::validate;
-
-/// The option of `binlogd read` that the daemon does not have.
-pub(super) const BINLOG_NAME: &str = "binlog_name";
 
 /// What the user asked for.
 #[derive(Debug)]
@@ -23,8 +21,25 @@ pub enum Invocation {
     Run(Box<Config>),
     /// `binlogd read`: recorded binlog files to standard output.
     Read(Box<ReadConfig>),
-    /// `--version`
-    Version,
+    /// A text for standard output, and nothing else to do: `--version`, `binlogd completions`.
+    Print(String),
+    /// `binlogd position`: shows or changes the stored position.
+    Position(Box<PositionConfig>),
+    /// `binlogd check`: whether the daemon could start.
+    Check(Box<CheckConfig>),
+}
+
+impl Invocation {
+    /// What there is to say about its configuration.
+    fn into_notes(self) -> Vec<Note> {
+        match self {
+            Invocation::Run(config) => config.notes,
+            Invocation::Read(config) => config.notes,
+            Invocation::Print(_) => Vec::new(),
+            Invocation::Position(config) => config.daemon.notes,
+            Invocation::Check(check) => check.notes,
+        }
+    }
 }
 
 /// The process is to end at once, with these texts. `--help` ends this way too, with Maxwell's status 1.
@@ -57,9 +72,9 @@ pub fn parse_in(arguments: impl IntoIterator<Item = OsString>, around: &Surround
             }
         }
     }
-    match line.split_first() {
-        Some((command, rest)) if command == "read" => read(rest, around, findings),
-        _ => daemon(&line, around, findings),
+    match line.split_first().and_then(|(word, rest)| Some((commands::find(word)?, rest))) {
+        Some((command, rest)) => invoke(command, rest, around, findings),
+        None => invoke(&commands::DAEMON, &line, around, findings),
     }
 }
 
@@ -69,56 +84,40 @@ fn lossy(text: OsString) -> String {
     text.to_string_lossy().into_owned()
 }
 
-fn daemon(line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
-    let mut arguments = arguments::parse(line, Dialect::Daemon, &mut findings);
+fn invoke(command: &'static Command, line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
+    let mut arguments = arguments::parse(line, command, &mut findings);
     if findings.faults.is_empty() && arguments.options.contains_key("version") {
-        return Ok(Invocation::Version);
+        return Ok(Invocation::Print(format!("binlogd {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    let files = std::mem::take(&mut arguments.files);
-    let raw = sources(arguments, around, DefaultFile::Read, &mut findings, help::section)?;
-    let checked = validate::daemon(&raw, around, findings);
-    let unknown_arguments = |findings: &mut Findings| {
-        if !files.is_empty() {
-            let hint = "options begin with --".to_string();
-            findings.fault(format!("Unknown argument(s): [{}]", files.join(", ")), None, Some(hint));
-        }
+    let words = std::mem::take(&mut arguments.files);
+    let shown: Vec<&str> = words.iter().zip(&arguments.behind_secret).map(|(word, secret)| if *secret { "***" } else { word }).collect();
+    let shown = shown.join(", ");
+    let raw = sources(arguments, around, command, &mut findings)?;
+    let stray = !command.words && !words.is_empty();
+    let checked = (command.build)(Given { raw: &raw, around, words, findings });
+    // As in Maxwell, stray words come to light after everything else.
+    let refuse_words = |mut findings: Findings| {
+        let hint = "options begin with --".to_string();
+        findings.fault(format!("Unknown argument(s): [{}]", shown), None, Some(hint));
+        findings
     };
     match checked {
-        Ok(config) if files.is_empty() => Ok(Invocation::Run(Box::new(config))),
-        Ok(config) => {
-            let mut findings = Findings { faults: Vec::new(), notes: config.notes };
-            unknown_arguments(&mut findings);
-            Err(failed(&findings))
-        }
-        Err(mut findings) => {
-            unknown_arguments(&mut findings);
-            Err(failed(&findings))
-        }
-    }
-}
-
-fn read(line: &[String], around: &Surroundings, mut findings: Findings) -> Result<Invocation, Exit> {
-    let mut arguments = arguments::parse(line, Dialect::Read, &mut findings);
-    let files = std::mem::take(&mut arguments.files);
-    let raw = sources(arguments, around, DefaultFile::Ignore, &mut findings, |_| help::read_command())?;
-    match validate::read_command(&raw, around, files, findings) {
-        Ok(config) => Ok(Invocation::Read(Box::new(config))),
-        Err(findings) => Err(failed(&findings)),
+        Ok(invocation) if !stray => Ok(invocation),
+        Ok(invocation) => Err(failed(&refuse_words(Findings { faults: Vec::new(), notes: invocation.into_notes() }))),
+        Err(findings) if !stray => Err(failed(&findings)),
+        Err(findings) => Err(failed(&refuse_words(findings))),
     }
 }
 
 /// Reads all sources; after that, and only if they could be read, `--help` has its turn (contract §1.4).
-fn sources(
-    arguments: Arguments,
-    around: &Surroundings,
-    default_file: DefaultFile,
-    findings: &mut Findings,
-    help: impl FnOnce(Option<&str>) -> String,
-) -> Result<Raw, Exit> {
+fn sources(arguments: Arguments, around: &Surroundings, command: &Command, findings: &mut Findings) -> Result<Raw, Exit> {
     let wanted = arguments.options.get("help").cloned();
-    let raw = layers::read(arguments, around, default_file, findings);
+    let raw = layers::read(arguments, around, command.default_file, findings);
     match wanted {
-        Some(section) if findings.faults.is_empty() => Err(Exit { code: 1, stdout: help(section.as_deref()), stderr: String::new() }),
+        Some(section) if findings.faults.is_empty() => {
+            let stdout = if command.word.is_empty() { help::section(section.as_deref()) } else { help::command(command) };
+            Err(Exit { code: 1, stdout, stderr: String::new() })
+        }
         _ => Ok(raw),
     }
 }

@@ -1,5 +1,6 @@
 //! `--help` and the documentation page, both made from the table of options.
 
+use super::commands::{COMMANDS, Command};
 use super::options::{self, Argument, Group, Kind, Opt, Owner, Scope, Support};
 
 /// Width of the column with names in `--help`.
@@ -17,6 +18,9 @@ pub(super) fn section(section: Option<&str>) -> String {
         },
     };
     let mut out = String::from("Help for binlogd:\n\n");
+    if groups.contains(&Group::General) {
+        out.push_str(&commands());
+    }
     for group in groups {
         if section == Some("all") {
             out.push_str(&format!("{}\n", group.title()));
@@ -29,15 +33,22 @@ pub(super) fn section(section: Option<&str>) -> String {
     out + &footer()
 }
 
-/// The text of `binlogd read --help`.
-pub(super) fn read_command() -> String {
-    let mut out = String::from(
-        "binlogd read [options] FILE…\n\nprints what the daemon would send for recorded binlog files, one message a line; needs no server\n\n",
-    );
-    for option in options::all().filter(|o| o.read && o.on_command_line()) {
+/// The text of `binlogd COMMAND --help`.
+pub(super) fn command(command: &Command) -> String {
+    let mut out = format!("binlogd {} {}\n\n{}\n\n", command.word, command.usage, command.about);
+    for option in options::all().filter(|o| command.takes(o) && o.on_command_line()) {
         out.push_str(&entry(option));
     }
     out
+}
+
+/// What stands before the options of the general section.
+fn commands() -> String {
+    let mut out = String::from("Commands, each with its own --help:\n\n");
+    for command in COMMANDS {
+        out.push_str(&beside(&format!("binlogd {} {}", command.word, command.usage), command.about));
+    }
+    out + "\n"
 }
 
 fn footer() -> String {
@@ -45,7 +56,7 @@ fn footer() -> String {
     format!("--help [ all, {} ]\n", sections.join(", "))
 }
 
-/// A name and its help, the help in lines beside or below the name.
+/// An option and its help.
 fn entry(option: &Opt) -> String {
     let mut name = format!("--{}", option.name);
     match (option.argument, option.kind) {
@@ -54,12 +65,17 @@ fn entry(option: &Opt) -> String {
         (Argument::Required, Kind::Choice { values, .. }) if values.len() <= 4 => name.push_str(&format!(" {}", values.join("|"))),
         (Argument::Required, _) => name.push_str(" VALUE"),
     }
+    beside(&name, &words(option))
+}
+
+/// A name and its help, the help in lines beside or below the name.
+fn beside(name: &str, text: &str) -> String {
     let mut out = format!("{name:<NAME_WIDTH$}");
     if name.len() >= NAME_WIDTH {
         out.push_str(&format!("\n{:NAME_WIDTH$}", ""));
     }
     let mut column = NAME_WIDTH;
-    for word in words(option).split(' ') {
+    for word in text.split(' ') {
         let width = word.chars().count() + 1;
         if column + width > LINE_WIDTH && column > NAME_WIDTH {
             out.push_str(&format!("\n{:NAME_WIDTH$}", ""));
@@ -81,6 +97,7 @@ fn words(option: &Opt) -> String {
     }
     match option.support {
         Support::Full => {}
+        Support::Postponed(_) => text.push_str(" [not built yet]"),
         Support::NoEffect(why) => text.push_str(&format!(" [no effect: {why}]")),
         Support::Refused { unless: [], .. } => text.push_str(" [not supported]"),
         Support::Refused { unless, .. } => text.push_str(&format!(" [only {} are supported]", unless.join(", "))),
@@ -126,6 +143,7 @@ fn row(option: &Opt) -> String {
     }
     match option.support {
         Support::Full => {}
+        Support::Postponed(why) => meaning.push_str(&format!(" **Not built yet:** {why}.")),
         Support::NoEffect(why) => meaning.push_str(&format!(" *No effect: {why}.*")),
         Support::Refused { unless: [], why } => meaning.push_str(&format!(" **Not supported:** {why}.")),
         Support::Refused { unless, why } => meaning.push_str(&format!(" **Supported are {} only:** {why}.", unless.join(", "))),
@@ -137,7 +155,7 @@ fn row(option: &Opt) -> String {
     format!("| `{}` | {} | {} | {} |\n", option.name, cell(&option.kind_words()), cell(&default), cell(&meaning))
 }
 
-fn sentence(help: &str) -> String {
+pub(super) fn sentence(help: &str) -> String {
     let mut chars = help.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", chars.as_str())
@@ -207,7 +225,7 @@ mod tests {
 
     #[test]
     fn read_has_its_own_help() {
-        let help = read_command();
+        let help = command(super::super::commands::find("read").expect("a command"));
         assert!(help.contains("--binlog_name") && help.contains("--filter") && !help.contains("--host"));
     }
 

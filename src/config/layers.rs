@@ -65,6 +65,11 @@ impl Raw {
         self.settings.get(name)
     }
 
+    /// All values, for comparing.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.settings.iter().map(|(name, setting)| (name.as_str(), setting.value.as_deref()))
+    }
+
     /// The keys that begin with this text, with their settings.
     pub fn with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Setting)> {
         self.settings.range(prefix.to_string()..).map(|(k, v)| (k.as_str(), v)).take_while(move |(k, _)| k.starts_with(prefix))
@@ -87,7 +92,10 @@ pub(super) fn read(arguments: Arguments, around: &Surroundings, default_file: De
         read_json_variable(&name, around, &mut map, findings);
     }
     let prefix = command_line("env_config_prefix").or_else(|| map.get("env_config_prefix").and_then(|s: &Setting| s.value.clone()));
-    if let Some(prefix) = prefix {
+    if prefix.as_deref() == Some("") {
+        let hint = "give the beginning of your variables' names, such as MAXWELL_".to_string();
+        findings.fault("env_config_prefix is empty: every variable of the environment would be an option", None, Some(hint));
+    } else if let Some(prefix) = prefix {
         read_variables(&prefix, around, &mut map);
     }
     let mut settings = sort_out(map, findings);
@@ -157,6 +165,8 @@ fn read_json_variable(name: &str, around: &Surroundings, map: &mut Map, findings
             serde_json::Value::String(text) => text,
             serde_json::Value::Bool(b) => b.to_string(),
             serde_json::Value::Number(n) => n.to_string(),
+            // Whoever keeps other things in the same variable is told by the warning about unknown names.
+            serde_json::Value::Array(_) | serde_json::Value::Object(_) if !is_asked_for(&key) => String::new(),
             serde_json::Value::Array(_) | serde_json::Value::Object(_) => {
                 let hint = "give a string, a number or a boolean".to_string();
                 findings.fault(format!("the value of {key} is a JSON array or object"), Some(&origin), Some(hint));
@@ -214,12 +224,22 @@ fn is_asked_for(key: &str) -> bool {
         || options::CUSTOM_PRODUCER_PREFIXES.iter().any(|p| passed_on(p))
 }
 
+/// Lines of a key or certificate that were pasted into the file are read as names, and must not be shown.
+fn resembles_an_option(key: &str) -> bool {
+    key.chars().count() <= 40 && key.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
 fn unknown(key: &str, origin: &Origin) -> String {
     if options::find(key).is_some() {
         return format!("{key} ({origin}) works on the command line only, and was ignored");
     }
     if let Some((_, new)) = options::REMOVED.iter().find(|(old, _)| *old == key) {
         return format!("{key} ({origin}) is an option of earlier releases of Maxwell, and was ignored: use {new}");
+    }
+    if !resembles_an_option(key) {
+        return format!(
+            "a key that cannot be an option's name ({origin}) was ignored; does the line before it lack a backslash at its end?"
+        );
     }
     match nearest(key, options::all().filter(|o| o.in_files()).map(|o| o.name)) {
         Some(name) => format!("unknown option {key} ({origin}) was ignored; did you mean {name}?"),

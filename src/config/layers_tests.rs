@@ -1,4 +1,4 @@
-use super::super::arguments::{self, Dialect};
+use super::super::{arguments, commands};
 use super::*;
 
 /// `client_id` as each source would have it, from the weakest source to the strongest.
@@ -15,7 +15,7 @@ fn read_all(file: &str, variables: &[(&str, &str)], line: &[&str]) -> (Raw, Find
     };
     let mut findings = Findings::default();
     let line: Vec<String> = line.iter().map(|a| a.to_string()).collect();
-    let arguments = arguments::parse(&line, Dialect::Daemon, &mut findings);
+    let arguments = arguments::parse(&line, &commands::DAEMON, &mut findings);
     (read(arguments, &around, DefaultFile::Read, &mut findings), findings)
 }
 
@@ -83,7 +83,13 @@ fn sources_that_cannot_be_read_are_faults() {
             &["--env_config=J"],
             "Unparseable JSON in env variable J (JSON in environment variable J); hint: mend it at line 1, column 23",
         ),
-        ("", &[("J", "{\"host\":{\"a\":1}}")], &["--env_config=J"], "the value of host is a JSON array or object (JSON in"),
+        ("env_config_prefix=", &[], &[], "env_config_prefix is empty: every variable"),
+        (
+            "",
+            &[("J", "{\"host\":{\"a\":1},\"else\":{\"a\":1}}")],
+            &["--env_config=J"],
+            "the value of host is a JSON array or object (JSON in",
+        ),
     ] {
         let (_, findings) = read_all(file, variables, line);
         let faults: Vec<String> = findings.faults.iter().map(|f| f.to_string()).collect();
@@ -95,6 +101,10 @@ fn sources_that_cannot_be_read_are_faults() {
 fn keys_that_nobody_asks_for_are_named() {
     for (key, want) in [
         ("clientid", "unknown option clientid (config.properties:1) was ignored; did you mean client_id?"),
+        (
+            "MIIEvQIBADANBgkqhkiG9w0BAQ/FAASCBKcwggSjAgEAAoIB",
+            "a key that cannot be an option's name (config.properties:1) was ignored; does the line before it lack a backslash at its end?",
+        ),
         ("quite_another_thing", "unknown option quite_another_thing (config.properties:1) was ignored"),
         ("exclude_dbs", "exclude_dbs (config.properties:1) is an option of earlier releases of Maxwell, and was ignored: use filter"),
         ("init_position", "init_position (config.properties:1) works on the command line only, and was ignored"),

@@ -155,6 +155,8 @@ pub enum Support {
     Full,
     /// Accepted, and said to have no effect, with the reason.
     NoEffect(&'static str),
+    /// Accepted with a warning: it is not built yet, and what happens instead loses nothing.
+    Postponed(&'static str),
     /// Known, but refused with this sentence when it is set to anything but its default or one of `unless`.
     Refused { unless: &'static [&'static str], why: &'static str },
 }
@@ -169,6 +171,8 @@ pub struct Opt {
     pub default: Option<&'static str>,
     /// The default in words, where it is not a fixed text.
     pub default_words: Option<&'static str>,
+    /// Maxwell's, where it is another one.
+    pub maxwell_default: Option<&'static str>,
     pub scope: Scope,
     pub argument: Argument,
     pub owner: Owner,
@@ -177,6 +181,8 @@ pub struct Opt {
     pub only_with: Option<(&'static str, &'static str)>,
     /// Also an option of `binlogd read`.
     pub read: bool,
+    /// The only commands that have this option; empty: the daemon and all that take its options.
+    pub commands: &'static [&'static str],
     pub help: &'static str,
 }
 
@@ -189,12 +195,14 @@ impl Opt {
             kind,
             default: None,
             default_words: None,
+            maxwell_default: None,
             scope: Scope::Both,
             argument,
             owner: Owner::Maxwell,
             support: Support::Full,
             only_with: None,
             read: false,
+            commands: &[],
             help,
         }
     }
@@ -242,6 +250,11 @@ impl Opt {
         self
     }
 
+    const fn maxwell_default(mut self, words: &'static str) -> Opt {
+        self.maxwell_default = Some(words);
+        self
+    }
+
     const fn command_line_only(mut self) -> Opt {
         self.scope = Scope::CommandLine;
         self
@@ -267,6 +280,11 @@ impl Opt {
         self
     }
 
+    const fn postponed(mut self, why: &'static str) -> Opt {
+        self.support = Support::Postponed(why);
+        self
+    }
+
     const fn refused(self, why: &'static str) -> Opt {
         self.refused_unless(&[], why)
     }
@@ -283,6 +301,11 @@ impl Opt {
 
     const fn read(mut self) -> Opt {
         self.read = true;
+        self
+    }
+
+    const fn only_commands(mut self, words: &'static [&'static str]) -> Opt {
+        self.commands = words;
         self
     }
 

@@ -2,16 +2,18 @@
 //!
 //! Every value here is checked, and everything here is honoured: what is not supported was refused before.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
 use crate::encode::ColumnPattern;
 use crate::filter::Filter;
-use crate::position::Position;
+use crate::position::Place;
 use crate::secret::Secret;
+pub use crate::server::connect::KeyStore;
 
-use super::fault::Note;
+use super::fault::{Fault, Note};
 use super::layers::Origin;
 
 /// Everything the daemon needs to start.
@@ -25,7 +27,13 @@ pub struct Config {
     pub replica_server_id: u32,
     pub gtid_mode: bool,
     /// Start here, whatever is stored.
-    pub init_position: Option<Position>,
+    pub init_position: Option<Place>,
+    /// Write nothing to the schema database.
+    pub replay: bool,
+    /// Capture the definitions anew at the start.
+    pub recapture_schema: bool,
+    /// On a new server look for our last heartbeat.
+    pub master_recovery: bool,
     /// The server with the schema database.
     pub store: MysqlSettings,
     /// The server whose binlog is followed; a copy of `store` if it is the same.
@@ -34,6 +42,8 @@ pub struct Config {
     pub capture: Option<MysqlSettings>,
     /// Give up after so many failed reconnections; `None`: never.
     pub reconnection_retries: Option<u32>,
+    /// From so many stored schema versions on, those that nobody needs are removed; `None`: all are kept.
+    pub max_schemas: Option<u32>,
     pub bootstrapper: Bootstrapper,
     pub on_schema_error: OnSchemaError,
     pub filter: Filter,
@@ -46,9 +56,44 @@ pub struct Config {
     pub shutdown_timeout_ms: u64,
     /// `None`: no HTTP server.
     pub http: Option<HttpSettings>,
+    pub metrics: MetricsSettings,
     pub logging: LogSettings,
+    /// `--daemon`
+    pub background: bool,
+    pub given: Given,
     /// What to log once logging is set up.
     pub notes: Vec<Note>,
+}
+
+/// Every value that was given, by its option, so that a reload can say what has changed. Any of them may be a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given(BTreeMap<String, Secret>);
+
+impl Given {
+    /// Names of options that are given with another value, or in one of the two only.
+    pub fn differences<'a>(&'a self, other: &'a Given) -> Vec<&'a str> {
+        let names: BTreeSet<&str> = self.0.keys().chain(other.0.keys()).map(String::as_str).collect();
+        names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).collect()
+    }
+}
+
+impl FromIterator<(String, Secret)> for Given {
+    fn from_iter<I: IntoIterator<Item = (String, Secret)>>(values: I) -> Self {
+        Given(values.into_iter().collect())
+    }
+}
+
+/// What `binlogd position` needs.
+#[derive(Debug, Clone)]
+pub struct PositionConfig {
+    /// The daemon's, whose position it is about.
+    pub daemon: Config,
+    /// The place to store; `None`: show what is stored.
+    pub set: Option<Place>,
+    pub json: bool,
+    pub dry_run: bool,
+    /// Even if a daemon seems to be running.
+    pub force: bool,
 }
 
 /// What `binlogd read` needs.
@@ -68,6 +113,16 @@ pub struct ReadConfig {
     pub notes: Vec<Note>,
 }
 
+/// What `binlogd check` needs.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// The daemon's configuration, or all that is wrong with it.
+    pub config: Result<Box<Config>, Vec<Fault>>,
+    /// The report as one JSON object.
+    pub json: bool,
+    pub notes: Vec<Note>,
+}
+
 /// One MySQL or MariaDB server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MysqlSettings {
@@ -78,6 +133,8 @@ pub struct MysqlSettings {
     pub password: Secret,
     pub tls: TlsSettings,
     pub connect_timeout_ms: u64,
+    /// For one statement.
+    pub statement_timeout_ms: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +144,10 @@ pub struct TlsSettings {
     pub ca: Option<PathBuf>,
     /// Client certificate and its key, both PEM files.
     pub identity: Option<TlsIdentity>,
+    /// In place of `ca`: a key store of Maxwell's Java driver.
+    pub trust_store: Option<KeyStore>,
+    /// In place of `identity`.
+    pub client_store: Option<KeyStore>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,12 +305,45 @@ pub struct HttpSettings {
     pub path_prefix: String,
     /// `None`: all addresses.
     pub bind_address: Option<String>,
+    /// Metrics and health are served.
+    pub metrics: bool,
+    /// `/config` is served.
+    pub config: bool,
+    /// `/diagnostic` is served, and its checks may take so long.
+    pub diagnostic_ms: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is counted and judged, and who is told beside HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// First part of Maxwell's names.
+    pub prefix: String,
+    /// A message older than this counts as late.
+    pub age_slo_s: u64,
+    /// Metrics are logged this often; `None`: never.
+    pub log_interval_s: Option<u64>,
+    pub datadog: Option<DatadogSettings>,
+    /// Health turns red beyond this; `None`: never.
+    pub lag_limit_ms: Option<u64>,
+    /// Health turns red when the stored position's file will be removed sooner than this.
+    pub purge_warning_ms: u64,
+}
+
+/// A DogStatsD agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatadogSettings {
+    pub host: String,
+    pub port: u16,
+    pub tags: Vec<String>,
+    pub interval_s: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
     pub level: LevelFilter,
     pub format: LogFormat,
+    /// Appended to; `None`: standard error.
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,14 +8,19 @@ mod output;
 mod partition;
 mod producer;
 mod service;
+mod sinks;
 
 use std::path::PathBuf;
+
+use tracing::level_filters::LevelFilter;
 
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{Config, OnSchemaError, ReadConfig};
+use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, PositionConfig, ReadConfig};
 use super::value;
+use crate::position::Place;
+use crate::secret::Secret;
 
 /// Typed access to raw values. A value of the wrong kind counts as the default; its fault is already recorded.
 pub(super) struct Reader<'a> {
@@ -27,7 +32,7 @@ pub(super) struct Reader<'a> {
 /// Checks everything for the daemon. `Err`: the faults, all of them.
 pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -> Result<Config, Findings> {
     let mut reader = Reader { raw, around, findings: &mut findings };
-    reader.check_kinds(|option| option.name != super::cli::BINLOG_NAME);
+    reader.check_kinds(|option| option.commands.is_empty());
     let partition = partition::read(&mut reader);
     let schema_database = reader.filled("schema_database");
     let filter = output::filter(&mut reader, &schema_database);
@@ -45,9 +50,13 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         replica_server_id: reader.number("replica_server_id"),
         gtid_mode,
         init_position: service::init_position(&mut reader),
+        replay: reader.flag("replay"),
+        recapture_schema: reader.flag("recapture_schema"),
+        master_recovery: reader.flag("master_recovery"),
         store: servers.store,
         replication: servers.replication,
         capture: servers.capture,
+        max_schemas: reader.integer("max_schemas").and_then(|n| u32::try_from(n).ok()),
         reconnection_retries: reader.integer("replication_reconnection_retries").and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0),
         bootstrapper,
         on_schema_error: OnSchemaError::Stop,
@@ -58,13 +67,48 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         encode_workers: reader.number("encode_workers"),
         shutdown_timeout_ms: reader.millis("shutdown_timeout_ms"),
         http: monitoring::http(&mut reader),
+        metrics: monitoring::metrics(&mut reader),
         logging: service::logging(&mut reader),
+        background: reader.flag("daemon"),
+        given: raw.all().map(|(name, value)| (name.to_owned(), Secret::new(value.unwrap_or_default()))).collect(),
         client_id,
         schema_database,
         notes: Vec::new(),
     };
-    reader.check_support(|_| true);
+    reader.check_support(|option| option.commands.is_empty());
     finish(config, findings, |config, notes| config.notes = notes)
+}
+
+/// Checks everything for `binlogd position`.
+pub(super) fn position_command(
+    raw: &Raw,
+    around: &Surroundings,
+    words: Vec<String>,
+    mut findings: Findings,
+) -> Result<PositionConfig, Findings> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let usage = || Some("binlogd position show | set PLACE [options]".to_owned());
+    let set = match words[..] {
+        ["show"] => None,
+        ["set", place] => place.parse::<Place>().map_err(|e| findings.fault(e.message(), None, e.hint_text().map(str::to_owned))).ok(),
+        _ => {
+            findings.fault(format!("binlogd position does not understand: {}", words.join(" ")), None, usage());
+            None
+        }
+    };
+    let reader = Reader { raw, around, findings: &mut findings };
+    let (json, dry_run, force) = (reader.flag("json"), reader.flag("dry-run"), reader.flag("force"));
+    let daemon = daemon(raw, around, findings)?;
+    Ok(PositionConfig { daemon, set, json, dry_run, force })
+}
+
+/// The daemon's configuration for `binlogd check`, with its faults if it has any.
+pub(super) fn check_command(raw: &Raw, around: &Surroundings, mut findings: Findings) -> CheckConfig {
+    let json = Reader { raw, around, findings: &mut findings }.flag("json");
+    match daemon(raw, around, findings) {
+        Ok(mut config) => CheckConfig { json, notes: std::mem::take(&mut config.notes), config: Ok(Box::new(config)) },
+        Err(findings) => CheckConfig { json, notes: findings.notes, config: Err(findings.faults) },
+    }
 }
 
 /// Checks everything for `binlogd read`.
@@ -74,7 +118,7 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
     if files.is_empty() {
         reader.findings.fault("no binlog file is given", None, Some("binlogd read [options] FILE…".into()));
     }
-    let binlog_name = reader.text(super::cli::BINLOG_NAME);
+    let binlog_name = reader.text("binlog_name");
     if binlog_name.is_some() && files.len() > 1 {
         reader.fault("binlog_name", "binlog_name can name one file only", "read one file at a time, or leave the files their own names");
     }
@@ -91,7 +135,11 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
         filter,
         output,
         memory: service::memory(&mut reader, &client_id),
-        logging: service::logging(&mut reader),
+        // Beside the messages on stdout only what is wrong is worth a line, unless the user asks for more.
+        logging: match (reader.is_given("log_level"), service::logging(&mut reader)) {
+            (false, logging) => LogSettings { level: LevelFilter::WARN, ..logging },
+            (true, logging) => logging,
+        },
         client_id,
         schema_database,
         notes: Vec::new(),
@@ -251,6 +299,9 @@ impl<'a> Reader<'a> {
             match option.support {
                 Support::Full => {}
                 Support::NoEffect(why) => self.findings.info(format!("{name} ({}) has no effect: {why}", setting.origin)),
+                Support::Postponed(why) => {
+                    self.findings.warn(format!("{name} ({}) has no effect yet, because it is not built: {why}", setting.origin));
+                }
                 Support::Refused { unless, why } => {
                     let text = setting.value.as_deref().unwrap_or_default().trim();
                     if unless.contains(&text) || self.is_wrong_word(option, text) {

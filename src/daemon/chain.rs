@@ -9,7 +9,7 @@ use crate::binlog::{RawEvent, RowsEvent, RowsKind};
 use crate::encode::batch::Batch;
 use crate::encode::{DdlMessage, Encoder, decode_columns};
 use crate::error::{Error, Result};
-use crate::filter::Filter;
+use crate::filter::{Filter, LiveFilter};
 use crate::position::{BinlogPosition, Gtids, Position, ResumePoint};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
@@ -21,6 +21,9 @@ pub trait Hooks {
 
     /// Reads definitions from the server, and a log position that the server had reached afterwards.
     fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)>;
+
+    /// A transaction was encoded: its rows, and milliseconds from its begin to its last row on the server. For metrics.
+    fn transaction(&mut self, _rows: u64, _execution_ms: u64) {}
 
     /// Takes a finished batch; may wait, and that is the back-pressure.
     fn emit(&mut self, batch: Batch) -> Result<()>;
@@ -38,7 +41,13 @@ pub struct Chain {
     pub assembler: Assembler,
     encoder: Encoder,
     filter: Arc<Filter>,
+    /// The filter that is followed, and how many changes of it are seen.
+    live: Option<(Arc<LiveFilter>, u64)>,
+    /// Takes the filter's place at the next boundary.
+    next_filter: Option<Arc<Filter>>,
     output_ddl: bool,
+    /// The heartbeat at the last transaction's end.
+    heartbeat: i64,
     /// The executed set at the assembler's boundary, in GTID mode.
     gtids: Option<Gtids>,
     pub counters: Counters,
@@ -51,11 +60,31 @@ pub struct Counters {
     pub bytes: u64,
     pub transactions: u64,
     pub schema_changes: u64,
+    /// Commit time of the last transaction, microseconds since the epoch; 0 before the first.
+    pub last_commit_us: u64,
 }
 
 impl Chain {
     pub fn new(assembler: Assembler, encoder: Encoder, filter: Arc<Filter>, output_ddl: bool, gtids: Option<Gtids>) -> Self {
-        Chain { assembler, encoder, filter, output_ddl, gtids, counters: Counters::default() }
+        let heartbeat = assembler.heartbeat();
+        Chain { assembler, encoder, filter, live: None, next_filter: None, output_ddl, heartbeat, gtids, counters: Counters::default() }
+    }
+
+    /// Follows a filter that may be replaced; the chain was made with what it is now, or earlier.
+    pub fn follow(&mut self, live: Arc<LiveFilter>) {
+        self.next_filter = Some(live.current());
+        let changes = live.changes();
+        self.live = Some((live, changes));
+    }
+
+    /// Looks whether the filter was replaced; called once a block. The new one holds from the next boundary on.
+    pub fn look_at_filter(&mut self) {
+        if let Some((live, seen)) = &mut self.live
+            && live.changes() != *seen
+        {
+            *seen = live.changes();
+            self.next_filter = Some(live.current());
+        }
     }
 
     /// Where a new connection has to start: the end of the last complete transaction.
@@ -64,6 +93,9 @@ impl Chain {
     }
 
     pub fn event(&mut self, event: RawEvent, hooks: &mut dyn Hooks) -> Result<Flow> {
+        if self.next_filter.is_some() && self.assembler.is_between_transactions() {
+            self.change_filter(hooks)?;
+        }
         self.counters.events += 1;
         self.counters.bytes += u64::from(event.header.size);
         let mut step = Some(self.assembler.push(event)?);
@@ -75,6 +107,19 @@ impl Chain {
             step = self.assembler.more()?;
         }
         Ok(Flow::On)
+    }
+
+    fn change_filter(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
+        let Some(filter) = self.next_filter.take() else { return Ok(()) };
+        if *filter == *self.filter {
+            return Ok(());
+        }
+        tracing::info!(position = %self.assembler.position(), "another filter holds from here on");
+        self.filter = filter.clone();
+        if let Some(request) = self.assembler.set_filter(filter) {
+            self.step(Step::NeedsTables(request), hooks)?;
+        }
+        Ok(())
     }
 
     /// Hands on what is encoded so far. Called when the source is idle, and at the end.
@@ -101,7 +146,13 @@ impl Chain {
                     self.executed(&transaction.end)?;
                     self.counters.transactions += 1;
                     self.refuse_bootstraps(&transaction)?;
-                    self.encoder.transaction(&mut transaction, &mut |batch| hooks.emit(batch))?;
+                    let stats = self.encoder.transaction(&mut transaction, &mut |batch| hooks.emit(batch))?;
+                    let meta = &transaction.meta;
+                    self.counters.last_commit_us = self.counters.last_commit_us.max(meta.commit_us);
+                    // Heartbeats are rows to Maxwell's count.
+                    let beats = u64::from(std::mem::replace(&mut self.heartbeat, transaction.end.heartbeat) != transaction.end.heartbeat);
+                    let execution_ms = u64::from(meta.last_row_s.saturating_sub(meta.begun_s)) * 1000;
+                    hooks.transaction(stats.rows + stats.filtered + beats, execution_ms);
                 }
                 Step::Boundary(end) => {
                     self.executed(&end)?;

@@ -25,8 +25,6 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
 const HEARTBEAT_BYTES: u64 = 3000;
 /// Health turns red when the store could not be written for this long.
 const STORE_SILENT_MAX: Duration = Duration::from_secs(10);
-/// Health turns red when the oldest message in flight waits longer than this.
-const HEAD_AGE_MAX: Duration = Duration::from_secs(30);
 /// One store call may take this long before it counts as failed.
 const STORE_CALL_MAX: Duration = Duration::from_secs(30);
 
@@ -55,24 +53,50 @@ impl Keeper {
 
     /// Runs until the stop. Errors are definite: a rival process, a store that refuses for good.
     pub async fn run(&mut self, mut shutdown: Shutdown) -> Result<()> {
+        let board = self.board.clone();
+        let _running = board.pulses.keeper.runs();
         let mut tick = interval(SAVE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! { biased;
                 () = shutdown.requested() => return Ok(()),
+                () = self.board.beat_wanted.notified() => self.last_beat = None,
                 _ = tick.tick() => {}
             }
+            board.pulses.keeper.beat();
             self.take_reached()?;
             self.check_head()?;
             if self.retry_at.is_some_and(|at| Instant::now() < at) {
                 continue;
             }
-            let outcome = tokio::select! { biased;
-                () = shutdown.requested() => return Ok(()),
-                outcome = tokio::time::timeout(STORE_CALL_MAX, self.write()) => {
-                    outcome.unwrap_or_else(|_| Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?")))
-                }
+            let waiting = board.pulses.keeper.waits();
+            let outcome = {
+                let writing = tokio::time::timeout(STORE_CALL_MAX, self.write());
+                tokio::pin!(writing);
+                let outcome = tokio::select! { biased;
+                    () = shutdown.requested() => return Ok(()),
+                    outcome = &mut writing => Some(outcome),
+                    // A call that hangs keeps positions from being stored as well as one that fails.
+                    () = tokio::time::sleep(STORE_SILENT_MAX) => None,
+                };
+                let outcome = match outcome {
+                    Some(outcome) => outcome,
+                    None => {
+                        board.ill(
+                            CauseKind::Store,
+                            format!("the position cannot be stored: no answer for {} s", STORE_SILENT_MAX.as_secs()),
+                        );
+                        tokio::select! { biased;
+                            () = shutdown.requested() => return Ok(()),
+                            outcome = writing => outcome,
+                        }
+                    }
+                };
+                outcome.unwrap_or_else(|_| {
+                    Err(Error::transient("the schema database does not answer").hint("is the store server overloaded or locked?"))
+                })
             };
+            drop(waiting);
             self.judge(outcome)?;
         }
     }
@@ -103,8 +127,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// The oldest batch in flight holds everything back; health tells of it, and `producer_ack_timeout` ends it.
-    fn check_head(&mut self) -> Result<()> {
+    /// The oldest batch in flight holds everything back; `producer_ack_timeout` ends that.
+    fn check_head(&self) -> Result<()> {
         let (age, end) = {
             let tracker = self.acks.tracker();
             (tracker.oldest_open_age(std::time::Instant::now()).unwrap_or_default(), tracker.oldest_open_end().cloned())
@@ -116,14 +140,6 @@ impl Keeper {
             ))
             .detail(end.map_or_else(|| format!("behind {}", self.reached.at), |e| e.at.to_string()))
             .hint("the broker does not answer, or answers too slowly: see its log, or raise producer_ack_timeout"));
-        }
-        if age > HEAD_AGE_MAX {
-            self.board.ill(
-                CauseKind::Unacknowledged,
-                format!("the oldest message in flight waits for its acknowledgement since {} s", age.as_secs()),
-            );
-        } else {
-            self.board.well(CauseKind::Unacknowledged);
         }
         Ok(())
     }
@@ -154,8 +170,8 @@ impl Keeper {
             Ok(()) => {
                 if self.failing_since.take().is_some() {
                     tracing::info!("the schema database answers again");
-                    self.board.well(CauseKind::Store);
                 }
+                self.board.well(CauseKind::Store);
                 self.retry_at = None;
                 self.failures = 0;
                 Ok(())

@@ -4,39 +4,78 @@
 //! producer's own, and a small tokio runtime for SQL, HTTP, signals, sending and keeping. Every hand-over between them
 //! is bounded in bytes.
 
+pub mod background;
 pub mod board;
 pub mod chain;
+pub mod check;
+pub mod diagnose;
 pub mod keeper;
+mod log_format;
 pub mod logging;
+pub mod notify;
 pub mod pipeline;
+pub mod position_command;
+pub mod progress;
+pub mod pulse;
+pub mod purge;
 pub mod read;
 pub mod reader;
+pub mod reload;
+pub mod report;
 pub mod run;
+pub mod seek;
 pub mod sender;
+pub mod service;
 pub mod shutdown;
 pub mod start;
 pub mod supervise;
 pub mod tables;
+pub mod takeover;
+pub mod tidy;
+pub mod watch;
 pub mod wire;
 
 use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
-use crate::config::{Config, ReadConfig};
+use crate::config::{Config, PositionConfig, ReadConfig};
 use crate::error::{Error, Result};
 
-/// The daemon, from start to stop. Returns when a stop was requested and everything is put away, or with the error that
+use logging::Logging;
+use reload::ReadAgain;
+
+/// The daemon, from start to stop. SIGHUP calls `read_again` for the configuration as it stands then. Returns when a stop was requested and everything is put away, or with the error that
 /// ends the process.
-pub fn run_daemon(config: Config) -> Result<()> {
+pub fn run_daemon(config: Config, logging: Logging, read_again: ReadAgain) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|e| Error::definite("the runtime cannot be started").source(e))?;
-    let result = runtime.block_on(supervise::daemon(config));
+    let result = runtime.block_on(supervise::daemon(config, logging, read_again));
     // Threads that still wait for a dead network are not waited for.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     result
+}
+
+/// `binlogd position`.
+pub fn run_position(config: PositionConfig) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::definite("the runtime cannot be started").source(e))?;
+    let text = runtime.block_on(position_command::run(&config))?;
+    print(&text)
+}
+
+/// A command's answer on standard output. A reader that has enough is no failure of ours.
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::definite("standard output cannot be written").source(e)),
+        _ => Ok(()),
+    }
 }
 
 /// `binlogd read`.
@@ -55,6 +94,5 @@ pub fn run_read(config: ReadConfig) -> Result<()> {
         memory_bytes: config.memory.limit_bytes / 4,
         event_bytes_max: wire::event_bytes_max(config.memory.row_bytes_max),
     };
-    let stdout = std::io::stdout();
-    read::read(options, spill, &mut stdout.lock())
+    read::to_reader(|out| read::read(options, spill, out))
 }

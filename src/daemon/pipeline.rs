@@ -13,16 +13,18 @@ use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::mend::TRUSTED_FORMAT;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 use crate::server::status::ServerIdentity;
 use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::source::reconnect::Backoff;
 use crate::status::{CauseKind, State};
-use crate::store::Store;
+use crate::store::{Origin, Store};
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
+use super::progress::Progress;
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
@@ -60,6 +62,8 @@ pub struct Surroundings {
     pub shutdown: Shutdown,
     /// The server that positions belong to; in file mode another one must not be read.
     pub identity: ServerIdentity,
+    /// Who was at the other end of the last connection.
+    pub server_uuid: Option<String>,
     pub gtid_mode: bool,
     /// `replication_reconnection_retries`; `None` is unlimited.
     pub reconnects_max: Option<u32>,
@@ -67,11 +71,13 @@ pub struct Surroundings {
 
 /// Runs until the stop (Ok) or an error that a new connection cannot mend.
 pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
+    let board = with.board.clone();
+    let _running = board.pulses.pipeline.runs();
     let mut backoff = Backoff::new();
     let mut published = Counters::default();
     while !with.shutdown.is_requested() {
         let before = chain.counters.events;
-        let cut = connect(&mut chain, &with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
+        let cut = connect(&mut chain, &mut with).and_then(|queue| read_all(&mut chain, &mut with, &queue, &mut published));
         let error = match cut {
             Ok(()) => return Ok(()),
             Err(_) if with.shutdown.is_requested() => return Ok(()),
@@ -101,14 +107,16 @@ pub fn run(mut chain: Chain, mut with: Surroundings) -> Result<()> {
         tracing::warn!(%error, retry_in_ms = pause.as_millis() as u64, position = %chain.assembler.boundary(), "the binlog connection is lost; connecting again");
         with.board.ill(CauseKind::Source, format!("no connection to the replication server: {error}"));
         let mut shutdown = with.shutdown.clone();
+        let waiting = board.pulses.pipeline.waits();
         if with.runtime.block_on(shutdown.sleep(pause)) {
             return Ok(());
         }
+        drop(waiting);
     }
     Ok(())
 }
 
-fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
+fn connect(chain: &mut Chain, with: &mut Surroundings) -> Result<BlockQueue, Cut> {
     let from = chain.resume_position();
     let start = match from.gtids {
         Some(gtids) if with.gtid_mode => Start::Gtids(gtids),
@@ -118,11 +126,30 @@ fn connect(chain: &mut Chain, with: &Surroundings) -> Result<BlockQueue, Cut> {
         }
         _ => Start::File(from.at),
     };
+    let board = with.board.clone();
+    let _waiting = board.pulses.pipeline.waits();
     let stream = DumpStream::open(&with.dump, &start).map_err(Cut::Connection)?;
     tables::same_server(stream.server().uuid.as_deref(), with.identity.uuid.as_deref(), with.gtid_mode).map_err(Cut::Connection)?;
+    greet(chain, with, stream.server().uuid.as_deref()).map_err(Cut::Connection)?;
     tracing::info!(server = %stream.server().version, position = %chain.assembler.boundary(), "following the binlog");
     with.board.well(CauseKind::Source);
+    with.board.state(State::Streaming);
     BlockQueue::start(stream, with.read_budget.clone()).map_err(Cut::Connection)
+}
+
+/// After a failover (GTID mode only) places in the old server's files mean nothing on the new one.
+fn greet(chain: &mut Chain, with: &mut Surroundings, uuid: Option<&str>) -> Result<()> {
+    let changed = matches!((uuid, with.server_uuid.as_deref()), (Some(now), Some(then)) if !now.eq_ignore_ascii_case(then));
+    if changed {
+        let end = with.runtime.block_on(tables::log_end(&with.replication))?;
+        tracing::warn!(from = with.server_uuid.as_deref(), to = uuid, log_end = %end, "another server answers now");
+        let captured_until = chain.assembler.server_changed(&end).then_some(end);
+        with.store.set_origin(Origin { server_uuid: uuid.map(str::to_owned), birth: None, captured_until });
+    }
+    if uuid.is_some() {
+        with.server_uuid = uuid.map(str::to_owned);
+    }
+    Ok(())
 }
 
 fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
@@ -135,11 +162,13 @@ fn read_all(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publ
     });
     let result = blocks(chain, with, queue, published);
     waker.abort();
+    with.board.waits();
     result
 }
 
 fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, published: &mut Counters) -> Result<(), Cut> {
     let mut flushed = Instant::now();
+    let mut progress = Progress::new(with.board.clone());
     loop {
         if with.shutdown.is_requested() {
             return Ok(());
@@ -152,17 +181,27 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
                 chain.flush(with).map_err(Cut::Chain)?;
                 publish(chain, with, published);
                 flushed = Instant::now();
-                ready.unwrap_or_else(|| queue.wait())
+                ready.unwrap_or_else(|| {
+                    let _waiting = with.board.pulses.pipeline.waits();
+                    progress.wait();
+                    queue.wait()
+                })
             }
         };
-        let QueuedBlock { block, permit } = queued.map_err(Cut::Connection)?;
+        let QueuedBlock { block, permit, read_at } = queued.map_err(Cut::Connection)?;
+        chain.look_at_filter();
+        progress.begin(&block.events, read_at, &chain.counters);
         for event in block.events {
             if let Flow::StartedInside(at) = chain.event(event, with).map_err(Cut::Chain)? {
+                let board = with.board.clone();
+                let _waiting = board.pulses.pipeline.waits();
                 super::start::step_back(chain, with, &at).map_err(Cut::Connection)?;
                 return Err(Cut::Moved);
             }
+            with.board.pulses.pipeline.beat();
         }
         chain.assembler.end_of_block();
+        progress.end(&chain.counters);
         drop(permit);
     }
 }
@@ -170,7 +209,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
 fn publish(chain: &Chain, with: &Surroundings, published: &mut Counters) {
     with.board.metrics.schema_changes.inc_by(chain.counters.schema_changes - published.schema_changes);
     *published = chain.counters;
-    with.board.read(chain.assembler.position());
+    with.board.read(chain.assembler.position(), chain.assembler.heartbeat());
 }
 
 impl Surroundings {
@@ -178,9 +217,13 @@ impl Surroundings {
     pub fn restore(&mut self, chain: &mut Chain) -> Result<()> {
         let position = chain.resume_position();
         let stored = self.retried("reading the stored definitions", async |this| this.store.load_schema(&position).await)?;
-        // Without a version there the definitions were captured later, and are the best that is known.
+        // Without a version there the definitions were captured later, and are the best that is known; so are those that
+        // were mended at the start beside those of an old Maxwell.
         if let Some((id, schema)) = stored {
-            chain.assembler.restore(id, schema);
+            let format = self.retried("reading the stored definitions", async |this| this.store.schema_format(id).await)?;
+            if format >= TRUSTED_FORMAT {
+                chain.assembler.restore(id, schema);
+            }
         }
         Ok(())
     }
@@ -188,6 +231,8 @@ impl Surroundings {
     /// Calls the store until it answers; what depends on a stored schema version waits.
     fn retried<T>(&mut self, what: &str, mut call: impl AsyncFnMut(&Surroundings) -> Result<T>) -> Result<T> {
         let mut pause = Duration::from_millis(200);
+        let board = self.board.clone();
+        let _waiting = board.pulses.pipeline.waits();
         loop {
             let this: &Surroundings = self;
             let mut shutdown = this.shutdown.clone();
@@ -237,8 +282,13 @@ impl Hooks for Surroundings {
         })
     }
 
+    fn transaction(&mut self, rows: u64, execution_ms: u64) {
+        self.board.metrics.maxwell.transaction(rows, execution_ms);
+    }
+
     fn emit(&mut self, batch: Batch) -> Result<()> {
         let gone = || Error::transient("the producer has stopped");
+        let _waiting = self.board.pulses.pipeline.waits();
         let permit = self.batch_budget.reserve_blocking(batch.bytes() as u64).map_err(|_| gone())?;
         self.board.batch_queued(batch.bytes());
         self.batches.blocking_send(QueuedBatch { batch, permit }).map_err(|_| gone())

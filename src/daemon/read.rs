@@ -38,6 +38,34 @@ pub struct ReadOptions {
     pub event_bytes_max: u32,
 }
 
+/// The name that means standard input.
+const STDIN: &str = "-";
+
+/// Runs with standard output. A reader that has had enough (`| head`) is no failure: the end is quiet.
+pub fn to_reader(run: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    struct Quiet<'a> {
+        out: std::io::StdoutLock<'a>,
+        gone: bool,
+    }
+    impl Write for Quiet<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.out.write(bytes).inspect_err(|e| self.gone |= e.kind() == std::io::ErrorKind::BrokenPipe)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            self.out.flush().inspect_err(|e| self.gone |= e.kind() == std::io::ErrorKind::BrokenPipe)
+        }
+    }
+    let mut out = Quiet { out: std::io::stdout().lock(), gone: false };
+    let result = run(&mut out).and_then(|()| out.flush().map_err(written));
+    if out.gone { Ok(()) } else { result }
+}
+
+/// Writes a text to standard output.
+pub fn to_stdout(text: &[u8]) -> Result<()> {
+    to_reader(|out| out.write_all(text).map_err(written))
+}
+
 /// Reads all files in order. Ends at the end of the last one.
 pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Result<()> {
     let topics = Arc::new(Topics::new());
@@ -70,6 +98,7 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
 }
 
 fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut Printer<'_>) -> Result<()> {
+    let path = if path.as_os_str() == STDIN { Path::new("/dev/stdin") } else { path };
     let mut file = BinlogFile::open_with_limit(path, options.event_bytes_max)?;
     chain.assembler.rewind(BinlogPosition::new(shown_name(path, options), 4));
     let mut since_compacted = 0;
@@ -82,6 +111,12 @@ fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut 
             chain.assembler.end_of_block();
             since_compacted = 0;
         }
+    }
+    if chain.assembler.is_inside_transaction() {
+        return Err(Error::definite("the binlog file ends inside a transaction")
+            .detail(format!("{}:{}", path.display(), file.offset()))
+            .detail(format!("the transaction begins at {}", chain.assembler.boundary()))
+            .hint("the copy is not complete, or the server was still writing: what is whole was shown"));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crate::budget::{Budget, Permit};
 use crate::error::{Error, Result};
@@ -15,6 +16,8 @@ const BLOCKS_MAX: usize = 256;
 pub struct QueuedBlock {
     pub block: EventBlock,
     pub permit: Permit,
+    /// When it was read.
+    pub read_at: Instant,
 }
 
 /// The reading end of a running reader thread. Dropping it stops the thread.
@@ -88,8 +91,9 @@ fn read_blocks(mut stream: DumpStream, budget: &Budget, sender: &SyncSender<Resu
                 return;
             }
         };
+        let read_at = Instant::now();
         let Ok(permit) = budget.reserve_blocking(block.bytes as u64) else { return };
-        if sender.send(Ok(QueuedBlock { block, permit })).is_err() {
+        if sender.send(Ok(QueuedBlock { block, permit, read_at })).is_err() {
             return;
         }
     }

@@ -13,7 +13,8 @@ use super::keeper::Keeper;
 use super::pipeline;
 use super::sender::{self, Acks};
 use super::shutdown::{self, Shutdown};
-use super::start::{self, StartContext};
+use super::start;
+use super::tidy;
 use super::wire::{Budgets, Wiring};
 
 /// Batches that may wait between encoding and sending, whatever their size; the budget bounds their bytes.
@@ -42,15 +43,8 @@ pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
 }
 
 async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
-    let context = StartContext {
-        store: &*wiring.store,
-        replication: &wiring.replication,
-        capture: &wiring.capture,
-        identity: &wiring.identity,
-        gtid_mode: wiring.config.gtid_mode,
-        init_position: wiring.init_position(),
-        row_server_id: wiring.row_server_id,
-    };
+    let seeker = wiring.seeker();
+    let context = wiring.start_context(&seeker);
     let begin = tokio::select! { biased;
         () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         begin = start::begin(&context) => begin?,
@@ -60,18 +54,20 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         producer = wiring.producer() => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
-    wiring.board.state(State::Streaming);
 
     // This run's own stop: given by the outer stop or by the first part that fails.
     let (trigger, shutdown) = shutdown::channel();
     let acks = Arc::new(Acks::default());
     let (batches, queue) = mpsc::channel(BATCHES_MAX);
     let position = begin.position.clone();
+    wiring.board.run_begins(acks.clone(), &position);
     let budgets = Budgets::new(wiring.config.memory.limit_bytes);
     let (chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
     let mut pipeline = spawn_pipeline(chain, surroundings)?;
     let mut sender = tokio::spawn(sender::run(producer, queue, acks.clone(), wiring.board.clone(), shutdown.clone()));
     let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.board.clone(), position, wiring.ack_timeout());
+
+    let mut tidying = tokio::spawn(tidy::run(wiring.store.clone(), wiring.config.max_schemas, shutdown.clone()));
 
     let (mut pipeline_ended, mut sender_ended) = (None, None);
     let first = {
@@ -96,6 +92,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
                 pipeline_result(ended)
             }
             result = &mut keeping => result,
+            ended = &mut tidying => ended.unwrap_or_else(|e| Err(Error::bug("the task that tidies the store failed").source(e))),
         }
     };
     let end = Instant::now() + wiring.shutdown_timeout();
@@ -116,6 +113,8 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         }
     }
     trigger.stop();
+    // It ends at its next wait; whatever it was doing goes on at the next start.
+    tidying.abort();
     budgets.close();
     let mut producer = match sender_ended {
         Some(producer) => producer,
@@ -132,6 +131,7 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
         tracing::warn!("the pipeline did not stop in time");
     }
     drop(producer);
+    wiring.board.run_ends();
     let mut result = first;
     // A message that failed while closing is replayed anyway; the first error is the one to tell.
     if let (Ok(()), Some(error)) = (&result, acks.take_failure())

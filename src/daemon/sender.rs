@@ -114,20 +114,20 @@ pub async fn run(
 async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<Acks>, board: &Arc<Board>) -> Result<()> {
     let QueuedBatch { batch, permit } = queued;
     acks.room().await;
-    board.batch_taken(&batch);
-    let ticket = acks.tracker().open(batch.end.clone(), batch.gtids.clone(), Instant::now());
+    let flight = board.batch_taken(&batch);
+    let ticket = acks.tracker().open_dated(batch.end.clone(), batch.gtids.clone(), Instant::now(), batch.commit_us);
     if batch.messages.is_empty() {
+        board.batch_answered(&flight, false);
         acks.done(ticket);
         return Ok(());
     }
     let (acks, board) = (acks.clone(), board.clone());
-    let commit_us = batch.commit_us;
-    let done = Completion::new(move |result| match result {
-        Ok(()) => {
-            board.batch_acknowledged(commit_us);
-            acks.done(ticket);
+    let done = Completion::new(move |result| {
+        board.batch_answered(&flight, result.is_ok());
+        match result {
+            Ok(()) => acks.done(ticket),
+            Err(error) => acks.fail(error),
         }
-        Err(error) => acks.fail(error),
     });
     let result = producer.send(batch, done).await;
     drop(permit);

@@ -1,17 +1,22 @@
-//! Where a run starts: the position (contract §2.5), and the schema valid there.
+//! What a run starts with: the position that `takeover` finds, and the schema valid there, restored or captured.
 
 use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
-use crate::position::{BinlogPosition, Position};
+use crate::position::{BinlogPosition, Place, Position};
+use crate::schema::mend::{self, TRUSTED_FORMAT};
 use crate::schema::{Schema, SchemaId};
-use crate::server::status::{self, ServerIdentity};
+use crate::server::status::ServerIdentity;
 use crate::server::{Server, capture};
 use crate::source::dump::{DumpStream, Start};
-use crate::store::{Origin, Store, Stored};
+use crate::status::State;
+use crate::store::{Origin, Store};
 
+use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
+use super::seek::Seeker;
 use super::tables;
+use super::takeover::{self, Found, Versions};
 
 /// Where to start, and with what.
 pub struct Begin {
@@ -28,22 +33,51 @@ pub struct StartContext<'a> {
     pub replication: &'a Server,
     pub capture: &'a Server,
     pub identity: &'a ServerIdentity,
+    pub seeker: &'a Seeker,
+    pub schema_database: &'a str,
+    pub client_id: &'a str,
     pub gtid_mode: bool,
     /// `--init_position`
-    pub init_position: Option<Position>,
+    pub init_position: Option<Place>,
+    /// `--recapture_schema`
+    pub recapture: bool,
+    pub master_recovery: bool,
     /// Server id under which this client's position stands.
     pub row_server_id: u32,
+    /// Where it is told that a first capture runs; `None` in a command that has no board.
+    pub board: Option<&'a Board>,
 }
 
 /// Determines the position, then loads or captures the schema.
 pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
-    let Found { position, fresh, captured_until } = initial_position(context).await?;
+    let found = takeover::find(context).await?;
+    let begin = with_schema(context, found).await?;
+    if context.master_recovery {
+        takeover::forget_other_servers(context).await?;
+    }
+    Ok(begin)
+}
+
+/// The schema valid at the position that was found.
+pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Begin> {
+    let Found { position, followed, captured_until, versions } = found;
     context.set_captured_until(captured_until.clone());
-    // A position just taken from the server has no history: nobody followed the stream up to it.
-    if !fresh && let Some((schema_id, schema)) = context.store.load_schema(&position).await? {
-        return Ok(Begin { position, schema, schema_id, captured_until });
+    // Up to a position just taken from the server nobody followed the stream: what is stored is older.
+    if followed && !context.recapture {
+        if let Some((schema_id, schema, format)) = restore(context, &position, &versions).await? {
+            tracing::info!(schema_id, %position, "restored the schema version that is valid here");
+            if !matches!(versions, Versions::Here) {
+                context.store.save_position(&position).await?;
+            }
+            let begin = Begin { position, schema, schema_id, captured_until };
+            return if format < TRUSTED_FORMAT { mended(context, begin, format).await } else { Ok(begin) };
+        }
+        tracing::info!("no stored schema version is valid here");
     }
     tracing::info!(%position, "capturing the definitions of all tables");
+    if let Some(board) = context.board {
+        board.state(State::Capturing);
+    }
     let mut conn = context.capture.conn().await?;
     let schema = capture::capture(&mut conn, context.identity).await?;
     drop(conn);
@@ -51,16 +85,57 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
     let after = tables::log_end(context.replication).await?;
     tracing::info!(databases = schema.databases.len(), tables = count, "definitions captured");
     context.set_captured_until(Some(after.clone()));
-    if !fresh {
+    if followed {
         // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
         context.store.save_position(&position).await?;
     }
-    let schema_id = context.store.save_snapshot(&schema, &position).await?;
-    if fresh {
+    let schema_id = if context.recapture {
+        context.store.replace_versions(&schema, &position).await?
+    } else {
+        context.store.save_snapshot(&schema, &position).await?
+    };
+    if !followed {
         // Only now: a kill before this starts afresh, not with a position that has no schema.
         context.store.save_position(&position).await?;
     }
     Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
+}
+
+/// Mends what an old Maxwell stored, by definitions captured now, and stores it anew. The capture may be ahead of the
+/// position, so statements up to its end put their tables in doubt, as after a first capture.
+async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result<Begin> {
+    let Begin { position, mut schema, schema_id, .. } = begin;
+    tracing::info!(schema_id, format, "the schema was stored by an old Maxwell; mending it by definitions captured now");
+    let mut conn = context.capture.conn().await?;
+    let captured = capture::capture(&mut conn, context.identity).await?;
+    drop(conn);
+    let after = tables::log_end(context.replication).await?;
+    let differences = mend::mend(&mut schema, &captured, format);
+    context.set_captured_until(Some(after.clone()));
+    // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
+    context.store.save_position(&position).await?;
+    let schema_id = context.store.save_mended(schema_id, &schema, &position).await?;
+    tracing::info!(schema_id, differences, "the schema is mended");
+    Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
+}
+
+/// The stored version that is valid at the position. One that was found by the rules of another mode or server is stored
+/// once more under those of this one, or the next start would miss it. The format it was stored in comes with it.
+async fn restore(context: &StartContext<'_>, position: &Position, versions: &Versions) -> Result<Option<(SchemaId, Schema, u16)>> {
+    let Versions::Elsewhere { lookup, at, begins } = versions else {
+        let Some((id, schema)) = context.store.load_schema(position).await? else { return Ok(None) };
+        return Ok(Some((id, schema, context.store.schema_format(id).await?)));
+    };
+    for place in at {
+        if let Some((base, schema)) = context.store.load_schema_by(*lookup, place).await? {
+            let format = context.store.schema_format(base).await?;
+            let begins = Position { at: begins.clone(), ..position.clone() };
+            let id = context.store.save_changes(base, &[], &schema, &begins).await?;
+            tracing::info!(base, schema_id = id, "took over the schema version of the earlier position");
+            return Ok(Some((id, schema, format)));
+        }
+    }
+    Ok(None)
 }
 
 impl StartContext<'_> {
@@ -68,106 +143,6 @@ impl StartContext<'_> {
     fn set_captured_until(&self, captured_until: Option<BinlogPosition>) {
         self.store.set_origin(Origin { server_uuid: self.identity.uuid.clone(), birth: None, captured_until });
     }
-}
-
-/// Where to start.
-struct Found {
-    position: Position,
-    /// Whether it was taken from the server just now.
-    fresh: bool,
-    captured_until: Option<BinlogPosition>,
-}
-
-impl Found {
-    fn at(position: Position, fresh: bool) -> Result<Self> {
-        Ok(Found { position, fresh, captured_until: None })
-    }
-}
-
-async fn initial_position(context: &StartContext<'_>) -> Result<Found> {
-    if let Some(position) = &context.init_position {
-        tracing::info!(%position, "starting at the position that was given");
-        if context.gtid_mode && position.gtids.is_none() {
-            return Err(Error::definite("--init_position names a file and offset, but gtid_mode is on")
-                .hint("start once with gtid_mode=false, or leave --init_position out"));
-        }
-        on_server(context, &position.at).await?;
-        return Found::at(in_mode(position.clone(), context), false);
-    }
-    if let Some(stored) = context.store.load_position().await? {
-        let captured_until = stored.origin.captured_until.clone().filter(|until| stored.position.at.is_before(until));
-        return Ok(Found { position: in_mode(checked(stored, context)?, context), fresh: false, captured_until });
-    }
-    refuse_orphans(context).await?;
-    if let Some(position) = context.store.load_other_client_position().await?
-        && (position.gtids.is_some() || !context.gtid_mode)
-    {
-        let position = in_mode(position, context);
-        tracing::info!(%position, "found the position of another client of this server");
-        context.store.save_position(&position).await?;
-        return Found::at(position, false);
-    }
-    let mut conn = context.replication.conn().await?;
-    let now = status::binlog_status(&mut conn, &context.identity.version).await?;
-    let gtids = if context.gtid_mode { now.gtids } else { None };
-    if context.gtid_mode && gtids.is_none() {
-        return Err(Error::definite("gtid_mode is set, but the server tells no executed GTIDs")
-            .hint("turn GTIDs on at the server, or leave gtid_mode out"));
-    }
-    let position = Position { at: now.at, gtids, heartbeat: 0 };
-    tracing::info!(%position, "no stored position; starting at the server's current one");
-    Found::at(position, true)
-}
-
-/// A given place is looked up before anything is stored: a slip of the pen must not replace a good position.
-async fn on_server(context: &StartContext<'_>, at: &BinlogPosition) -> Result<()> {
-    let files = status::binlog_files(&mut context.replication.conn().await?).await?;
-    let wrong = match files.iter().find(|file| file.name == at.file) {
-        Some(file) if at.offset <= file.size_bytes => return Ok(()),
-        Some(file) => format!("--init_position lies behind the end of its binlog file, which has {} bytes", file.size_bytes),
-        None => "the binlog file of --init_position is not on the server".to_owned(),
-    };
-    Err(Error::definite(wrong)
-        .detail(at)
-        .hint("it was purged, or there is a slip in the name or number: SHOW BINARY LOGS lists what is there")
-        .exit_code(2))
-}
-
-/// In file mode no GTIDs are followed, so a set that was stored beside the file would stay as it is and soon be wrong.
-fn in_mode(mut position: Position, context: &StartContext<'_>) -> Position {
-    position.gtids = position.gtids.filter(|_| context.gtid_mode);
-    position
-}
-
-fn checked(stored: Stored, context: &StartContext<'_>) -> Result<Position> {
-    let uuid = context.identity.uuid.as_deref();
-    tables::same_server(uuid, stored.origin.server_uuid.as_deref(), context.gtid_mode)
-        .map_err(|e| e.detail(format!("stored position {}", stored.position)))?;
-    if context.gtid_mode && stored.position.gtids.is_none() {
-        return Err(Error::definite("gtid_mode is on, but the stored position has no GTID set")
-            .detail(&stored.position)
-            .hint("start once more with gtid_mode=false, or delete the row from `positions` to start at the server's current end"));
-    }
-    Ok(stored.position)
-}
-
-/// A first start at the end of the log would lose what a row of this client under another server id still waits for.
-async fn refuse_orphans(context: &StartContext<'_>) -> Result<()> {
-    let others: Vec<_> = context.store.client_positions().await?.into_iter().filter(|p| p.server_id != context.row_server_id).collect();
-    let Some(newest) = others.first() else { return Ok(()) };
-    let hint = if newest.server_id == 0 || context.row_server_id == 0 {
-        "gtid_mode was switched over a stored position: switch it back; or delete that row from `positions` to start at the server's current end, \
-         leaving out what lies between; or give --init_position"
-    } else {
-        "the server was replaced: connect to the old one; or delete that row from `positions` to start at this server's current end, leaving out what \
-         lies between; or give --init_position"
-    };
-    Err(Error::definite(format!(
-        "this client has a stored position under server id {}, not under {}",
-        newest.server_id, context.row_server_id
-    ))
-    .detail(&newest.stored.position)
-    .hint(hint))
 }
 
 /// Finds the boundary before `at` by reading its file from the beginning, and puts the chain there, with the definitions

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use crate::admin::http::{AdminServer, HttpOptions};
+use crate::admin::diagnostic::Diagnose;
+use crate::admin::export::MaxwellNames;
+use crate::admin::http::{AdminServer, HttpOptions, Offer};
 use crate::assemble::spill::SpillDir;
 use crate::assemble::{AssembleOptions, Assembler};
 use crate::budget::Budget;
@@ -14,9 +16,8 @@ use crate::config::{self, Config, MysqlSettings, OutputSettings, ProducerKind, T
 use crate::encode::batch::Topics;
 use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, PartitionBy, Partitioning};
 use crate::error::{Error, Result};
-use crate::filter::Filter;
+use crate::filter::LiveFilter;
 use crate::metrics::Metrics;
-use crate::position::Position;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
 use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
@@ -25,15 +26,20 @@ use crate::server::connect::{ConnectionOptions, SslMode};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, preflight};
 use crate::source::dump::DumpOptions;
-use crate::status::CauseKind;
-use crate::store::{MySqlStore, Origin, Store, StoreOptions};
+use crate::status::{CauseKind, Status};
+use crate::store::{MemoryDisk, MemoryStore, MySqlStore, Origin, ReplayStore, Store, StoreOptions};
 
-use super::board::Board;
+use super::board::{Board, Counting};
 use super::chain::Chain;
+use super::diagnose::Diagnostics;
 use super::pipeline::Surroundings;
+use super::purge::PurgeWatch;
+use super::report;
+use super::seek::Seeker;
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
-use super::start::Begin;
+use super::start::{Begin, StartContext};
+use super::watch::Watch;
 
 /// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, and
 /// librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
@@ -53,7 +59,7 @@ pub struct Wiring {
     pub identity: ServerIdentity,
     pub board: Arc<Board>,
     pub row_server_id: u32,
-    filter: Arc<Filter>,
+    filter: Arc<LiveFilter>,
     topics: Arc<Topics>,
     kafka: Option<Settings>,
     spill: SpillDir,
@@ -77,10 +83,18 @@ impl Budgets {
     }
 }
 
+/// What everything is posted to; metrics are counted as the configuration says.
+pub fn board(config: &Config) -> (Arc<Board>, watch::Receiver<Status>) {
+    let counting = Counting {
+        late_after_us: config.metrics.age_slo_s.saturating_mul(1_000_000),
+        acknowledges_later: matches!(config.producer.kind, ProducerKind::Kafka(_)),
+    };
+    Board::counting(Arc::new(Metrics::new()), counting)
+}
+
 impl Wiring {
     /// Opens the servers and the store, and checks what can be checked before the first event.
-    pub async fn connect(config: Config) -> Result<(Arc<Self>, Option<AdminServer>)> {
-        let (board, watched) = Board::new(Arc::new(Metrics::new()));
+    pub async fn connect(config: Config, board: Arc<Board>, watched: watch::Receiver<Status>) -> Result<(Arc<Self>, Option<AdminServer>)> {
         let admin = match &config.http {
             Some(http) => {
                 let options =
@@ -99,24 +113,17 @@ impl Wiring {
             None => replication.clone(),
         };
         let checked = preflight::check(&replication, &store_server, config.gtid_mode).await?;
-        for warning in &checked.warnings {
-            tracing::warn!(hint = warning.hint, "{}", warning.message);
+        for warning in checked.warnings() {
+            tracing::warn!(hint = warning.hint(), "{}", warning.text);
         }
         let identity = checked.into_result()?.identity;
-        let options = StoreOptions {
-            schema_database: config.schema_database.clone(),
-            client_id: config.client_id.clone(),
-            server_id: identity.server_id,
-            gtid_mode: config.gtid_mode,
-            flavor: identity.version.flavor,
-            case: identity.case,
-        };
+        let options = store_options(&config, &identity);
         let row_server_id = options.row_server_id();
-        let store = MySqlStore::open(store_server, options).await?;
+        let store = open_store(store_server, options, config.replay).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
-        let filter = Arc::new(config.filter.clone());
+        let filter = Arc::new(LiveFilter::new(config.filter.clone()));
         let wiring = Wiring {
-            store: Arc::new(store),
+            store,
             replication,
             capture,
             identity,
@@ -128,13 +135,85 @@ impl Wiring {
             spill,
             config,
         };
-        Ok((Arc::new(wiring), admin))
+        let wiring = Arc::new(wiring);
+        let admin = admin.map(|admin| admin.offering(wiring.offer()));
+        Ok((wiring, admin))
     }
 
-    /// `--init_position`, until something behind it is stored: a run that failed before leaves the older position in the
-    /// store, and going on from there would leave out what was asked for.
-    pub fn init_position(&self) -> Option<Position> {
-        self.config.init_position.clone().filter(|_| self.board.saves() == 0)
+    /// How Maxwell's metrics are shown.
+    fn maxwell_names(&self) -> MaxwellNames {
+        let with_flight = matches!(self.config.producer.kind, ProducerKind::Kafka(_));
+        MaxwellNames { prefix: self.config.metrics.prefix.clone(), with_flight }
+    }
+
+    /// What is served over HTTP.
+    fn offer(&self) -> Offer {
+        let Some(http) = &self.config.http else { return Offer { metrics: None, filter: None, diagnostic: None } };
+        let diagnostics = || Diagnostics {
+            board: self.board.clone(),
+            replication: self.replication.clone(),
+            store_address: format!("{}:{}", self.config.store.host, self.config.store.port),
+            heartbeats_return: self.config.replication == self.config.store && !self.config.replay,
+            brokers: self.kafka.as_ref().map(|settings| settings.brokers.clone()),
+        };
+        Offer {
+            metrics: http.metrics.then(|| self.maxwell_names()),
+            filter: http.config.then(|| self.filter.clone()),
+            diagnostic: http.diagnostic_ms.map(|ms| (Arc::new(diagnostics()) as Arc<dyn Diagnose>, Duration::from_millis(ms))),
+        }
+    }
+
+    /// Starts what watches and reports for as long as the process lives.
+    pub fn watch(&self, stop: &Shutdown) {
+        let settings = &self.config.metrics;
+        let watch = Watch::new(self.board.clone(), settings.lag_limit_ms.map(Duration::from_millis));
+        let purge = PurgeWatch {
+            replication: self.replication.clone(),
+            board: self.board.clone(),
+            resume_time: watch.resume_time(),
+            gtid_mode: self.config.gtid_mode,
+            warning: Duration::from_millis(settings.purge_warning_ms),
+        };
+        tokio::spawn(watch.run(stop.clone()));
+        tokio::spawn(purge.run(stop.clone()));
+        if let Some(seconds) = settings.log_interval_s {
+            tokio::spawn(report::log(self.board.clone(), self.maxwell_names(), Duration::from_secs(seconds), stop.clone()));
+        }
+        if let Some(agent) = &settings.datadog {
+            let agent = report::Datadog {
+                host: agent.host.clone(),
+                port: agent.port,
+                tags: agent.tags.clone(),
+                every: Duration::from_secs(agent.interval_s),
+            };
+            tokio::spawn(report::datadog(self.board.clone(), self.maxwell_names(), agent, stop.clone()));
+        }
+    }
+
+    /// What the next run starts from. `--init_position` and `--recapture_schema` hold until something behind them is stored:
+    /// a run that failed before leaves the older position in the store, and going on from there would leave out what was
+    /// asked for.
+    pub fn start_context<'a>(&'a self, seeker: &'a Seeker) -> StartContext<'a> {
+        let first = self.board.saves() == 0;
+        StartContext {
+            store: &*self.store,
+            replication: &self.replication,
+            capture: &self.capture,
+            identity: &self.identity,
+            seeker,
+            schema_database: &self.config.schema_database,
+            client_id: &self.config.client_id,
+            gtid_mode: self.config.gtid_mode,
+            init_position: self.config.init_position.clone().filter(|_| first),
+            recapture: self.config.recapture_schema && first,
+            master_recovery: self.config.master_recovery,
+            row_server_id: self.row_server_id,
+            board: Some(&self.board),
+        }
+    }
+
+    pub fn seeker(&self) -> Seeker {
+        Seeker::new(&dump_options(&self.config), self.replication.clone(), self.identity.version.flavor)
     }
 
     pub fn shutdown_timeout(&self) -> Duration {
@@ -154,6 +233,7 @@ impl Wiring {
             ProducerKind::Kafka(_) => {
                 let settings = self.kafka.clone().ok_or_else(|| Error::bug("no Kafka settings"))?;
                 let producer = KafkaProducer::connect(settings, self.topics.clone(), metrics).await?;
+                self.board.kafka(producer.probe());
                 tokio::spawn(post_trouble(producer.trouble(), self.board.clone()));
                 Ok(Box::new(producer))
             }
@@ -169,10 +249,11 @@ impl Wiring {
         shutdown: Shutdown,
     ) -> (Chain, Surroundings) {
         let config = &self.config;
+        let filter = self.filter.current();
         let options = AssembleOptions {
             schema_database: config.schema_database.clone(),
             client_id: config.client_id.clone(),
-            filter: self.filter.clone(),
+            filter: filter.clone(),
             row_queries: config.output.row_query,
             memory_bytes: config.memory.limit_bytes / TRANSACTION_SHARE,
             gtid_mode: config.gtid_mode,
@@ -184,16 +265,16 @@ impl Wiring {
             assembler.captured_until(until);
         }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
-        let chain = Chain::new(assembler, encoder, self.filter.clone(), config.output.ddl, position.gtids);
-        let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
-        dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
+        let mut chain = Chain::new(assembler, encoder, filter, config.output.ddl, position.gtids);
+        chain.follow(self.filter.clone());
         let surroundings = Surroundings {
             runtime: Handle::current(),
             store: self.store.clone(),
             capture: self.capture.clone(),
             replication: self.replication.clone(),
             identity: self.identity.clone(),
-            dump,
+            server_uuid: self.identity.uuid.clone(),
+            dump: dump_options(config),
             batches,
             read_budget: budgets.read.clone(),
             batch_budget: budgets.batch.clone(),
@@ -204,6 +285,37 @@ impl Wiring {
         };
         (chain, surroundings)
     }
+}
+
+/// Whose rows are read and written.
+pub(super) fn store_options(config: &Config, identity: &ServerIdentity) -> StoreOptions {
+    StoreOptions {
+        schema_database: config.schema_database.clone(),
+        client_id: config.client_id.clone(),
+        server_id: identity.server_id,
+        gtid_mode: config.gtid_mode,
+        flavor: identity.version.flavor,
+        case: identity.case,
+    }
+}
+
+async fn open_store(server: Arc<Server>, options: StoreOptions, replay: bool) -> Result<Arc<dyn Store>> {
+    if !replay {
+        return Ok(Arc::new(MySqlStore::open(server, options).await?));
+    }
+    tracing::warn!("replay: nothing is written to the schema database, neither positions nor heartbeats nor schema versions");
+    let stored: Box<dyn Store> = match MySqlStore::open_to_read(server, options.clone()).await? {
+        Some(store) => Box::new(store),
+        None => Box::new(MemoryStore::open(MemoryDisk::default(), options.clone())),
+    };
+    Ok(Arc::new(ReplayStore::new(stored, options)))
+}
+
+/// How the binlog is read.
+pub(super) fn dump_options(config: &Config) -> DumpOptions {
+    let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
+    dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
+    dump
 }
 
 /// An event holds at least one row, an update two images of it, and what stands around them is small.
@@ -225,7 +337,7 @@ async fn post_trouble(mut trouble: tokio::sync::watch::Receiver<Option<Arc<str>>
     }
 }
 
-fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
+pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     let ProducerKind::Kafka(kafka) = &config.producer.kind else { return Ok(None) };
     let options = KafkaOptions {
         properties: kafka.properties.iter().map(|p| (p.name.clone(), p.value.reveal().to_owned())).collect(),
@@ -239,7 +351,7 @@ fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     })
 }
 
-fn connection(settings: &MysqlSettings) -> ConnectionOptions {
+pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
     let mut options = ConnectionOptions::new(settings.host.clone(), settings.user.clone(), settings.password.clone());
     options.port = settings.port;
     options.ssl = match settings.tls.mode {
@@ -254,7 +366,10 @@ fn connection(settings: &MysqlSettings) -> ConnectionOptions {
         options.ssl_cert = Some(identity.cert.clone());
         options.ssl_key = Some(identity.key.clone());
     }
+    options.trust_store = settings.tls.trust_store.clone();
+    options.client_store = settings.tls.client_store.clone();
     options.connect_timeout_ms = settings.connect_timeout_ms;
+    options.statement_timeout_ms = settings.statement_timeout_ms;
     options
 }
 

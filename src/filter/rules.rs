@@ -44,6 +44,10 @@ impl Filter {
         self
     }
 
+    pub(super) fn schema_database(&self) -> &str {
+        &self.schema_database
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
     }

@@ -16,6 +16,13 @@ pub struct Ticket {
     number: u64,
 }
 
+/// A moment in the life of one tracker.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Mark {
+    tracker: u64,
+    number: u64,
+}
+
 /// The point that the finished prefix has reached since it was last asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {
@@ -56,6 +63,8 @@ struct Slot {
     end: Option<ResumePoint>,
     gtids: Vec<Gtid>,
     opened: Instant,
+    /// Commit time of the newest transaction in it, microseconds since the epoch; 0 if unknown.
+    commit_us: u64,
     done: bool,
 }
 
@@ -87,13 +96,21 @@ impl AckTracker {
     /// # Panics
     /// When `end` is not after every earlier point: the stored position would go back.
     pub fn open(&mut self, end: Option<ResumePoint>, gtids: Vec<Gtid>, now: Instant) -> Ticket {
+        self.open_dated(end, gtids, now, 0)
+    }
+
+    /// The same with the commit time of what the ticket stands for, for `oldest_open_commit_us`.
+    ///
+    /// # Panics
+    /// As `open`.
+    pub fn open_dated(&mut self, end: Option<ResumePoint>, gtids: Vec<Gtid>, now: Instant, commit_us: u64) -> Ticket {
         if let Some(end) = &end {
             assert!(end.seq > self.newest_seq, "ticket taken out of order: {} is number {}, after {}", end.at, end.seq, self.newest_seq);
             self.newest_seq = end.seq;
         }
         let number = self.first + self.slots.len() as u64;
         self.open_gtids += gtids.len();
-        self.slots.push_back(Slot { end, gtids, opened: now, done: false });
+        self.slots.push_back(Slot { end, gtids, opened: now, commit_us, done: false });
         Ticket { tracker: self.id, number }
     }
 
@@ -149,6 +166,21 @@ impl AckTracker {
     /// How long the oldest open ticket has been waiting; `None` when everything is answered.
     pub fn oldest_open_age(&self, now: Instant) -> Option<Duration> {
         self.slots.front().map(|s| now.saturating_duration_since(s.opened))
+    }
+
+    /// Commit time of the oldest open ticket whose time is known, microseconds since the epoch.
+    pub fn oldest_open_commit_us(&self) -> Option<u64> {
+        self.slots.iter().filter(|s| !s.done).map(|s| s.commit_us).find(|us| *us > 0)
+    }
+
+    /// All tickets opened so far, to be asked for with `is_past`.
+    pub fn mark(&self) -> Mark {
+        Mark { tracker: self.id, number: self.first + self.slots.len() as u64 }
+    }
+
+    /// Whether everything that was open at the mark is answered; `None` when the mark is another tracker's.
+    pub fn is_past(&self, mark: &Mark) -> Option<bool> {
+        (mark.tracker == self.id).then_some(self.first >= mark.number)
     }
 
     /// The first resume point that is still held back, for the health text. `None` if no point waits.
@@ -232,6 +264,24 @@ mod tests {
         assert_eq!(acks.oldest_open_age(later), Some(Duration::from_secs(2)));
         acks.done(b);
         assert_eq!(acks.oldest_open_age(later), None);
+    }
+
+    #[test]
+    fn marks_and_commit_times() {
+        let now = Instant::now();
+        let mut acks = AckTracker::new();
+        let piece = acks.open_dated(None, vec![], now, 0);
+        let a = acks.open_dated(Some(point(1, true)), vec![], now, 10);
+        let mark = acks.mark();
+        let b = acks.open_dated(Some(point(2, true)), vec![], now, 20);
+        assert_eq!((acks.oldest_open_commit_us(), acks.is_past(&mark)), (Some(10), Some(false)), "a piece has no time of its own");
+        acks.done(a);
+        assert_eq!(acks.oldest_open_commit_us(), Some(20));
+        acks.done(piece);
+        assert_eq!(acks.is_past(&mark), Some(true));
+        acks.done(b);
+        assert_eq!(acks.oldest_open_commit_us(), None);
+        assert_eq!(AckTracker::new().is_past(&mark), None);
     }
 
     #[test]

@@ -5,11 +5,13 @@
 
 pub mod ack;
 pub mod gtid;
+pub mod place;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use gtid::{Gtid, GtidPosition, GtidSet, Gtids};
+pub use place::{Moment, Place};
 
 /// A file of the binlog and a byte offset in it, where the next read starts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

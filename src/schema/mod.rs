@@ -3,8 +3,10 @@
 //! Invariant: no I/O, no clock, no bytes of events. `ddl` moves a schema on, `delta` reads and writes Maxwell's JSON form.
 
 pub mod collation;
+pub mod compact;
 pub mod ddl;
 pub mod delta;
+pub mod mend;
 pub mod repair;
 
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use mysql_async::{Conn, Params, Row};
 use super::column_type::{ColumnFacts, column_type};
 use super::fault::sql_error;
 use super::flavor::Flavor;
+use super::labels;
 use super::rows;
 use super::status::{self, ServerIdentity};
 use crate::error::Result;
@@ -37,6 +38,7 @@ pub async fn capture(conn: &mut Conn, server: &ServerIdentity) -> Result<Schema>
     }
     let drafts = Drafts::read(conn, server, &collations, &Scope::All).await?;
     let mut tables: Vec<Table> = drafts.list.into_iter().map(Draft::finish).collect();
+    labels::complete(conn, &mut tables).await?;
     tables.sort_unstable_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
     let mut of: HashMap<String, Vec<Arc<Table>>> = HashMap::new();
     for table in tables {
@@ -58,7 +60,9 @@ pub async fn capture_tables(conn: &mut Conn, server: &ServerIdentity, tables: &[
         let drafts = Drafts::read(conn, server, &collations, &Scope::Table(database, name)).await?;
         // information_schema may compare without case where the server itself does not.
         let same = |d: &Draft| server.case.same(&d.table.database, database) && server.case.same(&d.table.name, name);
-        found.push(drafts.list.into_iter().find(same).map(|draft| Arc::new(draft.finish())));
+        let mut table = drafts.list.into_iter().find(same).map(Draft::finish);
+        labels::complete(conn, table.as_mut_slice()).await?;
+        found.push(table.map(Arc::new));
     }
     Ok(found)
 }

@@ -9,10 +9,11 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOpts, Row};
 
-use super::fault::{is_server_error, sql_error};
+use super::fault::{is_server_error, login_error, sql_error};
 use super::flavor::ServerVersion;
 use super::rows;
 use super::tls::sql_tls;
+use super::verdict;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -44,6 +45,13 @@ impl SslMode {
     }
 }
 
+/// A PKCS12 file and its password, as Java programs keep certificates in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyStore {
+    pub path: PathBuf,
+    pub password: Secret,
+}
+
 /// Where and how to log in. The same for statements and for the dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionOptions {
@@ -59,6 +67,10 @@ pub struct ConnectionOptions {
     /// PEM files with our certificate and its unencrypted key.
     pub ssl_cert: Option<PathBuf>,
     pub ssl_key: Option<PathBuf>,
+    /// In place of `ssl_ca`.
+    pub trust_store: Option<KeyStore>,
+    /// In place of `ssl_cert` and `ssl_key`.
+    pub client_store: Option<KeyStore>,
     /// For the name look-up, the connection and the login together.
     pub connect_timeout_ms: u64,
     /// For one statement of `Server`'s helpers; a server that stopped answering must not hold us for ever.
@@ -79,6 +91,8 @@ impl ConnectionOptions {
             ssl_ca: None,
             ssl_cert: None,
             ssl_key: None,
+            trust_store: None,
+            client_store: None,
             connect_timeout_ms: 5_000,
             statement_timeout_ms: 60_000,
             database: None,
@@ -88,6 +102,11 @@ impl ConnectionOptions {
     /// `user@host:port`, for logs and errors.
     pub fn address(&self) -> String {
         format!("{}@{}:{}", self.user, self.host, self.port)
+    }
+
+    /// Whether we have a certificate of our own to show.
+    pub fn has_identity(&self) -> bool {
+        self.ssl_cert.is_some() || self.client_store.is_some()
     }
 
     pub fn connect_timeout(&self) -> Duration {
@@ -145,7 +164,7 @@ impl Server {
     /// # Errors
     /// Transient when the server cannot be reached; definite for wrong passwords, missing rights, TLS and the like.
     pub async fn conn(&self) -> Result<Conn> {
-        match self.try_conn().await {
+        let result = match self.try_conn().await {
             Err(mysql_async::Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer))
                 if self.options.ssl == SslMode::Preferred =>
             {
@@ -154,8 +173,27 @@ impl Server {
                 self.try_conn().await
             }
             other => other,
+        };
+        match result {
+            Ok(conn) => Ok(conn),
+            Err(e) => Err(self.place(self.explained(sql_error(e)).await)),
         }
-        .map_err(|e| self.place(sql_error(e)))
+    }
+
+    /// What else is known about a connection that could not be made.
+    async fn explained(&self, error: Error) -> Error {
+        let (encrypted, has_identity) = (self.is_encrypted(), self.options.has_identity());
+        if error.is_transient() && encrypted && has_identity {
+            let options = self.options.clone();
+            let verdict = tokio::task::spawn_blocking(move || verdict::on_certificate(&options)).await;
+            return verdict.ok().flatten().unwrap_or(error);
+        }
+        login_error(error, encrypted, has_identity)
+    }
+
+    /// Whether new connections use TLS: the mode, or what PREFERRED has found.
+    fn is_encrypted(&self) -> bool {
+        self.lock().opts.ssl_opts().is_some()
     }
 
     async fn try_conn(&self) -> Result<Conn, mysql_async::Error> {

@@ -121,13 +121,19 @@ pub fn io_error(doing: &str, error: io::Error) -> Error {
 pub fn sql_error(error: mysql_async::Error) -> Error {
     match error {
         mysql_async::Error::Server(e) => server_error(e.code, &e.state, &e.message),
-        mysql_async::Error::Io(IoError::Io(e)) => io_error("the connection to the server failed", e),
+        mysql_async::Error::Io(IoError::Io(e)) => read_error(e),
         mysql_async::Error::Io(IoError::Tls(e)) => tls_error(e.to_string()),
         mysql_async::Error::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => {
             Error::transient("the connection to the server was lost")
         }
         mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls_on_server(),
         mysql_async::Error::Driver(DriverError::UnknownAuthPlugin { name }) => unknown_plugin(&name),
+        // The library prints the packet; in a login it may hold what was hashed with the password.
+        mysql_async::Error::Driver(DriverError::UnexpectedPacket { payload }) => {
+            let first = payload.first().map_or("an empty packet".to_owned(), |byte| format!("a packet that begins with {byte:#04x}"));
+            Error::definite(format!("the server answered with {first}, which does not belong here"))
+                .hint("check that host and port are those of a MySQL or MariaDB server")
+        }
         mysql_async::Error::Driver(DriverError::MysqlOldPasswordDisabled) => unknown_plugin("mysql_old_password"),
         mysql_async::Error::Driver(DriverError::CleartextPluginDisabled) => unknown_plugin("mysql_clear_password"),
         // Rows carry values of the schema database; the library would print them.
@@ -138,39 +144,125 @@ pub fn sql_error(error: mysql_async::Error) -> Error {
     }
 }
 
+/// A failed read or write. A TLS alert of the server arrives here when it dislikes our certificate: TLS 1.3's handshake is
+/// over for us before the server has seen it.
+pub fn read_error(error: io::Error) -> Error {
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>())
+        && tls.ssl_error().is_some()
+    {
+        return tls_error(tls.to_string());
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Error::transient("the server closed the connection"),
+        _ => io_error("the connection to the server failed", error),
+    }
+}
+
+/// A login that failed, with what the server does not tell: it refuses with the same words a wrong password, an account
+/// that requires TLS, and one that requires another certificate.
+pub fn login_error(error: Error, encrypted: bool, has_certificate: bool) -> Error {
+    if !is_server_error(&error, &[ACCESS_DENIED]) {
+        return error;
+    }
+    error.more_hint(match (encrypted, has_certificate) {
+        (false, _) => "this login was without TLS, and an account that requires TLS (REQUIRE SSL or X509) is refused with the same words: ssl=REQUIRED",
+        (true, false) => {
+            "this login was with TLS and without a client certificate, and an account that requires one (REQUIRE X509) is refused with the same words: \
+             set ssl_cert and ssl_key"
+        }
+        (true, true) => {
+            "this login was with TLS and a client certificate, and an account that requires another SUBJECT or ISSUER is refused with the same words"
+        }
+    })
+}
+
+/// ER_ACCESS_DENIED_ERROR
+const ACCESS_DENIED: u16 = 1045;
+
 /// The server offers no TLS, but the mode asks for it.
 pub fn no_tls_on_server() -> Error {
     Error::definite("the server offers no TLS")
         .hint("switch TLS on at the server (ssl_cert, ssl_key), or set ssl=PREFERRED or ssl=DISABLED")
 }
 
+/// Words of OpenSSL's errors, what they are about, and what to do. The first that fits counts.
+const TLS_FAULTS: &[(&[&str], &str, &str)] = &[
+    (
+        &["hostname mismatch", "ip address mismatch"],
+        "the server's certificate is for another host name",
+        "connect by a name that stands in it, or use ssl=VERIFY_CA",
+    ),
+    // The server's words about our certificate come as alerts; what OpenSSL says here is about the server's.
+    (&["alert certificate expired"], "the server refused our certificate as expired", "renew the certificate in ssl_cert"),
+    (&["has expired"], "the server's certificate has expired", "renew it on the server"),
+    (&["not yet valid"], "the server's certificate is not valid yet", "compare the clocks of both machines"),
+    (&["revoked"], "the certificate has been revoked", "give that side a new one"),
+    (
+        &["alert unknown ca", "alert bad certificate", "alert unsupported certificate", "alert certificate unknown", "alert decrypt error"],
+        "the server refused our client certificate",
+        "ssl_cert must be signed by an authority in the server's own ssl_ca",
+    ),
+    (&["certificate required"], "the server wants a client certificate", "set ssl_cert and ssl_key"),
+    (
+        &["certificate verify failed", "self-signed", "self signed", "local issuer"],
+        "the server's certificate was not signed by the given authority",
+        "check ssl_ca: it must hold the certificate of the authority that signed the server's",
+    ),
+    (
+        &["protocol version", "unsupported protocol", "no protocols available", "wrong version number"],
+        "the server speaks no TLS version that this build does",
+        "TLSv1.2 or newer is needed: see tls_version on the server",
+    ),
+    (
+        &["too small", "too weak", "digest algorithm"],
+        "the certificate's key or signature is too weak for OpenSSL",
+        "make a new certificate: RSA of 2048 bits or more, SHA-256",
+    ),
+    (
+        &["handshake failure", "no shared cipher"],
+        "server and client have no cipher in common",
+        "see ssl_cipher and tls_version on the server",
+    ),
+];
+
 /// A TLS handshake that failed. The text is OpenSSL's; what it means for the user is told apart by its known words.
 pub fn tls_error(text: impl Into<String>) -> Error {
     let text = text.into();
     let lower = text.to_ascii_lowercase();
-    let has = |words: &str| lower.contains(words);
-    let hint = if has("hostname mismatch") || has("ip address mismatch") {
-        "the server's certificate is for another host name: connect by that name, or use ssl=VERIFY_CA"
-    } else if has("expired") {
-        "the certificate has expired: renew it on the server"
-    } else if has("not yet valid") {
-        "the certificate is not valid yet: compare the clocks of both machines"
-    } else if has("certificate verify failed") || has("self-signed") || has("self signed") || has("local issuer") {
-        "the server's certificate was not signed by the given authority: check ssl_ca"
-    } else if has("protocol version") || has("unsupported protocol") || has("no protocols available") {
-        "the server speaks only old TLS versions that this build does not"
-    } else if has("certificate required") || has("handshake failure") || has("bad certificate") || has("unknown ca") {
-        "the server refused our certificate, or wants one: check ssl_cert and ssl_key"
-    } else {
-        "check ssl_ca, ssl_cert and ssl_key, and the server's TLS settings"
-    };
-    Error::definite("the TLS handshake with the server failed").source(text).hint(hint)
+    let error = Error::definite("the TLS handshake with the server failed");
+    match TLS_FAULTS.iter().find(|(words, _, _)| words.iter().any(|word| lower.contains(word))) {
+        Some((_, what, remedy)) => error.source(text).hint(format!("{what}: {remedy}")),
+        None => error.source(text).hint("check ssl_ca, ssl_cert and ssl_key, and the server's TLS settings"),
+    }
 }
+
+/// Login methods that are not spoken, and what to do where it is more than to take another one.
+const PLUGINS: &[(&str, &str)] = &[
+    (
+        SHA256,
+        "MySQL has deprecated it, and the SQL client does not speak it: ALTER USER … IDENTIFIED WITH caching_sha2_password BY …, which any MySQL \
+         that has it since 8.0 can; on 5.7 IDENTIFIED WITH mysql_native_password BY …",
+    ),
+    ("mysql_old_password", "its hash is of MySQL 4.0 and no protection: SET old_passwords=0, then SET PASSWORD for the account"),
+    (
+        "mysql_clear_password",
+        "PAM and LDAP want the password in clear, which binlogd never sends: use an account with a password of the server's own",
+    ),
+    ("dialog", "PAM asks questions, which nobody is there to answer: use an account with a password of the server's own"),
+    ("parsec", "use ALTER USER … IDENTIFIED VIA ed25519 or mysql_native_password"),
+    ("auth_gssapi_client", "Kerberos is not supported: use an account with a password of the server's own"),
+];
+
+/// Spoken on the dump connection only.
+const SHA256: &str = "sha256_password";
 
 /// A login method that we do not speak, or that we refuse because it would send the password in clear.
 pub fn unknown_plugin(name: &str) -> Error {
-    Error::definite(format!("the account wants the login method `{name}`, which is not supported"))
-        .hint("give the account caching_sha2_password, mysql_native_password or MariaDB's ed25519: ALTER USER … IDENTIFIED WITH …")
+    let known = PLUGINS.iter().find(|(plugin, _)| *plugin == name).map(|(_, hint)| *hint);
+    let hint = known.unwrap_or(
+        "give the account caching_sha2_password, mysql_native_password or MariaDB's ed25519: ALTER USER … IDENTIFIED WITH …, or take another account",
+    );
+    Error::definite(format!("the account wants the login method `{name}`, which is not supported")).hint(hint)
 }
 
 #[cfg(test)]
@@ -217,9 +309,38 @@ mod tests {
             ("certificate verify failed (certificate has expired)", "expired"),
             ("certificate verify failed (self-signed certificate in certificate chain)", "ssl_ca"),
             ("tlsv13 alert certificate required", "ssl_cert"),
+            ("tlsv1 alert unknown ca", "server's own ssl_ca"),
+            ("sslv3 alert certificate expired", "renew the certificate in ssl_cert"),
+            ("wrong version number", "TLSv1.2"),
             ("something else", "ssl_ca, ssl_cert"),
         ] {
             assert!(tls_error(text).hint_text().is_some_and(|h| h.contains(word)), "{text}: {}", tls_error(text));
+        }
+    }
+
+    #[test]
+    fn a_refused_login_says_what_else_it_may_be() {
+        for (encrypted, certificate, word) in [(false, false, "ssl=REQUIRED"), (true, false, "REQUIRE X509"), (true, true, "ISSUER")] {
+            let text = login_error(server_error(1045, "28000", "no"), encrypted, certificate).to_string();
+            assert!(text.contains("check user and password") && text.contains(word), "{text}");
+        }
+        let other = login_error(server_error(1049, "42000", "no"), false, false).to_string();
+        assert!(!other.contains("TLS"), "{other}");
+    }
+
+    #[test]
+    fn packets_of_a_login_are_not_printed() {
+        let error = sql_error(DriverError::UnexpectedPacket { payload: b"\x07hunter2".to_vec() }.into()).to_string();
+        assert!(error.contains("0x07") && !error.contains("hunter2") && !error.contains("104"), "{error}");
+    }
+
+    #[test]
+    fn login_methods_that_are_not_spoken_say_what_to_do() {
+        for (name, word) in
+            [(SHA256, "caching_sha2_password BY"), ("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")]
+        {
+            let error = unknown_plugin(name);
+            assert!(error.to_string().contains(name) && error.hint_text().is_some_and(|h| h.contains(word)), "{error}");
         }
     }
 }

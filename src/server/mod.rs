@@ -9,10 +9,13 @@ pub mod connect;
 pub mod fault;
 pub mod flavor;
 pub mod grants;
+pub mod key_store;
+mod labels;
 pub mod preflight;
 pub mod rows;
 pub mod status;
 pub mod tls;
+pub mod verdict;
 
 pub use crate::secret::Secret;
 pub use connect::{ConnectionOptions, Server, SslMode};

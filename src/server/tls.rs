@@ -12,6 +12,7 @@ use openssl::stack::Stack;
 use openssl::x509::X509;
 
 use super::connect::{ConnectionOptions, SslMode};
+use super::key_store;
 use crate::error::{Error, Result};
 
 /// The container needs a password; it never leaves the process.
@@ -21,8 +22,14 @@ const IDENTITY_PASSWORD: &str = "in-memory";
 struct Material {
     /// The authority's certificates, PEM.
     ca: Option<Vec<u8>>,
-    /// Our certificate, the chain behind it, and its key.
-    identity: Option<(X509, Vec<X509>, PKey<Private>)>,
+    identity: Option<Identity>,
+}
+
+/// Our certificate, the chain behind it, and its key.
+pub struct Identity {
+    pub own: X509,
+    pub chain: Vec<X509>,
+    pub key: PKey<Private>,
 }
 
 /// The SQL client's TLS options for this mode; `None` when the mode is DISABLED.
@@ -41,9 +48,8 @@ pub fn sql_tls(options: &ConnectionOptions) -> Result<Option<SslOpts>> {
     if let Some(ca) = material.ca {
         tls = tls.with_root_certs(vec![ca.into()]).with_disable_built_in_roots(true);
     }
-    if let Some((cert, chain, key)) = material.identity {
-        let container =
-            pkcs12(&cert, chain, &key).map_err(|e| Error::definite("ssl_cert and ssl_key cannot be used together").source(e))?;
+    if let Some(Identity { own, chain, key }) = material.identity {
+        let container = pkcs12(&own, chain, &key).map_err(|e| Error::definite("ssl_cert and ssl_key cannot be used together").source(e))?;
         tls = tls.with_client_identity(Some(ClientIdentity::new(container.into()).with_password(IDENTITY_PASSWORD)));
     }
     Ok(Some(tls))
@@ -77,8 +83,8 @@ fn build_connector(options: &ConnectionOptions, material: Material) -> Result<Ss
         }
         builder.set_cert_store(store.build());
     }
-    if let Some((cert, chain, key)) = material.identity {
-        builder.set_certificate(&cert)?;
+    if let Some(Identity { own, chain, key }) = material.identity {
+        builder.set_certificate(&own)?;
         for link in chain {
             builder.add_extra_chain_cert(link)?;
         }
@@ -89,15 +95,26 @@ fn build_connector(options: &ConnectionOptions, material: Material) -> Result<Ss
 }
 
 fn load(options: &ConnectionOptions) -> Result<Material> {
-    let ca = options.ssl_ca.as_deref().map(|path| read(path, "ssl_ca")).transpose()?;
-    if let (Some(pem), Some(path)) = (&ca, &options.ssl_ca)
-        && !X509::stack_from_pem(pem).is_ok_and(|found| !found.is_empty())
-    {
-        return Err(not_pem(path, "ssl_ca", "a certificate"));
+    Ok(Material { ca: load_ca(options)?, identity: load_identity(options)? })
+}
+
+fn load_ca(options: &ConnectionOptions) -> Result<Option<Vec<u8>>> {
+    match (&options.ssl_ca, &options.trust_store) {
+        (Some(path), _) => {
+            let pem = read(path, "ssl_ca")?;
+            if !X509::stack_from_pem(&pem).is_ok_and(|found| !found.is_empty()) {
+                return Err(not_pem(path, "ssl_ca", "a certificate"));
+            }
+            Ok(Some(pem))
+        }
+        (None, Some(store)) => key_store::authorities(store).map(Some),
+        (None, None) => Ok(None),
     }
-    let identity = match (&options.ssl_cert, &options.ssl_key) {
-        (None, None) => None,
-        (Some(cert), Some(key)) => {
+}
+
+fn load_identity(options: &ConnectionOptions) -> Result<Option<Identity>> {
+    match (&options.ssl_cert, &options.ssl_key, &options.client_store) {
+        (Some(cert), Some(key), _) => {
             let mut chain = X509::stack_from_pem(&read(cert, "ssl_cert")?).unwrap_or_default();
             if chain.is_empty() {
                 return Err(not_pem(cert, "ssl_cert", "a certificate"));
@@ -107,19 +124,29 @@ fn load(options: &ConnectionOptions) -> Result<Material> {
             let key_pem = read(key, "ssl_key")?;
             let key = PKey::private_key_from_pem_callback(&key_pem, |_| Ok(0))
                 .map_err(|_| not_pem(key, "ssl_key", "an unencrypted private key"))?;
-            Some((own, chain, key))
+            if !own.public_key().is_ok_and(|public| public.public_eq(&key)) {
+                return Err(Error::definite("ssl_key is not the key of the certificate in ssl_cert")
+                    .hint("give the key that the certificate was made for"));
+            }
+            Ok(Some(Identity { own, chain, key }))
         }
-        _ => return Err(Error::definite("ssl_cert and ssl_key belong together").hint("give both or neither")),
-    };
-    Ok(Material { ca, identity })
+        (None, None, Some(store)) => key_store::identity(store).map(Some),
+        (None, None, None) => Ok(None),
+        _ => Err(Error::definite("ssl_cert and ssl_key belong together").hint("give both or neither")),
+    }
 }
 
 fn read(path: &Path, option: &str) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|e| Error::definite(format!("{option}: {} cannot be read", path.display())).source(e))
+    fs::read(path).map_err(|e| {
+        Error::definite(format!("{option}: {} cannot be read", path.display()))
+            .source(e)
+            .hint("give the path of a file that binlogd may read")
+    })
 }
 
 fn not_pem(path: &Path, option: &str, what: &str) -> Error {
     Error::definite(format!("{option}: {} does not hold {what} in PEM form", path.display()))
+        .hint("openssl x509 (for a certificate) or openssl pkey (for a key) with -inform DER writes PEM files")
 }
 
 #[cfg(test)]

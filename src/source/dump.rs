@@ -19,7 +19,7 @@ use crate::binlog::{ChecksumAlgorithm, DecodeError, EventType, FormatDescription
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Gtids};
 use crate::server::connect::ConnectionOptions;
-use crate::server::fault::is_server_error;
+use crate::server::fault::{is_server_error, read_error};
 use crate::server::flavor::{Flavor, ServerVersion};
 
 /// The servers' own limit for an event (`max_log_event_size`).
@@ -251,7 +251,7 @@ impl DumpStream {
                 let waited = waited.unwrap_or_default().as_millis();
                 Error::transient(format!("the server has sent nothing for {waited} ms, not even a heartbeat"))
             }
-            ReadError::Io(e) => packet::read_error(e),
+            ReadError::Io(e) => read_error(e),
             ReadError::TooLong(bytes) => self.cutter.too_long(bytes),
             ReadError::Protocol(e) => e,
         };

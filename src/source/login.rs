@@ -11,8 +11,9 @@ use super::wire::{self, Wire};
 use crate::binlog::{Cursor, DecodeError};
 use crate::error::{Error, Result};
 use crate::server::connect::{ConnectionOptions, SslMode};
-use crate::server::fault::{no_tls_on_server, unknown_plugin};
+use crate::server::fault::{login_error, no_tls_on_server, unknown_plugin};
 use crate::server::flavor::ServerVersion;
+use crate::server::verdict;
 
 const CLIENT_LONG_PASSWORD: u32 = 1;
 const CLIENT_LONG_FLAG: u32 = 1 << 2;
@@ -98,7 +99,12 @@ pub struct Session {
 /// # Errors
 /// Transient when the server cannot be reached or is busy; definite for a wrong password, TLS and login methods.
 pub fn login(options: &ConnectionOptions) -> Result<Session> {
-    login_unplaced(options).map_err(|e| e.detail(options.address()))
+    login_unplaced(options)
+        .map_err(|e| match e.is_transient() && options.ssl != SslMode::Disabled && options.has_identity() {
+            true => verdict::on_certificate(options).unwrap_or(e),
+            false => e,
+        })
+        .map_err(|e| e.detail(options.address()))
 }
 
 fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {
@@ -131,7 +137,8 @@ fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {
         auth.plugin = NATIVE.to_owned();
     }
     packet::write(&mut wire, &mut sequence, &handshake_response(capabilities, &auth)?)?;
-    authenticate(&mut wire, &mut sequence, auth)?;
+    let encrypted = auth.encrypted;
+    authenticate(&mut wire, &mut sequence, auth).map_err(|e| login_error(e, encrypted, options.has_identity()))?;
     Ok(Session { wire, version, connection_id: greeting.connection_id })
 }
 

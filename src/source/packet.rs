@@ -3,11 +3,11 @@
 //!
 //! For login and commands, where packets are small and come one by one; the dump's bulk reading is `reader`.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use crate::binlog::{Cursor, DecodeError};
 use crate::error::{Error, Result};
-use crate::server::fault::{io_error, server_error, tls_error};
+use crate::server::fault::{read_error, server_error};
 
 /// A chunk of this length says that another follows.
 pub const CHUNK_MAX: usize = 0xff_ffff;
@@ -78,19 +78,6 @@ pub fn write(stream: &mut impl Write, sequence: &mut u8, payload: &[u8]) -> Resu
         }
     }
     stream.write_all(&out).and_then(|()| stream.flush()).map_err(read_error)
-}
-
-/// A failed read or write, classified. A TLS alert of the server arrives here when it dislikes our certificate.
-pub fn read_error(error: io::Error) -> Error {
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>())
-        && tls.ssl_error().is_some()
-    {
-        return tls_error(tls.to_string());
-    }
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => Error::transient("the server closed the connection"),
-        _ => io_error("the connection to the server failed", error),
-    }
 }
 
 /// Number, SQL state and text of an error packet, its first byte included.

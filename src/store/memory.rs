@@ -17,8 +17,8 @@ use crate::server::Flavor;
 
 use super::heartbeat::{Attempt, HeartbeatState};
 use super::offset::{OffsetGuard, column_value};
-use super::versions::{VersionStart, chain, newest_by_file, newest_by_gtids, position_sha};
-use super::{ClientPosition, Origin, Store, StoreOptions, Stored};
+use super::versions::{VersionStart, chain, is_later, newest_by_file, newest_by_gtids, position_sha};
+use super::{ClientPosition, Lookup, Origin, Store, StoreOptions, Stored, VersionsAt, is_past};
 
 /// What survives: the rows of all clients. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +45,8 @@ struct Version {
     base: Option<SchemaId>,
     schema: Schema,
     changes: Vec<SchemaChange>,
+    /// Not restored any more; others may still be built on it.
+    retired: bool,
 }
 
 impl MemoryDisk {
@@ -123,13 +125,55 @@ impl MemoryStore {
         others.max_by_key(|(_, stored)| stored.position.heartbeat).map(|(_, stored)| stored.position.clone())
     }
 
-    fn own(&self) -> Vec<ClientPosition> {
+    fn all(&self) -> Vec<ClientPosition> {
         let rows = self.disk.rows();
-        let own = rows.positions.iter().filter(|((_, c), _)| *c == self.options.client_id);
-        let mut own: Vec<_> =
-            own.map(|((server_id, _), stored)| ClientPosition { server_id: *server_id, stored: stored.clone() }).collect();
-        own.sort_by_key(|p| (-p.stored.position.heartbeat, p.server_id));
+        let all = rows.positions.iter();
+        let mut all: Vec<_> = all
+            .map(|((server_id, client), stored)| ClientPosition {
+                client_id: client.clone(),
+                server_id: *server_id,
+                stored: stored.clone(),
+            })
+            .collect();
+        all.sort_by_key(|p| (-p.stored.position.heartbeat, p.server_id));
+        all
+    }
+
+    fn own(&self) -> Vec<ClientPosition> {
+        let mut own = self.all();
+        own.retain(|p| p.client_id == self.options.client_id);
         own
+    }
+
+    fn versions_at(&self, at: &BinlogPosition) -> VersionsAt {
+        let rows = self.disk.rows();
+        let here = || rows.versions.iter().filter(|v| !v.retired).map(|v| &v.start);
+        let target = Position { heartbeat: i64::MAX, ..Position::new(at.clone()) };
+        let newest = newest_by_file(here(), &target, self.options.server_id);
+        VersionsAt {
+            heartbeat: here().find(|v| Some(v.id) == newest).map(|v| v.heartbeat),
+            later: here().any(|v| v.server_id == self.options.server_id && is_later(v, at)),
+        }
+    }
+
+    fn replace(&self, schema: &Schema, position: &Position) -> Result<SchemaId> {
+        let others = self.all();
+        let ahead = |p: &&ClientPosition| p.client_id != self.options.client_id && is_past(&p.stored.position, position);
+        let mut rows = self.disk.rows();
+        let later = |v: &&mut Version| match (&v.start.gtids, &position.gtids) {
+            (Some(theirs), Some(ours)) if self.options.gtid_mode => ours.is_subset(theirs).unwrap_or(true),
+            _ => v.start.server_id == self.options.server_id && is_later(&v.start, &position.at),
+        };
+        let mut later: Vec<&mut Version> = rows.versions.iter_mut().filter(|v| !v.retired).filter(later).collect();
+        if let Some(other) = others.iter().find(ahead).filter(|_| !later.is_empty()) {
+            return Err(super::needed_by_another(&other.client_id, &other.stored.position));
+        }
+        for version in &mut later {
+            version.retired = true;
+            version.sha.clear();
+        }
+        drop(rows);
+        self.store(None, &[], schema, position)
     }
 
     fn save(&self, position: &Position) -> Result<()> {
@@ -167,12 +211,13 @@ impl MemoryStore {
         }
     }
 
-    fn restore(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+    fn restore(&self, lookup: Lookup, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
         let rows = self.disk.rows();
-        let starts = rows.versions.iter().map(|v| &v.start);
-        let id = match &position.gtids {
-            Some(gtids) if self.options.gtid_mode => newest_by_gtids(starts, gtids),
-            _ => newest_by_file(starts, position, self.options.server_id),
+        let starts = rows.versions.iter().filter(|v| !v.retired).map(|v| &v.start);
+        let id = match (lookup, &position.gtids) {
+            (Lookup::Gtids, Some(gtids)) => newest_by_gtids(starts, gtids),
+            (Lookup::Gtids, None) => newest_by_file(starts, position, self.options.server_id),
+            (Lookup::File { server_id }, _) => newest_by_file(starts, position, server_id),
         };
         let Some(id) = id else { return Ok(None) };
         chain(id, &rows.versions.iter().map(|v| (v.start.id, v.base)).collect())?;
@@ -183,7 +228,11 @@ impl MemoryStore {
     fn store(&self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId> {
         let sha = position_sha(self.options.server_id, position);
         let mut rows = self.disk.rows();
-        if let Some(version) = rows.versions.iter().find(|v| v.sha == sha) {
+        if let Some(version) = rows.versions.iter_mut().find(|v| v.sha == sha) {
+            // One that was stored in file mode gets the set by which GTID mode finds it.
+            if self.options.gtid_mode && version.start.gtids.is_none() {
+                version.start.gtids = position.gtids.clone();
+            }
             return Ok(version.start.id);
         }
         if base.is_some_and(|base| !rows.versions.iter().any(|v| v.start.id == base)) {
@@ -198,7 +247,7 @@ impl MemoryStore {
             gtids: position.gtids.clone(),
             is_snapshot: base.is_none(),
         };
-        rows.versions.push(Version { start, sha, base, schema: schema.clone(), changes: changes.to_vec() });
+        rows.versions.push(Version { start, sha, base, schema: schema.clone(), changes: changes.to_vec(), retired: false });
         Ok(id)
     }
 }
@@ -217,6 +266,27 @@ impl Store for MemoryStore {
         ready(Ok(self.own())).boxed()
     }
 
+    fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
+        ready(Ok(self.all())).boxed()
+    }
+
+    fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>> {
+        self.disk.rows().positions.retain(|(server_id, client), _| *client != self.options.client_id || !server_ids.contains(server_id));
+        ready(Ok(())).boxed()
+    }
+
+    fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        ready(self.restore(lookup, position)).boxed()
+    }
+
+    fn versions_at<'a>(&'a self, at: &'a BinlogPosition) -> BoxFuture<'a, Result<VersionsAt>> {
+        ready(Ok(self.versions_at(at))).boxed()
+    }
+
+    fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        ready(self.replace(schema, position)).boxed()
+    }
+
     fn set_origin(&self, origin: Origin) {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
     }
@@ -230,7 +300,7 @@ impl Store for MemoryStore {
     }
 
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
-        ready(self.restore(position)).boxed()
+        ready(self.restore(self.options.lookup(), position)).boxed()
     }
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
@@ -265,6 +335,45 @@ mod tests {
 
     fn schema(name: &str) -> Schema {
         Schema { databases: vec![Database { name: name.into(), charset: "utf8mb4".into(), tables: vec![] }], ..Schema::default() }
+    }
+
+    #[tokio::test]
+    async fn a_version_of_file_mode_is_found_with_gtids_once_it_was_seen_again() {
+        let disk = MemoryDisk::default();
+        let by_file = MemoryStore::open(disk.clone(), options("a", false));
+        let by_gtids = MemoryStore::open(disk.clone(), options("a", true));
+        let gtids = |last: u64| Gtids::parse(&format!("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-{last}")).unwrap();
+        let base = by_file.save_snapshot(&schema("one"), &at("m.000001", 4, 0)).await.unwrap();
+        let drop = [SchemaChange::DatabaseDrop { database: "one".into() }];
+        let id = by_file.save_changes(base, &drop, &Schema::default(), &at("m.000001", 100, 0)).await.unwrap();
+        let here = |last: u64, offset: u64| Position { gtids: Some(gtids(last)), ..at("m.000001", offset, 0) };
+        assert_eq!(by_gtids.load_schema(&here(9, 200)).await.unwrap(), None);
+        let lookup = Lookup::File { server_id: 1 };
+        assert_eq!(by_gtids.load_schema_by(lookup, &here(4, 50)).await.unwrap(), Some((base, schema("one"))));
+        assert_eq!(by_gtids.save_changes(base, &drop, &Schema::default(), &here(5, 100)).await.unwrap(), id);
+        assert_eq!(by_gtids.load_schema(&here(9, 200)).await.unwrap(), Some((id, Schema::default())));
+    }
+
+    #[tokio::test]
+    async fn versions_are_replaced_unless_another_client_needs_them() {
+        let disk = MemoryDisk::default();
+        let store = MemoryStore::open(disk.clone(), options("a", false));
+        let base = store.save_snapshot(&schema("old"), &at("m.000001", 4, 0)).await.unwrap();
+        let drop = [SchemaChange::DatabaseDrop { database: "old".into() }];
+        let later = store.save_changes(base, &drop, &Schema::default(), &at("m.000001", 100, 50)).await.unwrap();
+        let place = BinlogPosition::new("m.000001", 60);
+        assert_eq!(store.versions_at(&place), VersionsAt { heartbeat: Some(0), later: true });
+        assert_eq!(store.versions_at(&BinlogPosition::new("m.000001", 101)), VersionsAt { heartbeat: Some(50), later: false });
+        let other = MemoryStore::open(disk.clone(), options("b", false));
+        other.save_position(&at("m.000001", 300, 60)).await.unwrap();
+        let e = store.replace_versions(&schema("new"), &at("m.000001", 60, 0)).await.unwrap_err();
+        assert!(e.to_string().contains("another client") && e.to_string().contains("'b'"), "{e}");
+        other.forget_positions(&[1]).await.unwrap();
+        let new = store.replace_versions(&schema("new"), &at("m.000001", 60, 0)).await.unwrap();
+        assert_eq!(store.load_schema(&at("m.000002", 4, 99)).await.unwrap(), Some((new, schema("new"))), "not {later}");
+        assert_eq!(store.load_schema(&at("m.000001", 50, 99)).await.unwrap(), Some((base, schema("old"))));
+        let again = store.save_changes(new, &drop, &Schema::default(), &at("m.000001", 100, 50)).await.unwrap();
+        assert!(again > new, "the replaced version has given up its place");
     }
 
     #[tokio::test]

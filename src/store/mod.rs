@@ -1,26 +1,32 @@
 //! What survives a kill: the resume point, heartbeats and schema versions.
 //!
-//! `mysql` keeps them in Maxwell's tables, `memory` in the process (tests, `binlogd read`).
+//! `mysql` keeps them in Maxwell's tables, `memory` in the process (tests, `binlogd read`), `replay` reads the first and
+//! writes to the second (`--replay`).
 //! A store refuses to go back: positions are saved in stream order, by one writer per client id.
 
+mod compaction;
 mod heartbeat;
 pub mod memory;
 pub mod mysql;
 mod offset;
+mod replay;
 mod versions;
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::mend::CURRENT_FORMAT;
 use crate::schema::{CaseRule, Schema, SchemaId};
 use crate::server::Flavor;
 
 pub use memory::{MemoryDisk, MemoryStore};
 pub use mysql::MySqlStore;
+pub use replay::ReplayStore;
 pub use versions::position_sha;
 
 /// Whose rows a store reads and writes.
@@ -44,6 +50,11 @@ impl StoreOptions {
     /// The server id under which positions and heartbeats stand.
     pub fn row_server_id(&self) -> u32 {
         if self.gtid_mode { 0 } else { self.server_id }
+    }
+
+    /// How this mode looks for schema versions.
+    fn lookup(&self) -> Lookup {
+        if self.gtid_mode { Lookup::Gtids } else { Lookup::File { server_id: self.server_id } }
     }
 }
 
@@ -74,11 +85,30 @@ pub struct Stored {
     pub origin: Origin,
 }
 
-/// A row of this client under any server id (0 is GTID mode's).
+/// A stored position with its owner. Server id 0 is GTID mode's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientPosition {
+    pub client_id: String,
     pub server_id: u32,
     pub stored: Stored,
+}
+
+/// How a schema version is looked for when the way of the present mode and server would miss it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// By the position's GTID set, whatever server stored the version.
+    Gtids,
+    /// By file, offset and heartbeat, as they are on this server.
+    File { server_id: u32 },
+}
+
+/// What the stored schema versions of this server tell of a place in its binlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VersionsAt {
+    /// The last heartbeat that was read before the newest version that is valid there; `None` if none is.
+    pub heartbeat: Option<i64>,
+    /// Whether a version begins there or later: somebody followed the stream up to it.
+    pub later: bool,
 }
 
 /// Positions, heartbeats and schema versions of one client on one replication server. All errors are classified:
@@ -94,6 +124,12 @@ pub trait Store: Send + Sync {
     /// All positions of this client, whatever the server id, the newest heartbeat first. Another server's row means
     /// that the server was replaced (design §4), 0 against another that `gtid_mode` was switched.
     fn client_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>>;
+
+    /// The positions of all clients on all servers, in the same order.
+    fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>>;
+
+    /// Removes this client's positions under these server ids.
+    fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>>;
 
     /// Says where the following positions come from. Called at each connection, and at each new binlog file.
     fn set_origin(&self, origin: Origin);
@@ -114,6 +150,19 @@ pub trait Store: Send + Sync {
     /// followed the stream up to it) needs a capture, not this.
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
 
+    /// As `load_schema`, for a client that comes from the other mode or from another server.
+    fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
+
+    /// Which of this server's versions stand around a file position, whatever heartbeat is known there.
+    fn versions_at<'a>(&'a self, at: &'a BinlogPosition) -> BoxFuture<'a, Result<VersionsAt>>;
+
+    /// Stores a full snapshot valid from `position` on in place of all versions that begin there or later: they are not
+    /// restored any more (`recapture_schema`).
+    ///
+    /// # Errors
+    /// Definite when another client stands behind `position` and needs these versions.
+    fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>>;
+
     /// Stores a full snapshot valid from `position` on. The same position again gives the id it already has.
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>>;
 
@@ -126,6 +175,30 @@ pub trait Store: Send + Sync {
         schema: &'a Schema,
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>>;
+
+    /// The format that a version was stored in (`schemas.version`). One below `mend::TRUSTED_FORMAT` has faults.
+    fn schema_format(&self, _id: SchemaId) -> BoxFuture<'_, Result<u16>> {
+        ready(Ok(CURRENT_FORMAT)).boxed()
+    }
+
+    /// Stores a version that was mended, valid from `position` on.
+    fn save_mended<'a>(&'a self, _id: SchemaId, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.save_snapshot(schema, position)
+    }
+
+    /// Keeps the stored versions in order: called again and again while the daemon runs, beside everything else.
+    /// `versions_max` is `max_schemas`: from so many versions on, those that no client needs are removed.
+    fn tidy(&self, _versions_max: Option<u32>) -> BoxFuture<'_, Result<Tidied>> {
+        ready(Ok(Tidied::Done)).boxed()
+    }
+}
+
+/// How a round of keeping order ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tidied {
+    Done,
+    /// The definitions that this process restored are not those that are stored: it has to start again.
+    StartAgain,
 }
 
 /// Whether a stored file position may be used on the server that answers now. For file mode only: in GTID mode another
@@ -154,6 +227,21 @@ pub fn check_same_server(stored: &Stored, current: &Origin) -> Result<()> {
         return Err(Error::definite(text).detail("epoch seconds; the binlog was reset, or the server was cloned").hint(hint));
     }
     Ok(())
+}
+
+/// Another client stands behind the place from which versions were to be replaced.
+fn needed_by_another(client_id: &str, at: &Position) -> Error {
+    Error::definite("recapture_schema would take away schema versions that another client needs")
+        .detail(format!("client_id '{client_id}' at {at}"))
+        .hint("start behind that position, or give this client a schema_database of its own")
+}
+
+/// Whether a client that stands at `stored` has the stream behind `position` behind itself, as far as it can be told.
+pub(crate) fn is_past(stored: &Position, position: &Position) -> bool {
+    match (&stored.gtids, &position.gtids) {
+        (Some(theirs), Some(ours)) => ours.is_subset(theirs).unwrap_or(false) && !theirs.is_subset(ours).unwrap_or(false),
+        _ => position.at.is_before(&stored.at),
+    }
 }
 
 #[cfg(test)]

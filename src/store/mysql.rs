@@ -1,12 +1,16 @@
 //! The store in Maxwell's own tables, so that binlogd and Maxwell can take over from each other (contract §2.3–2.9,
-//! §3.7, §3.8, §8.6), with one table of ours beside them.
+//! §3.7, §3.8, §8.6), with tables of ours beside them.
 //!
 //! Never here: decisions that need no SQL (they are in `store::heartbeat`, `store::offset`, `store::versions`), and
 //! anything that reads users' tables.
 
 mod columns;
+mod compact;
 mod heartbeats;
+pub mod inspect;
+mod mirror;
 mod positions;
+mod recapture;
 mod schemas;
 mod session;
 mod side;
@@ -22,14 +26,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
-use crate::position::{Gtids, Position};
+use crate::position::{BinlogPosition, Gtids, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 
 use super::heartbeat::HeartbeatState;
 use super::offset::OffsetGuard;
-use super::{ClientPosition, Origin, Store, StoreOptions, Stored};
+use super::{ClientPosition, Lookup, Origin, Store, StoreOptions, Stored, Tidied, VersionsAt};
 use session::{Session, ident};
 
 /// Positions, heartbeats and schema versions in the schema database.
@@ -47,6 +51,20 @@ pub struct MySqlStore {
     widening: tokio::sync::Mutex<()>,
     /// Whether it was said that Maxwell cannot read sets with tags.
     warned_tags: AtomicBool,
+    tidying: Mutex<Tidying>,
+}
+
+/// What is left to do in the background.
+#[derive(Debug)]
+struct Tidying {
+    /// A snapshot that was read row by row, for want of a compact copy.
+    unmirrored: Option<SchemaId>,
+    /// A snapshot whose compact copy was used, of which only the number of rows was compared.
+    unchecked: Option<SchemaId>,
+    /// Rows of versions that are gone may still be there.
+    sweep_due: bool,
+    /// Why there is no compaction, as it was told.
+    told: Option<String>,
 }
 
 impl MySqlStore {
@@ -57,7 +75,27 @@ impl MySqlStore {
     /// Transient when the server cannot be reached or is read-only; definite when rights are missing or the tables are
     /// not what they should be.
     pub async fn open(server: Arc<Server>, options: StoreOptions) -> Result<Self> {
-        let store = MySqlStore {
+        let store = Self::new(server, options);
+        let mut session = store.session().await?;
+        tables::create_missing(&mut session, &store.options.schema_database).await?;
+        upgrade::upgrade(&mut session, &store.options.schema_database).await?;
+        drop(session);
+        Ok(store)
+    }
+
+    /// For who writes nothing: `None` if there is no schema database yet.
+    ///
+    /// # Errors
+    /// Transient when the server cannot be reached.
+    pub async fn open_to_read(server: Arc<Server>, options: StoreOptions) -> Result<Option<Self>> {
+        let store = MySqlStore::new(server, options);
+        let exists = tables::exist(&mut store.session().await?, &store.options.schema_database).await?;
+        Ok(exists.then_some(store))
+    }
+
+    /// Connects to nothing and makes nothing.
+    fn new(server: Arc<Server>, options: StoreOptions) -> Self {
+        MySqlStore {
             server,
             options,
             heartbeat: tokio::sync::Mutex::default(),
@@ -65,12 +103,9 @@ impl MySqlStore {
             origin: Mutex::default(),
             widening: tokio::sync::Mutex::default(),
             warned_tags: AtomicBool::new(false),
-        };
-        let mut session = store.session().await?;
-        tables::create_missing(&mut session, &store.options.schema_database).await?;
-        upgrade::upgrade(&mut session, &store.options.schema_database).await?;
-        drop(session);
-        Ok(store)
+            // A kill in the middle of a sweep leaves rows.
+            tidying: Mutex::new(Tidying { unmirrored: None, unchecked: None, sweep_due: true, told: None }),
+        }
     }
 
     pub fn options(&self) -> &StoreOptions {
@@ -84,6 +119,10 @@ impl MySqlStore {
     /// A table of the schema database, quoted.
     fn table(&self, name: &str) -> String {
         format!("{}.{}", ident(&self.options.schema_database), ident(name))
+    }
+
+    fn tidying(&self) -> MutexGuard<'_, Tidying> {
+        self.tidying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn origin(&self) -> MutexGuard<'_, Origin> {
@@ -130,6 +169,14 @@ impl Store for MySqlStore {
         self.read_client_positions().boxed()
     }
 
+    fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
+        self.read_all_positions().boxed()
+    }
+
+    fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>> {
+        self.delete_positions(server_ids).boxed()
+    }
+
     fn set_origin(&self, origin: Origin) {
         *self.origin() = origin;
     }
@@ -143,11 +190,23 @@ impl Store for MySqlStore {
     }
 
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
-        self.restore(position).boxed()
+        self.restore(self.options.lookup(), position).boxed()
+    }
+
+    fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        self.restore(lookup, position).boxed()
+    }
+
+    fn versions_at<'a>(&'a self, at: &'a BinlogPosition) -> BoxFuture<'a, Result<VersionsAt>> {
+        self.read_versions_at(at).boxed()
+    }
+
+    fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.write_in_place_of_later(schema, position).boxed()
     }
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
-        self.write_snapshot(schema, position).boxed()
+        self.write_snapshot(schema, position, &[]).boxed()
     }
 
     fn save_changes<'a>(
@@ -158,5 +217,21 @@ impl Store for MySqlStore {
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>> {
         self.write_changes(base, changes, schema, position).boxed()
+    }
+
+    fn schema_format(&self, id: SchemaId) -> BoxFuture<'_, Result<u16>> {
+        async move {
+            let mut session = self.session().await?;
+            self.format_of(&mut session, id).await
+        }
+        .boxed()
+    }
+
+    fn save_mended<'a>(&'a self, id: SchemaId, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
+        self.write_mended(id, schema, position).boxed()
+    }
+
+    fn tidy(&self, versions_max: Option<u32>) -> BoxFuture<'_, Result<Tidied>> {
+        self.tidy_versions(versions_max).boxed()
     }
 }

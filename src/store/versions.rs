@@ -44,6 +44,11 @@ pub(super) fn newest_by_file<'a>(versions: impl Iterator<Item = &'a VersionStart
     visible.max_by_key(order).map(|v| v.id)
 }
 
+/// Whether a version begins at `at` or behind it in the same series of files.
+pub(super) fn is_later(version: &VersionStart, at: &BinlogPosition) -> bool {
+    !version.at.is_before(at)
+}
+
 fn is_reached(version: &VersionStart, target: &BinlogPosition) -> bool {
     if version.at.file == target.file {
         let offset = version.at.offset;
@@ -55,9 +60,38 @@ fn is_reached(version: &VersionStart, target: &BinlogPosition) -> bool {
     }
 }
 
-/// The version that is valid at `target` in GTID mode: the highest id whose set is contained.
+/// The version that is valid at `target` in GTID mode.
 pub(super) fn newest_by_gtids<'a>(versions: impl Iterator<Item = &'a VersionStart>, target: &Gtids) -> Option<SchemaId> {
-    versions.filter(|v| v.gtids.as_ref().is_some_and(|g| g.is_subset(target).unwrap_or(false))).map(|v| v.id).max()
+    let mut sorted: Vec<_> = versions.filter_map(|v| Some((v.id, v.gtids.clone()?))).collect();
+    sorted.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+    let mut newest = NewestByGtids::default();
+    sorted.into_iter().for_each(|(id, gtids)| newest.look(id, gtids, target));
+    newest.id()
+}
+
+/// Finds the version that is valid at a GTID set among all versions, shown the highest id first: of those whose set is
+/// contained the one with the largest set, of equal ones the highest id.
+///
+/// Maxwell takes the highest id of all. That is the same while one client writes; a second client that is behind stores
+/// versions of the past under higher ids, and the first must not take them for its present.
+#[derive(Debug, Default)]
+pub(super) struct NewestByGtids(Option<(SchemaId, Gtids)>);
+
+impl NewestByGtids {
+    pub fn look(&mut self, id: SchemaId, gtids: Gtids, target: &Gtids) {
+        // A set of the other flavor says nothing about this stream.
+        if !gtids.is_subset(target).unwrap_or(false) {
+            return;
+        }
+        let larger = |best: &Gtids| best.is_subset(&gtids).unwrap_or(false) && !gtids.is_subset(best).unwrap_or(false);
+        if self.0.as_ref().is_none_or(|(_, best)| larger(best)) {
+            self.0 = Some((id, gtids));
+        }
+    }
+
+    pub fn id(&self) -> Option<SchemaId> {
+        self.0.as_ref().map(|(id, _)| *id)
+    }
 }
 
 /// A set as it stands in a `gtid_set` column. Empty text is a complete set: a server on which nothing was executed yet.
@@ -140,6 +174,18 @@ mod tests {
         let plain = [version(1, "abc", 4, 0, true), version(2, "abd", 4, 0, false)];
         let target = Position::new(BinlogPosition::new("abd", 4));
         assert_eq!(newest_by_file(plain.iter(), &target, 1), Some(1), "names without numbers compare as text");
+    }
+
+    #[test]
+    fn a_client_that_is_behind_does_not_hide_newer_versions() {
+        let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+        let set = |last: u64| -> Gtids { Gtids::parse(&format!("{uuid}:1-{last}")).unwrap() };
+        let versions: Vec<VersionStart> = [(1, 5), (2, 9), (3, 20), (4, 5), (5, 9), (6, 30)]
+            .map(|(id, last)| VersionStart { gtids: Some(set(last)), ..version(id, "m.000001", 4, 0, true) })
+            .into();
+        for (last, id) in [(4, None), (5, Some(4)), (9, Some(5)), (19, Some(5)), (20, Some(3)), (29, Some(3)), (30, Some(6))] {
+            assert_eq!(newest_by_gtids(versions.iter(), &set(last)), id, "{last}");
+        }
     }
 
     #[test]

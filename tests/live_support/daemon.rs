@@ -88,7 +88,7 @@ pub struct Daemon {
 }
 
 /// The daemon under test: the release build that `make test` made, else the one that these tests were built with.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("BINLOGD_TEST_BINARY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_binlogd")), PathBuf::from)
 }
 
@@ -171,6 +171,12 @@ impl Daemon {
 
     pub fn stdout_text(&self) -> String {
         read(&self.stdout)
+    }
+
+    /// The most memory that the process has had at once (proc(5), VmHWM), as the kernel writes it.
+    pub fn memory_peak(&self) -> String {
+        let status = read(Path::new(&format!("/proc/{}/status", self.child.id())));
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default().trim().to_owned()
     }
 
     /// Seconds of CPU that the process has used (proc(5), fields utime and stime, in ticks of 1/100 s on Linux).

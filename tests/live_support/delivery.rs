@@ -39,14 +39,14 @@ const LAST_MARK: u64 = u64::MAX / 2;
 
 /// What the topic's follower keeps.
 #[derive(Default)]
-struct Arrived {
-    seen: Vec<Seen>,
-    last: HashMap<RowKey, Vec<u8>>,
-    finished: bool,
+pub struct Arrived {
+    pub seen: Vec<Seen>,
+    pub last: HashMap<RowKey, Vec<u8>>,
+    pub finished: bool,
 }
 
 impl Arrived {
-    fn take(&mut self, database: &str, record: Record) {
+    pub fn take(&mut self, database: &str, record: Record) {
         let message = Message::read(&record.value);
         assert_eq!(message.database, database, "a message of a database that the filter excludes");
         let op = match &*message.kind {
@@ -159,7 +159,7 @@ async fn started(server: &SqlServer, schema: &str, keeper: &mut Keeper<'_>) {
 
 /// Updates every second row after the last ALTER, so that its last image has the table's present columns; then inserts
 /// the last row of all. Gives the rows that were updated.
-async fn finishing_touch(server: &SqlServer, database: &str, journal: &Arc<Journal>) -> HashSet<RowKey> {
+pub async fn finishing_touch(server: &SqlServer, database: &str, journal: &Arc<Journal>) -> HashSet<RowKey> {
     let mut touched = HashSet::new();
     for table in &TABLES {
         let found = server.rows(&format!("SELECT id FROM {database}.{} WHERE id DIV {OWNERS} % 2 = 0", table.name)).await;
@@ -188,13 +188,13 @@ async fn finishing_touch(server: &SqlServer, database: &str, journal: &Arc<Journ
     touched
 }
 
-async fn marks(server: &SqlServer, database: &str) -> HashSet<u64> {
+pub async fn marks(server: &SqlServer, database: &str) -> HashSet<u64> {
     let rows = server.rows(&format!("SELECT id FROM {database}.{MARKS}")).await;
     rows.into_iter().filter_map(|row| row[0].as_ref()?.parse().ok()).collect()
 }
 
 /// Compares the tables with the last messages; gives the number of rows.
-async fn compare_tables(
+pub async fn compare_tables(
     server: &SqlServer,
     database: &str,
     transactions: &[Transaction],

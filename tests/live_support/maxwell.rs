@@ -24,13 +24,15 @@ pub struct Comparison {
     pub name: &'static str,
     pub options: &'static [(&'static str, &'static str)],
     pub partitions: i32,
-    /// Partitions are drawn by lot: only the messages are compared.
+    /// Partitions of rows are drawn by lot: only the messages are compared.
     pub any_partition: bool,
+    /// DDL messages go to a topic of their own, which is compared too.
+    pub ddl_apart: bool,
 }
 
 impl Comparison {
     pub const fn new(name: &'static str, options: &'static [(&'static str, &'static str)]) -> Self {
-        Comparison { name, options, partitions: 5, any_partition: false }
+        Comparison { name, options, partitions: 5, any_partition: false, ddl_apart: false }
     }
 }
 
@@ -40,6 +42,7 @@ struct Side {
     client_id: String,
     config: Config,
     topic: Topic,
+    ddl_topic: Option<Topic>,
     process: Option<Daemon>,
 }
 
@@ -77,18 +80,27 @@ pub async fn compare(server: &SqlServer, brokers: &str, command: &str, compariso
     for ((comparison, their), our) in comparisons.iter().zip(&mut theirs).zip(&mut ours) {
         let (expected, got) = (arrived(their).await, arrived(our).await);
         counts.push(expected.len());
-        same(&site, comparison, expected, got);
+        same(&site, comparison, "", expected, got);
+        if let (Some(theirs), Some(ours)) = (&their.ddl_topic, &our.ddl_topic) {
+            let (expected, got) = (theirs.records().await, ours.records().await);
+            assert!(!expected.is_empty(), "{}: Maxwell wrote no DDL messages", comparison.name);
+            println!("{}, {}: {} messages in the topic of DDL", server.name, comparison.name, expected.len());
+            same(&site, comparison, "-ddl", expected, got);
+        }
     }
     for side in ours.iter_mut().chain(&mut theirs) {
         side.process = None;
         side.topic.delete().await;
+        if let Some(topic) = &side.ddl_topic {
+            topic.delete().await;
+        }
     }
     clean(server).await;
     counts
 }
 
 async fn clean(server: &SqlServer) {
-    for database in [SCHEMA, "shop", "kinds", "others", END_DATABASE] {
+    for database in [SCHEMA, "shop", "kinds", "others", "other_side", END_DATABASE] {
         server.run(&[&format!("DROP DATABASE IF EXISTS {database}")]).await;
     }
 }
@@ -104,7 +116,13 @@ async fn side(server: &SqlServer, brokers: &str, comparison: &Comparison, who: &
     for (option, value) in comparison.options {
         config = config.with(option, value);
     }
-    Side { client_id: name.clone(), name, config, topic, process: None }
+    let mut ddl_topic = None;
+    if comparison.ddl_apart {
+        let apart = Topic::create(brokers, &format!("{name}-ddl-{}-{}", server.name, run_number()), 3).await;
+        config = config.with("ddl_kafka_topic", &apart.name);
+        ddl_topic = Some(apart);
+    }
+    Side { client_id: name.clone(), name, config, topic, ddl_topic, process: None }
 }
 
 async fn maxwell_ready(side: &mut Side) {
@@ -176,10 +194,12 @@ struct Line {
 }
 
 fn lines(records: Vec<Record>, any_partition: bool) -> Vec<Line> {
-    let line = |r: Record| Line {
-        partition: if any_partition { 0 } else { r.partition },
-        key: mask_uuid(&String::from_utf8_lossy(&r.key.unwrap_or_default())),
-        value: mask_definition(String::from_utf8_lossy(&r.value).into_owned()),
+    let line = |r: Record| {
+        let value = String::from_utf8_lossy(&r.value).into_owned();
+        // DDL messages have a certain partition whatever rows have.
+        let partition = if any_partition && !is_ddl(&value) { 0 } else { r.partition };
+        let key = mask_uuid(&String::from_utf8_lossy(&r.key.unwrap_or_default()));
+        Line { partition, key, value: mask_definition(value) }
     };
     let mut all: Vec<Line> = records.into_iter().map(line).filter(|line| !is_own_table(&line.value)).collect();
     rank_schemas(&mut all);
@@ -202,6 +222,10 @@ fn mask_uuid(key: &str) -> String {
     }
     let is_uuid = key.len() == 36 && key.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     if is_uuid { "a uuid".to_owned() } else { key.to_owned() }
+}
+
+fn is_ddl(value: &str) -> bool {
+    value.starts_with("{\"type\":")
 }
 
 /// In DDL messages the order of a table's members depends on the Java process; members in one order for both.
@@ -243,17 +267,17 @@ fn rank_schemas(lines: &mut [Line]) {
 }
 
 /// Panics at the first line that differs, and leaves all lines in files beside the logs.
-fn same(site: &Site, comparison: &Comparison, theirs: Vec<Record>, ours: Vec<Record>) {
+fn same(site: &Site, comparison: &Comparison, topic: &str, theirs: Vec<Record>, ours: Vec<Record>) {
     let (theirs, ours) = (lines(theirs, comparison.any_partition), lines(ours, comparison.any_partition));
     let cut = |line: Option<&Line>| line.map_or("nothing".to_owned(), |l| format!("{l:?}").chars().take(2_000).collect());
     let length = theirs.len().max(ours.len());
     if let Some(at) = (0..length).find(|at| theirs.get(*at) != ours.get(*at)) {
         for (who, lines) in [("maxwell", &theirs), ("binlogd", &ours)] {
             let text: String = lines.iter().map(|l| format!("{} {} {}\n", l.partition, l.key, l.value)).collect();
-            std::fs::write(site.dir.join(format!("{}.{who}.lines", comparison.name)), text).expect("the lines can be written");
+            std::fs::write(site.dir.join(format!("{}{topic}.{who}.lines", comparison.name)), text).expect("the lines can be written");
         }
         panic!(
-            "{}: line {at} differs ({} lines of Maxwell, {} of ours)\nMaxwell: {}\nours:    {}",
+            "{}{topic}: line {at} differs ({} lines of Maxwell, {} of ours)\nMaxwell: {}\nours:    {}",
             comparison.name,
             theirs.len(),
             ours.len(),

@@ -5,6 +5,8 @@
 // Every test binary uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod bench;
+pub mod certificates;
 pub mod clock;
 pub mod daemon;
 pub mod delivery;
@@ -15,8 +17,10 @@ pub mod ledger;
 pub mod load;
 pub mod maxwell;
 pub mod message;
+pub mod proxy;
 pub mod refusal;
 pub mod servers;
 pub mod sql;
+pub mod takeover;
 pub mod topic;
 pub mod violence;

@@ -7,6 +7,9 @@ use super::daemon::{Config, Daemon, Site, code};
 /// How long a refusal may take. Only a bound for what hangs: waiting for a broker or a topic is set to 3 s.
 const REFUSAL: Duration = Duration::from_secs(60);
 
+/// How the line of the error begins that ends the daemon.
+const LOGGED: &str = "ERROR binlogd - ";
+
 /// What a refused start must say.
 pub struct Refusal<'a> {
     pub name: &'a str,
@@ -45,6 +48,6 @@ impl Refusal<'_> {
 fn errors(text: &str) -> Vec<&str> {
     let line = |line: &'static str| move |text: &&str| text.contains(line);
     let (logged, plain): (Vec<&str>, Vec<&str>) =
-        (text.lines().filter(line("ERROR binlogd: ")).collect(), text.lines().filter(|line| line.starts_with("error: ")).collect());
-    logged.into_iter().chain(plain).map(|line| line.split_once("ERROR binlogd: ").map_or(line, |(_, rest)| rest)).collect()
+        (text.lines().filter(line(LOGGED)).collect(), text.lines().filter(|line| line.starts_with("error: ")).collect());
+    logged.into_iter().chain(plain).map(|line| line.split_once(LOGGED).map_or(line, |(_, rest)| rest)).collect()
 }

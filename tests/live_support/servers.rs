@@ -28,6 +28,12 @@ pub fn can_start() -> bool {
     variable("BINLOGD_TEST_SERVERS_SH").is_some() && variable("BINLOGD_TEST_RUN_DIR").is_some()
 }
 
+/// A folder with the server's plugins that are not in its core package; `None` where they are in place, or cannot be had.
+pub async fn plugins(kind: &str) -> Option<String> {
+    let folder = run(&["plugins", kind]).await.expect("servers.sh plugins");
+    Some(folder.trim().to_owned()).filter(|folder| !folder.is_empty())
+}
+
 /// Kills a server with -9.
 pub async fn kill(name: &str) {
     run(&["stop", name, "--hard"]).await.expect("a running server can be killed");

@@ -77,12 +77,9 @@ impl SpillDir {
         self.inner.bytes.load(Ordering::Relaxed)
     }
 
-    /// Whether the folder lies in memory (tmpfs, ramfs), so that spilling there saves none. `None` where the system
-    /// does not tell. From `/proc/self/mountinfo` (proc(5)), found by the folder's device number.
+    /// As `is_in_memory` of its path.
     pub fn is_in_memory(&self) -> Option<bool> {
-        let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let kind = file_system(&mounts, device_of(&self.inner.path)?)?;
-        Some(matches!(kind, "tmpfs" | "ramfs"))
+        is_in_memory(&self.inner.path)
     }
 
     pub(super) fn create(&self) -> Result<Box<dyn SpillFile>> {
@@ -112,6 +109,14 @@ impl SpillDir {
         let before = self.inner.bytes.fetch_sub(bytes, Ordering::Relaxed);
         assert!(before >= bytes, "more spill bytes given back than were taken");
     }
+}
+
+/// Whether a folder lies in memory (tmpfs, ramfs), so that spilling there saves none. `None` where the system does not
+/// tell. From `/proc/self/mountinfo` (proc(5)), found by the folder's device number.
+pub fn is_in_memory(folder: &Path) -> Option<bool> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let kind = file_system(&mounts, device_of(folder)?)?;
+    Some(matches!(kind, "tmpfs" | "ramfs"))
 }
 
 /// Files of this process in a real folder.

@@ -11,12 +11,25 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "env_config", "name of an environment variable that holds options as a JSON object").command_line_only().read(),
     Opt::text(G, "env_config_prefix", "read options from all environment variables that begin with this text, in any letter case").read(),
     Opt::text(G, "help", "show the options of a section, or `all`").command_line_only().optional_argument().read(),
-    Opt::flag(G, "version", "show the version and end").command_line_only().ours(),
+    Opt::flag(G, "version", "show the version and end").command_line_only().ours().read(),
     Opt::text(G, "binlog_name", "only of `binlogd read`: the file name that is shown in positions")
         .command_line_only()
         .default_words("the file's own name")
+        .only_commands(&["read"])
         .ours()
         .read(),
+    Opt::flag(G, "json", "only of `binlogd check` and `binlogd position`: print JSON")
+        .command_line_only()
+        .only_commands(&["check", "position"])
+        .ours(),
+    Opt::flag(G, "dry-run", "only of `binlogd position set`: say what would be stored, and store nothing")
+        .command_line_only()
+        .only_commands(&["position"])
+        .ours(),
+    Opt::flag(G, "force", "only of `binlogd position set`: even while a daemon with this client_id is running")
+        .command_line_only()
+        .only_commands(&["position"])
+        .ours(),
     Opt::choice(
         G,
         "log_level",
@@ -30,9 +43,16 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default("text")
         .ours()
         .read(),
-    Opt::flag(G, "daemon", "run in the background (Maxwell's launcher does this, its daemon does not)")
-        .command_line_only()
-        .refused("running in the background is not built in yet: start binlogd under systemd or in a container, or append `&`"),
+    Opt::flag(
+        G,
+        "daemon",
+        "run in the background, with standard output and error appended to MaxwellDaemon.out in the folder that the variable LOG_DIR \
+         names, else in ./logs",
+    )
+    .command_line_only(),
+    Opt::text(G, "log_file", "file to which log lines are appended instead of standard error; SIGHUP opens it anew, for logrotate")
+        .ours()
+        .read(),
     Opt::text(G, "kafka_version", "which Kafka client library Maxwell's launcher picks")
         .command_line_only()
         .default("2.7.0")

@@ -21,7 +21,5 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "ddl_kafka_topic", "topic of DDL messages, taken literally").default_words("kafka_topic, taken literally"),
     Opt::text(G, "dead_letter_topic", "topic for a record about each message that Kafka will never take")
         .only_with("producer", "kafka")
-        .refused(
-            "dead letters are not built yet; without the option the daemon stops at a message that Kafka refuses, and nothing is lost",
-        ),
+        .postponed("the daemon stops at a message that Kafka refuses, so that nothing is lost"),
 ];

@@ -21,11 +21,12 @@ pub(super) static OPTIONS: &[Opt] = &[
     port("port", "its port"),
     Opt::text(G, "user", "user name"),
     Opt::secret(G, "password", "password"),
-    Opt::text(
+    // Secret: passwords of key stores stand in it.
+    Opt::secret(
         G,
         "jdbc_options",
         "Maxwell's options for its Java driver, as k=v&k2=v2: those about TLS and time-outs are honoured, harmless ones are ignored, \
-         others are refused by name",
+         others are refused by name (docs/tls-and-logins.md)",
     ),
     ssl("ssl", "TLS on this connection; VERIFY_CA checks the certificate's issuer, VERIFY_IDENTITY also the host name").default("DISABLED"),
     Opt::text(G, "ssl_ca", "PEM file with the certificates of trusted issuers").ours().default_words("the system's trusted issuers"),
@@ -40,12 +41,13 @@ pub(super) static OPTIONS: &[Opt] = &[
         .default("6379"),
     Opt::int(G, "replication_reconnection_retries", 0, u32::MAX as i64, "give up after so many failed reconnections; 0 is never")
         .optional_argument()
-        .default_words("unlimited (Maxwell: 1)"),
+        .default_words("unlimited (Maxwell: 1)")
+        .maxwell_default("1: one try, then the process ends"),
     Opt::text(G, "replication_host", "server whose binlog is followed; needs replication_user").default_words("host"),
     port("replication_port", "its port; used only with replication_host and replication_user"),
     Opt::text(G, "replication_user", "user name there"),
     Opt::secret(G, "replication_password", "password there"),
-    Opt::text(G, "replication_jdbc_options", "as jdbc_options"),
+    Opt::secret(G, "replication_jdbc_options", "as jdbc_options"),
     ssl("replication_ssl", "as ssl").default_words("ssl"),
     Opt::text(G, "replication_ssl_ca", "as ssl_ca").ours().default_words("ssl_ca"),
     Opt::text(G, "replication_ssl_cert", "as ssl_cert").ours().default_words("ssl_cert"),
@@ -55,25 +57,50 @@ pub(super) static OPTIONS: &[Opt] = &[
     port("schema_port", "its port; used only with schema_host"),
     Opt::text(G, "schema_user", "user name there"),
     Opt::secret(G, "schema_password", "password there"),
-    Opt::text(G, "schema_jdbc_options", "as jdbc_options"),
+    Opt::secret(G, "schema_jdbc_options", "as jdbc_options"),
     ssl("schema_ssl", "as ssl").default_words("ssl"),
     Opt::text(G, "schema_ssl_ca", "as ssl_ca").ours().default_words("ssl_ca"),
     Opt::text(G, "schema_ssl_cert", "as ssl_cert").ours().default_words("ssl_cert"),
     Opt::text(G, "schema_ssl_key", "as ssl_key").ours().default_words("ssl_key"),
-    Opt::int(G, "max_schemas", i64::MIN, i64::MAX, "compact the stored schema versions when there are so many; at least 2")
-        .default_words("unlimited")
-        .refused("compaction of stored schema versions is not built yet; without it they are all kept"),
+    Opt::int(
+        G,
+        "max_schemas",
+        i64::MIN,
+        i64::MAX,
+        "when so many schema versions are stored, remove those that no client needs; at least 2",
+    )
+    .default_words("unlimited"),
     Opt::flag(G, "gtid_mode", "follow the stream by GTIDs instead of file and offset")
         .default_words("false; true if the environment variable GTID_MODE exists")
         .read(),
-    Opt::flag(G, "master_recovery", "after a failover find the position on the new server by the last heartbeat")
-        .refused("finding the position on a new server is not built yet: use gtid_mode, or give --init_position"),
+    Opt::flag(
+        G,
+        "master_recovery",
+        "after a failover find the position on the new server by our last heartbeat, and delete the positions of other servers; not \
+         together with gtid_mode, which needs no such search",
+    ),
     Opt::flag(G, "ignore_missing_schema", "skip rows of excluded tables that have no known definition").refused(
         "it is not built yet, and hardly needed: here an excluded table never stops the stream, whether its definition is known or not",
     ),
-    Opt::text(G, "init_position", "start at FILE:POSITION[:HEARTBEAT], whatever is stored").command_line_only(),
-    Opt::flag(G, "replay", "do not store positions or schemas").command_line_only().refused("replaying without storing is not built yet"),
-    Opt::flag(G, "recapture_schema", "capture all table definitions anew at the start")
-        .command_line_only()
-        .refused("capturing the definitions anew over a stored schema is not built yet"),
+    Opt::text(
+        G,
+        "init_position",
+        "start there, whatever is stored: FILE:POSITION[:HEARTBEAT], a GTID set, or a time such as 2026-01-31T12:00:00Z (before the first \
+         transaction committed then or later); each in file mode and with gtid_mode",
+    )
+    .command_line_only(),
+    Opt::flag(
+        G,
+        "replay",
+        "write nothing to the schema database: no positions, heartbeats or schema versions. Starts at init_position or at the stored \
+         position; definitions follow the stream in memory",
+    )
+    .command_line_only(),
+    Opt::flag(
+        G,
+        "recapture_schema",
+        "capture all table definitions anew at the start, store them there in place of later versions, and use them in this run (Maxwell: \
+         from the next start on)",
+    )
+    .command_line_only(),
 ];

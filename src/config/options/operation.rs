@@ -28,7 +28,8 @@ pub(super) static OPTIONS: &[Opt] = &[
         "ignore_producer_error",
         "drop a message that Kafka fails to take, and go on. Maxwell's default is true, which loses data; here such a failure is retried, \
          and a message that can never be taken stops the daemon",
-    ),
+    )
+    .maxwell_default("`true`: messages that Kafka refuses are lost"),
     Opt::float(G, "buffer_memory_usage", "share of the Java heap for one transaction")
         .default("0.25")
         .no_effect("there is no Java heap: memory_limit bounds the whole process"),

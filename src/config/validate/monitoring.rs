@@ -1,41 +1,81 @@
 //! Metrics, health and the HTTP server.
 
-use super::super::settings::HttpSettings;
+use super::super::settings::{DatadogSettings, HttpSettings, MetricsSettings};
 use super::Reader;
 
-/// Maxwell's other reporters; it looks for these words anywhere in the option.
-const REPORTERS: [&str; 4] = ["slf4j", "jmx", "datadog", "stackdriver"];
+/// Maxwell looks for these words anywhere in the option.
+const REPORTERS: [&str; 5] = [HTTP, LOG, DATADOG, "jmx", "stackdriver"];
 const HTTP: &str = "http";
+const LOG: &str = "slf4j";
+const DATADOG: &str = "datadog";
 
-/// When there is an HTTP server (contract §10.1): `metrics_type` asks for it, or it is unset and an `http_` option is
-/// not at its default.
+/// When there is an HTTP server (contract §10.1): `metrics_type`, `http_config` or `http_diagnostic` asks for it, or the first is
+/// unset and another `http_` option is not at its default.
 pub(super) fn http(reader: &mut Reader) -> Option<HttpSettings> {
-    let settings = HttpSettings {
-        port: reader.number("http_port"),
-        path_prefix: match reader.text("http_path_prefix") {
-            Some(prefix) if prefix.starts_with('/') => prefix,
-            prefix => format!("/{}", prefix.unwrap_or_default()),
-        },
-        bind_address: reader.text("http_bind_address"),
+    let port = reader.number("http_port");
+    let path_prefix = match reader.text("http_path_prefix") {
+        Some(prefix) if prefix.starts_with('/') => prefix,
+        prefix => format!("/{}", prefix.unwrap_or_default()),
     };
-    let Some(metrics_type) = reader.given("metrics_type") else {
-        let default = HttpSettings { port: 8080, path_prefix: "/".into(), bind_address: None };
-        if settings == default {
-            return None;
+    let bind_address = reader.text("http_bind_address");
+    let metrics = match reader.given("metrics_type") {
+        Some(metrics_type) => metrics_type.contains(HTTP),
+        None => {
+            let asked = port != 8080 || path_prefix != "/" || bind_address.is_some();
+            if asked {
+                reader.findings.info("Found HTTP server configuration, enabling HTTP-based metrics");
+            }
+            asked
         }
-        reader.findings.info("Found HTTP server configuration, enabling HTTP-based metrics");
-        return Some(settings);
     };
-    let wanted: Vec<&str> = REPORTERS.into_iter().filter(|r| metrics_type.contains(r)).collect();
-    for reporter in &wanted {
-        let what = format!("metrics_type={reporter} is not supported: this reporter is not built yet");
-        reader.fault("metrics_type", what, "set metrics_type=http and let Prometheus read /metrics");
+    let config = reader.flag("http_config");
+    let diagnostic_ms = reader.flag("http_diagnostic").then(|| reader.millis("http_diagnostic_timeout"));
+    (metrics || config || diagnostic_ms.is_some()).then_some(HttpSettings {
+        port,
+        path_prefix,
+        bind_address,
+        metrics,
+        config,
+        diagnostic_ms,
+    })
+}
+
+/// The reporters, and what is counted for them.
+pub(super) fn metrics(reader: &mut Reader) -> MetricsSettings {
+    let wanted: Vec<&str> =
+        reader.given("metrics_type").map(|t| REPORTERS.into_iter().filter(|r| t.contains(r)).collect()).unwrap_or_default();
+    for reporter in ["jmx", "stackdriver"].into_iter().filter(|r| wanted.contains(r)) {
+        let why = if reporter == "jmx" { "there is no Java machine to ask" } else { "binlogd has no client for it" };
+        let what = format!("metrics_type={reporter} is not supported: {why}");
+        reader.fault("metrics_type", what, "set metrics_type=http and let its agent read /prometheus");
     }
-    let over_http = metrics_type.contains(HTTP);
-    if !over_http && wanted.is_empty() {
+    if let Some(metrics_type) = reader.given("metrics_type")
+        && wanted.is_empty()
+    {
         reader.findings.warn(format!("metrics_type={metrics_type} names no reporter: no metrics are shown; `http` does"));
     }
-    over_http.then_some(settings)
+    if wanted.contains(&DATADOG) && reader.text("metrics_datadog_type").is_some_and(|t| t.contains(HTTP)) {
+        let what = "metrics_datadog_type=http is not supported: binlogd sends metrics to a Datadog agent only";
+        reader.fault("metrics_datadog_type", what, "run a Datadog agent, set metrics_datadog_type=udp and metrics_datadog_host");
+    }
+    MetricsSettings {
+        prefix: reader.filled("metrics_prefix"),
+        age_slo_s: reader.number("metrics_age_slo"),
+        log_interval_s: wanted.contains(&LOG).then(|| reader.number("metrics_slf4j_interval")),
+        datadog: wanted.contains(&DATADOG).then(|| datadog(reader)),
+        lag_limit_ms: Some(reader.millis("lag_limit")).filter(|ms| *ms > 0),
+        purge_warning_ms: reader.millis("purge_warning"),
+    }
+}
+
+fn datadog(reader: &mut Reader) -> DatadogSettings {
+    let tags = reader.text("metrics_datadog_tags").unwrap_or_default();
+    DatadogSettings {
+        host: reader.filled("metrics_datadog_host"),
+        port: reader.number("metrics_datadog_port"),
+        tags: tags.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect(),
+        interval_s: reader.number("metrics_datadog_interval"),
+    }
 }
 
 /// Maxwell checks this even when Datadog is not used.

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-use super::super::settings::{MysqlSettings, TlsIdentity, TlsMode, TlsSettings};
-use super::{Reader, jdbc};
+use super::super::settings::{KeyStore, MysqlSettings, TlsIdentity, TlsMode, TlsSettings};
+use super::Reader;
+use super::jdbc::{self, Jdbc};
 
 const CONNECT_TIMEOUT_MS: u64 = 5_000;
+const STATEMENT_TIMEOUT_MS: u64 = 60_000;
 
 pub(super) struct Servers {
     pub store: MysqlSettings,
@@ -45,7 +47,7 @@ fn store(reader: &mut Reader) -> MysqlSettings {
     if !reader.is_given("user") {
         reader.missing("please specify --user=USER");
     }
-    server(reader, "", &TlsSettings { mode: TlsMode::Disabled, ca: None, identity: None })
+    server(reader, "", &TlsSettings { mode: TlsMode::Disabled, ca: None, identity: None, trust_store: None, client_store: None })
 }
 
 /// A copy of the store server, unless both replication_host and replication_user are given.
@@ -73,33 +75,85 @@ fn server(reader: &mut Reader, prefix: &str, inherited: &TlsSettings) -> MysqlSe
     let name = |option: &str| format!("{prefix}{option}");
     let ssl = name("ssl");
     let ssl_given = reader.is_given(&ssl);
-    let jdbc = jdbc::read(reader, &name("jdbc_options"), ssl_given);
+    let jdbc_options = name("jdbc_options");
+    let mut jdbc = jdbc::read(reader, &jdbc_options, ssl_given);
     let chosen = reader.choice(&ssl).filter(|_| ssl_given).and_then(tls_mode);
     let mode = chosen.or(jdbc.tls).unwrap_or(inherited.mode);
+    if jdbc.no_public_key && matches!(mode, TlsMode::Disabled | TlsMode::Preferred) {
+        reader.fault(
+            &jdbc_options,
+            format!("allowPublicKeyRetrieval=false in {jdbc_options} cannot be kept without TLS: some logins need the server's key"),
+            format!("set {ssl}=REQUIRED or stricter, under which no key is asked for, or remove it (Maxwell's default is true)"),
+        );
+    }
     let settings = MysqlSettings {
         host: reader.text(&name("host")).unwrap_or_default().trim().to_string(),
         port: reader.number(&name("port")),
         user: reader.text(&name("user")).unwrap_or_default(),
         password: Secret::new(reader.text(&name("password")).unwrap_or_default()),
-        tls: TlsSettings {
-            mode,
-            ca: file(reader, &name("ssl_ca")).or_else(|| inherited.ca.clone()),
-            identity: identity(reader, prefix, inherited),
-        },
         connect_timeout_ms: jdbc.connect_timeout_ms.filter(|ms| *ms > 0).unwrap_or(CONNECT_TIMEOUT_MS),
+        statement_timeout_ms: statement_timeout_ms(reader, &jdbc_options, &jdbc),
+        tls: tls(reader, prefix, mode, &mut jdbc, inherited),
     };
+    let tls = &settings.tls;
     let has_files = ["ssl_ca", "ssl_cert", "ssl_key"].iter().any(|option| reader.is_given(&name(option)));
-    if mode == TlsMode::Disabled && has_files {
+    let has_stores = [(&tls.trust_store, &inherited.trust_store), (&tls.client_store, &inherited.client_store)]
+        .into_iter()
+        .any(|(own, inherited)| own.is_some() && own != inherited);
+    if mode == TlsMode::Disabled && (has_files || has_stores) {
         reader.findings.warn(format!("certificates are given but TLS is not used: set {ssl}"));
     }
     settings
 }
 
-fn identity(reader: &mut Reader, prefix: &str, inherited: &TlsSettings) -> Option<TlsIdentity> {
+/// Files come before key stores, and the server's own before the store server's.
+fn tls(reader: &mut Reader, prefix: &str, mode: TlsMode, jdbc: &mut Jdbc, inherited: &TlsSettings) -> TlsSettings {
+    let (ca, trust_store) = match (file(reader, &format!("{prefix}ssl_ca")), jdbc.trust_store.take()) {
+        (None, None) => (inherited.ca.clone(), inherited.trust_store.clone()),
+        (None, store) => (None, store),
+        (ca, mut store) => {
+            left_out(reader, &mut store, prefix, "trustCertificateKeyStoreUrl", "ssl_ca");
+            (ca, None)
+        }
+    };
+    let (identity, client_store) = match (identity(reader, prefix), jdbc.client_store.take()) {
+        (None, None) => (inherited.identity.clone(), inherited.client_store.clone()),
+        (None, store) => (None, store),
+        (identity, mut store) => {
+            left_out(reader, &mut store, prefix, "clientCertificateKeyStoreUrl", "ssl_cert");
+            (identity, None)
+        }
+    };
+    TlsSettings { mode, ca, identity, trust_store, client_store }
+}
+
+fn left_out(reader: &mut Reader, store: &mut Option<KeyStore>, prefix: &str, property: &str, instead: &str) {
+    if store.take().is_some() {
+        reader.findings.info(format!("{property} in {prefix}jdbc_options has no effect: {prefix}{instead} is set"));
+    }
+}
+
+/// `socketTimeout` makes the limit longer and never shorter: the driver counts the silence of the socket, we a whole
+/// statement, and a long answer is not a silent server.
+fn statement_timeout_ms(reader: &mut Reader, option: &str, jdbc: &Jdbc) -> u64 {
+    match jdbc.statement_timeout_ms {
+        Some(ms) if ms > STATEMENT_TIMEOUT_MS => ms,
+        Some(_) => {
+            let seconds = STATEMENT_TIMEOUT_MS / 1000;
+            reader
+                .findings
+                .info(format!("socketTimeout in {option} has no effect: a statement may take {seconds} s, or longer if more is given"));
+            STATEMENT_TIMEOUT_MS
+        }
+        None => STATEMENT_TIMEOUT_MS,
+    }
+}
+
+fn identity(reader: &mut Reader, prefix: &str) -> Option<TlsIdentity> {
     let (cert, key) = (format!("{prefix}ssl_cert"), format!("{prefix}ssl_key"));
     match (file(reader, &cert), file(reader, &key)) {
         (Some(cert), Some(key)) => Some(TlsIdentity { cert, key }),
-        (None, None) => inherited.identity.clone(),
+        (None, None) => None,
         (Some(_), None) => {
             reader.fault(&cert, format!("{cert} is given without {key}"), format!("set {key}"));
             None

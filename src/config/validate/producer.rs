@@ -6,7 +6,7 @@ use crate::secret::Secret;
 
 use super::super::options::KAFKA_PREFIX;
 use super::super::settings::{KafkaProperty, KafkaSettings, KeyFormat, PartitionHash, PartitionSettings, ProducerKind, ProducerSettings};
-use super::Reader;
+use super::{Reader, sinks};
 
 const SERVERS: &str = "bootstrap.servers";
 
@@ -29,7 +29,10 @@ pub(super) fn kind(reader: &mut Reader) -> ProducerKind {
             reader.fault("producer", "Please specify --custom_producer.factory!", "choose another producer: Java classes cannot be loaded");
             ProducerKind::Stdout
         }
-        _ => ProducerKind::Stdout,
+        other => {
+            sinks::check(reader, other.unwrap_or_default());
+            ProducerKind::Stdout
+        }
     }
 }
 
@@ -46,6 +49,10 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         Some("array") => KeyFormat::Array,
         _ => KeyFormat::Hash,
     };
+    if reader.is_given("dead_letter_topic") && reader.flag("ignore_producer_error") {
+        let what = "dead_letter_topic is not supported together with ignore_producer_error: messages would be dropped without a record";
+        reader.fault("dead_letter_topic", what, "remove ignore_producer_error, and the daemon stops at a message that Kafka refuses");
+    }
     let topic = reader.filled("kafka_topic");
     let ddl_topic = reader.text("ddl_kafka_topic").unwrap_or_else(|| topic.clone());
     if reader.flag("output_ddl") && ddl_topic.contains("%{") {

@@ -4,14 +4,11 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::position::{BinlogPosition, Position};
+use crate::position::Place;
 
 use super::super::settings::{Bootstrapper, LogFormat, LogSettings, MemorySettings};
 use super::super::value;
 use super::Reader;
-
-/// The first event of a binlog file stands behind four magic bytes.
-const FIRST_EVENT: u64 = 4;
 
 pub(super) fn bootstrapper(reader: &mut Reader) -> Bootstrapper {
     match reader.choice("bootstrapper") {
@@ -21,25 +18,15 @@ pub(super) fn bootstrapper(reader: &mut Reader) -> Bootstrapper {
     }
 }
 
-/// `FILE:POSITION[:HEARTBEAT]`
-pub(super) fn init_position(reader: &mut Reader) -> Option<Position> {
+/// `FILE:POSITION[:HEARTBEAT]`, a GTID set or a time
+pub(super) fn init_position(reader: &mut Reader) -> Option<Place> {
     let text = reader.given("init_position")?;
-    let parsed = parse_position(text.trim());
-    if parsed.is_none() {
-        reader.fault("init_position", format!("Invalid init_position: {text}"), "write FILE:POSITION or FILE:POSITION:HEARTBEAT");
+    let place = Place::of_option(text);
+    if place.is_none() {
+        let hint = "write FILE:POSITION or FILE:POSITION:HEARTBEAT, a GTID set, or a time with its zone such as 2026-01-31T12:00:00Z";
+        reader.fault("init_position", format!("Invalid init_position: {text}"), hint);
     }
-    parsed
-}
-
-fn parse_position(text: &str) -> Option<Position> {
-    let mut pieces = text.split(':');
-    let file = pieces.next().filter(|f| !f.is_empty())?;
-    let offset: u64 = pieces.next()?.parse().ok().filter(|o| *o >= FIRST_EVENT)?;
-    let heartbeat: i64 = pieces.next().map_or(Some(0), |h| h.parse().ok())?;
-    match pieces.next() {
-        Some(_) => None,
-        None => Some(Position { heartbeat, ..Position::new(BinlogPosition::new(file, offset)) }),
-    }
+    place
 }
 
 /// Limits that have no effect here but that Maxwell checks.
@@ -85,30 +72,12 @@ pub(super) fn logging(reader: &mut Reader) -> LogSettings {
         Some("json") => LogFormat::Json,
         _ => LogFormat::Text,
     };
-    LogSettings { level, format }
+    LogSettings { level, format, file: reader.path("log_file") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_positions() {
-        for (text, want) in [
-            ("mysql-bin.000001:4", Some("Position[BinlogPosition[mysql-bin.000001:4], lastHeartbeat=0]")),
-            ("a:99999999999:123", Some("Position[BinlogPosition[a:99999999999], lastHeartbeat=123]")),
-            ("a", None),
-            ("a:", None),
-            ("a:x", None),
-            ("a:3", None),
-            ("a:4:x", None),
-            ("a:4:5:6", None),
-            (":4", None),
-            ("", None),
-        ] {
-            assert_eq!(parse_position(text).map(|p| p.to_string()).as_deref(), want, "{text}");
-        }
-    }
 
     #[test]
     fn spill_folders_are_safe_names() {

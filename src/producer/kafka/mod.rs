@@ -8,13 +8,14 @@
 //!
 //! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
 //! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts; `cluster` knows
-//! whether brokers can be reached; `refusal` says what a failed message means.
+//! whether brokers can be reached; `refusal` says what a failed message means; `probe` asks for `binlogd check`.
 
 mod client;
 mod cluster;
 mod delivery;
 mod ffi;
 mod java;
+pub mod probe;
 mod refusal;
 mod security;
 mod settings;
@@ -35,7 +36,7 @@ use crate::metrics::Metrics;
 use super::{Completion, Producer};
 use client::{Client, Thread, fatal_failure};
 use delivery::{Failure, Opaque, Slot};
-use ffi::Code;
+use ffi::{Code, Native};
 use refusal::{Undelivered, record_bytes_max, too_large};
 use topics::TopicTable;
 
@@ -55,6 +56,27 @@ const TOPIC_TRIES: u32 = 3;
 
 /// How long the reports of a purge, and the end of the client, may take at a stop.
 const LAST_STEPS: Duration = Duration::from_secs(1);
+
+/// Asks the brokers for a sign of life. Does not keep the client alive.
+#[derive(Clone)]
+pub struct Probe {
+    native: std::sync::Weak<Native>,
+    /// `kafka.bootstrap.servers`
+    pub brokers: Arc<str>,
+}
+
+impl Probe {
+    /// Waits for one broker's answer, at most so long.
+    pub async fn ask(&self, wait: Duration) -> Result<()> {
+        let native = self.native.clone();
+        let ask = move || match native.upgrade() {
+            Some(native) => native.metadata(None, wait).map(drop).map_err(|code| code.text()),
+            None => Err("the producer was closed".to_owned()),
+        };
+        let answer = tokio::task::spawn_blocking(ask).await.map_err(|e| Error::bug("the question to the brokers failed").source(e))?;
+        answer.map_err(|why| Error::transient("no broker answers").detail(why))
+    }
+}
 
 /// Sends batches to Kafka.
 pub struct KafkaProducer {
@@ -93,6 +115,11 @@ impl KafkaProducer {
     /// A sentence while no broker can be reached, for health; `None` while all is well.
     pub fn trouble(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.client.shared.cluster.trouble()
+    }
+
+    /// The way to the brokers, for who wants to know whether they answer.
+    pub fn probe(&self) -> Probe {
+        Probe { native: Arc::downgrade(&self.client.native), brokers: self.settings.brokers.as_str().into() }
     }
 
     async fn send_batch(&mut self, batch: Batch, done: Completion) -> Result<()> {

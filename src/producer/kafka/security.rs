@@ -6,6 +6,8 @@ use openssl::pkcs12::Pkcs12;
 use super::settings::Builder;
 
 const JAAS: &str = "sasl.jaas.config";
+/// Options of Java's login modules that are not built in.
+const JAAS_OPTIONS: &[&str] = &["tokenauth", "useKeyTab", "keyTab", "storeKey", "principal", "serviceName", "useTicketCache"];
 
 pub(super) fn apply(settings: &mut Builder) {
     let protocol = settings.text("security.protocol").map(|p| p.to_ascii_lowercase());
@@ -56,6 +58,8 @@ impl Jaas {
         let [module, _flag, options @ ..] = words.as_slice() else { return Err(form.into()) };
         let module = module.rsplit('.').next().unwrap_or_default();
         if module != "PlainLoginModule" && module != "ScramLoginModule" {
+            // A slip may have put something else there, such as the password.
+            let module = if module.ends_with("LoginModule") { module } else { "its login module" };
             return Err(format!("{module} is not built in; PlainLoginModule and ScramLoginModule are"));
         }
         let mut jaas = Jaas { username: String::new(), password: String::new() };
@@ -63,7 +67,11 @@ impl Jaas {
             match option.split_once('=').ok_or(form)? {
                 ("username", value) => jaas.username = value.to_owned(),
                 ("password", value) => jaas.password = value.to_owned(),
-                (other, _) => return Err(format!("the option {other} is not known; username and password are")),
+                // A password with a blank or a quote too many may look like an option, so that only known names are shown.
+                (other, _) if JAAS_OPTIONS.contains(&other) => {
+                    return Err(format!("the option {other} is not known; username and password are"));
+                }
+                _ => return Err("an option is not known; username and password are".into()),
             }
         }
         if jaas.username.is_empty() { Err("username is missing".into()) } else { Ok(jaas) }

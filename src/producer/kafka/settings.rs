@@ -12,7 +12,7 @@ use super::java::{self, Rule};
 use super::security;
 
 /// What the configuration hands over.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct KafkaOptions {
     /// Every `kafka.*` key without its `kafka.`, with its value.
     pub properties: Vec<(String, String)>,
@@ -21,6 +21,14 @@ pub struct KafkaOptions {
     pub queue_bytes_max: u64,
     /// Leave out messages that are too large instead of stopping (Maxwell's `ignore_producer_error`).
     pub ignore_producer_error: bool,
+}
+
+impl fmt::Debug for KafkaOptions {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.properties.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("KafkaOptions").field("properties", &names).finish_non_exhaustive()
+    }
 }
 
 /// One thing that is wrong with one key.

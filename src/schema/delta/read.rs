@@ -65,6 +65,24 @@ pub struct StoredColumn<'a> {
     pub fraction: u64,
 }
 
+impl<'a> StoredColumn<'a> {
+    /// What Maxwell's tables hold of a type. `unsigned` counts for integers and for types that are not Maxwell's.
+    pub fn of(ty: &'a ColumnType) -> Self {
+        let stored = StoredColumn { type_name: ty.type_name(), unsigned: true, ..StoredColumn::default() };
+        match ty {
+            ColumnType::Int { unsigned, .. } => StoredColumn { unsigned: *unsigned, ..stored },
+            ColumnType::Text { charset, .. } => StoredColumn { charset: charset.as_deref(), ..stored },
+            ColumnType::Other { charset, unsigned, .. } => StoredColumn { charset: charset.as_deref(), unsigned: *unsigned, ..stored },
+            ColumnType::Binary { .. } => StoredColumn { charset: Some("binary"), ..stored },
+            ColumnType::Datetime { fraction } | ColumnType::Timestamp { fraction } | ColumnType::Time { fraction } => {
+                StoredColumn { fraction: u64::from(*fraction), ..stored }
+            }
+            ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => StoredColumn { labels: Some(&labels[..]), ..stored },
+            _ => stored,
+        }
+    }
+}
+
 /// Reads `schemas.deltas`: a JSON array of changes, or one change.
 pub fn from_delta_json(json: &str) -> Result<Vec<SchemaChange>> {
     let unreadable = |e: serde_json::Error| {

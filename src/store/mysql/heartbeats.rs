@@ -34,6 +34,16 @@ impl MySqlStore {
         Err(Error::transient("the heartbeat row could not be written: it changes between our reads"))
     }
 
+    /// The newest heartbeat of this client, whatever mode and server it is of. Writes nothing.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub async fn newest_heartbeat(&self) -> Result<Option<i64>> {
+        let sql = format!("SELECT MAX(heartbeat) FROM {} WHERE client_id = {}", self.table("heartbeats"), lit(&self.options.client_id));
+        let found = self.session().await?.rows(&sql).await?;
+        found.first().map_or(Ok(None), |row| rows::get(row, 0))
+    }
+
     async fn read_heartbeat(&self, session: &mut Session<'_>) -> Result<Option<i64>> {
         let sql = format!("SELECT heartbeat FROM {} WHERE {}", self.table("heartbeats"), self.heartbeat_filter());
         session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()

@@ -55,17 +55,38 @@ impl MySqlStore {
     }
 
     pub(super) async fn read_client_positions(&self) -> Result<Vec<ClientPosition>> {
+        self.positions_where(&format!("client_id = {}", lit(&self.options.client_id))).await
+    }
+
+    pub(super) async fn read_all_positions(&self) -> Result<Vec<ClientPosition>> {
+        self.positions_where("TRUE").await
+    }
+
+    async fn positions_where(&self, filter: &str) -> Result<Vec<ClientPosition>> {
         let mut session = self.session().await?;
-        let filter = format!("client_id = {}", lit(&self.options.client_id));
         let mut positions = Vec::new();
-        for row in self.position_rows(&mut session, &filter).await? {
+        for row in self.position_rows(&mut session, filter).await? {
             match self.with_note(&mut session, &row).await {
-                Ok(stored) => positions.push(ClientPosition { server_id: row.server_id, stored }),
+                Ok(stored) => positions.push(ClientPosition { client_id: row.client_id, server_id: row.server_id, stored }),
                 Err(e) if e.is_transient() => return Err(e),
                 Err(e) => tracing::warn!(error = %e, server_id = row.server_id, "a stored position cannot be read and is passed over"),
             }
         }
         Ok(positions)
+    }
+
+    pub(super) async fn delete_positions(&self, server_ids: &[u32]) -> Result<()> {
+        if server_ids.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = server_ids.iter().map(u32::to_string).collect();
+        let (list, client) = (list.join(","), lit(&self.options.client_id));
+        let mut session = self.session().await?;
+        session.begin().await?;
+        for table in ["positions", super::side::TABLE] {
+            session.run(&format!("DELETE FROM {} WHERE client_id = {client} AND server_id IN ({list})", self.table(table))).await?;
+        }
+        session.commit().await
     }
 
     /// Rows, the newest heartbeat first.
@@ -77,7 +98,7 @@ impl MySqlStore {
 
     async fn with_note(&self, session: &mut Session<'_>, row: &PositionRow) -> Result<Stored> {
         let mut position = self.position_of(row)?;
-        let note = self.read_note(session, row.server_id).await?;
+        let note = self.read_note(session, row.server_id, &row.client_id).await?;
         let (offset, origin) = note.and_then(|n| n.about(&position.at)).unwrap_or((position.at.offset, Origin::default()));
         position.at.offset = offset;
         Ok(Stored { position, origin })

@@ -4,14 +4,16 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
-use crate::position::{Gtids, Position};
+use crate::position::{BinlogPosition, Gtids, Position};
 use crate::schema::delta::{self, SchemaChange};
 use crate::schema::{Schema, SchemaId};
 use crate::server::fault::is_server_error;
 use crate::server::rows;
+use crate::store::Lookup;
 use crate::store::offset::column_value;
-use crate::store::versions::{chain, parse_gtid_set, position_sha};
+use crate::store::versions::{NewestByGtids, chain, parse_gtid_set, position_sha};
 
+use super::mirror::Mirrored;
 use super::session::{Session, lit};
 use super::{MySqlStore, snapshot, widen};
 
@@ -23,45 +25,59 @@ const GTID_PAGE: usize = 100;
 const DELTA_PAGE: usize = 50;
 
 impl MySqlStore {
-    pub(super) async fn restore(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+    pub(super) async fn restore(&self, lookup: Lookup, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
         let mut session = self.session().await?;
-        let head = match &position.gtids {
-            Some(gtids) if self.options.gtid_mode => self.newest_by_gtids(&mut session, gtids).await?,
-            _ => self.newest_by_file(&mut session, position).await?,
+        let by_file = match lookup {
+            Lookup::Gtids => self.options.server_id,
+            Lookup::File { server_id } => server_id,
         };
-        let Some(head) = head else { return Ok(None) };
-        let ids = chain(head, &self.bases(&mut session, head).await?)?;
-        let Some((base, deltas)) = ids.split_first() else { return Ok(None) };
-        let mut schema = self.load_snapshot(&mut session, *base).await?;
-        for page in deltas.chunks(DELTA_PAGE) {
-            self.apply_deltas(&mut session, &mut schema, page).await?;
+        let head = match &position.gtids {
+            Some(gtids) if lookup == Lookup::Gtids => self.newest_by_gtids(&mut session, gtids).await?,
+            _ => self.newest_by_file(&mut session, by_file, position).await?.map(|(id, _)| id),
+        };
+        match head {
+            Some(head) => Ok(Some((head, self.restore_version(&mut session, head).await?))),
+            None => Ok(None),
         }
-        Ok(Some((head, schema)))
     }
 
-    async fn newest_by_file(&self, session: &mut Session<'_>, position: &Position) -> Result<Option<SchemaId>> {
+    /// A version with all its deltas applied.
+    pub(super) async fn restore_version(&self, session: &mut Session<'_>, head: SchemaId) -> Result<Schema> {
+        let ids = chain(head, &self.bases(session, head).await?)?;
+        let Some((base, deltas)) = ids.split_first() else { return Err(Error::bug("a chain of schema versions has none")) };
+        let mut schema = self.load_snapshot(session, *base).await?;
+        for page in deltas.chunks(DELTA_PAGE) {
+            self.apply_deltas(session, &mut schema, page).await?;
+        }
+        Ok(schema)
+    }
+
+    /// The version and its heartbeat.
+    pub(super) async fn newest_by_file(
+        &self,
+        session: &mut Session<'_>,
+        server_id: u32,
+        position: &Position,
+    ) -> Result<Option<(SchemaId, i64)>> {
         let (file, offset) = (lit(&*position.at.file), position.at.offset);
         let (before, order) = match position.at.file_number() {
-            Some(number) => {
-                let stored = "CAST(SUBSTRING_INDEX(binlog_file, '.', -1) AS UNSIGNED)";
-                (format!("{stored} < {number}"), stored)
-            }
+            Some(number) => (format!("{FILE_NUMBER} < {number}"), FILE_NUMBER),
             None => (format!("binlog_file < {file}"), "binlog_file"),
         };
         let sql = format!(
-            "SELECT id FROM {} WHERE deleted = 0 AND server_id = {} AND last_heartbeat_read <= {} \
+            "SELECT id, last_heartbeat_read FROM {} WHERE deleted = 0 AND server_id = {server_id} AND last_heartbeat_read <= {} \
              AND (({before} AND binlog_file <> {file}) OR (binlog_file = {file} AND \
              (binlog_position < {offset} OR (base_schema_id IS NULL AND binlog_position = {offset})))) \
              ORDER BY last_heartbeat_read DESC, {order} DESC, binlog_position DESC, id DESC LIMIT 1",
             self.table("schemas"),
-            self.options.server_id,
             position.heartbeat,
         );
-        session.rows(&sql).await?.first().map(|row| rows::need(row, 0)).transpose()
+        let found = session.rows(&sql).await?;
+        found.first().map(|row| Ok((rows::need(row, 0)?, rows::need(row, 1)?))).transpose()
     }
 
     async fn newest_by_gtids(&self, session: &mut Session<'_>, target: &Gtids) -> Result<Option<SchemaId>> {
-        let mut below = SchemaId::MAX;
+        let (mut below, mut newest) = (SchemaId::MAX, NewestByGtids::default());
         loop {
             let sql = format!(
                 "SELECT id, gtid_set FROM {} WHERE deleted = 0 AND gtid_set IS NOT NULL AND id < {below} ORDER BY id DESC LIMIT {GTID_PAGE}",
@@ -71,13 +87,12 @@ impl MySqlStore {
             for row in &page {
                 below = rows::need(row, 0)?;
                 // A set of the other flavor, or one that cannot be read, says nothing about this stream.
-                let contained = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor).and_then(|set| set.is_subset(target));
-                if contained.unwrap_or(false) {
-                    return Ok(Some(below));
+                if let Ok(set) = parse_gtid_set(&rows::text(row, 1)?, self.options.flavor) {
+                    newest.look(below, set, target);
                 }
             }
             if page.len() < GTID_PAGE {
-                return Ok(None);
+                return Ok(newest.id());
             }
         }
     }
@@ -94,12 +109,28 @@ impl MySqlStore {
         Ok(bases)
     }
 
-    async fn load_snapshot(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Schema> {
-        let sql = format!("SELECT version, charset FROM {} WHERE id = {id}", self.table("schemas"));
+    /// Format, character set and hash of a version's row.
+    pub(super) async fn head_of(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Option<(u16, String, String)>> {
+        let sql = format!("SELECT version, charset, position_sha FROM {} WHERE id = {id}", self.table("schemas"));
         let found = session.rows(&sql).await?;
-        let row = found.first().ok_or_else(|| Error::transient(format!("schema {id} was removed while it was read")))?;
-        let (version, charset) = (rows::need(row, 0)?, rows::text(row, 1)?);
-        snapshot::load(session, &self.options.schema_database, id, version, charset, self.options.case).await
+        found.first().map(|row| Ok((rows::need(row, 0)?, rows::text(row, 1)?, rows::text(row, 2)?))).transpose()
+    }
+
+    pub(super) async fn format_of(&self, session: &mut Session<'_>, id: SchemaId) -> Result<u16> {
+        self.head_of(session, id).await?.map(|(version, ..)| version).ok_or_else(|| removed(id))
+    }
+
+    async fn load_snapshot(&self, session: &mut Session<'_>, id: SchemaId) -> Result<Schema> {
+        let (version, charset, position_sha) = self.head_of(session, id).await?.ok_or_else(|| removed(id))?;
+        let database = &self.options.schema_database;
+        let copy = Mirrored { database, id, position_sha: &position_sha };
+        if let Some(schema) = copy.read(session, self.options.case).await? {
+            self.tidying().unchecked = Some(id);
+            return Ok(schema);
+        }
+        let schema = snapshot::load(session, database, id, version, charset, self.options.case).await?;
+        self.tidying().unmirrored = Some(id);
+        Ok(schema)
     }
 
     async fn apply_deltas(&self, session: &mut Session<'_>, schema: &mut Schema, ids: &[SchemaId]) -> Result<()> {
@@ -153,10 +184,12 @@ impl MySqlStore {
         }
     }
 
-    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position) -> Result<SchemaId> {
+    /// `retired` are versions that are not restored any more once this one is stored.
+    pub(super) async fn write_snapshot(&self, schema: &Schema, position: &Position, retired: &[SchemaId]) -> Result<SchemaId> {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
-        if let Some(id) = self.stored_at(&mut session, &sha).await? {
+        if let Some(id) = self.stored_at(&mut session, &sha).await?.filter(|id| !retired.contains(id)) {
+            self.complete(&mut session, id, position).await?;
             return Ok(id);
         }
         let gtid_text = self.gtid_text(&mut session, "schemas", position.gtids.as_ref()).await?;
@@ -166,11 +199,13 @@ impl MySqlStore {
         }
         let row = VersionRow { base: None, deltas: None, charset: &schema.charset, sha: &sha, gtid_text: gtid_text.as_deref(), position };
         session.begin().await?;
+        self.retire(&mut session, retired).await?;
         let Some(id) = self.insert_version(&mut session, &row).await? else {
             session.rollback().await?;
             return self.faster_one(&mut session, &sha).await;
         };
         snapshot::insert(&mut session, &self.options.schema_database, id, schema).await?;
+        Mirrored { database: &self.options.schema_database, id, position_sha: &sha }.write(&mut session, schema).await?;
         session.commit().await?;
         tracing::info!(id, %position, "stored a snapshot of the schema");
         Ok(id)
@@ -186,9 +221,15 @@ impl MySqlStore {
         let mut session = self.session().await?;
         let sha = position_sha(self.options.server_id, position);
         if let Some(id) = self.stored_at(&mut session, &sha).await? {
+            self.complete(&mut session, id, position).await?;
             return Ok(id);
         }
-        let json = snapshot::escape_astral(delta::to_delta_json(changes));
+        let json = delta::to_delta_json(changes);
+        if snapshot::has_astral(&json) {
+            let _one = self.widening.lock().await;
+            widen::labels(&mut session, &self.options.schema_database).await?;
+        }
+        let json = snapshot::escape_astral(json);
         if json.len() > widen::MEDIUMTEXT_BYTES {
             let _one = self.widening.lock().await;
             widen::deltas(&mut session, &self.options.schema_database).await?;
@@ -202,10 +243,50 @@ impl MySqlStore {
             gtid_text: gtid_text.as_deref(),
             position,
         };
-        match self.insert_version(&mut session, &row).await? {
-            Some(id) => Ok(id),
-            None => self.faster_one(&mut session, &sha).await,
+        session.begin().await?;
+        // Held until the commit, so that no compaction takes the base away in between.
+        let held = format!("SELECT id FROM {} WHERE id = {base} LOCK IN SHARE MODE", self.table("schemas"));
+        if session.rows(&held).await?.is_empty() {
+            session.rollback().await?;
+            drop(session);
+            tracing::info!(base, "the schema version that this one follows was compacted by another process; storing a snapshot");
+            return self.write_snapshot(schema, &behind_statement(position), &[]).await;
         }
+        match self.insert_version(&mut session, &row).await? {
+            Some(id) => session.commit().await.map(|()| id),
+            None => {
+                session.rollback().await?;
+                self.faster_one(&mut session, &sha).await
+            }
+        }
+    }
+
+    /// Stores what an old Maxwell's version is after it was mended. A snapshot at the very same position is written anew in
+    /// its place; any other version stays for those who are still before this position.
+    pub(super) async fn write_mended(&self, id: SchemaId, schema: &Schema, position: &Position) -> Result<SchemaId> {
+        let sha = position_sha(self.options.server_id, position);
+        let stored = self.write_snapshot(schema, position, &[]).await?;
+        if stored != id {
+            return Ok(stored);
+        }
+        let mut session = self.session().await?;
+        let (database, table) = (&self.options.schema_database, self.table("schemas"));
+        session.begin().await?;
+        snapshot::remove(&mut session, database, id).await?;
+        snapshot::insert(&mut session, database, id, schema).await?;
+        let version = snapshot::VERSION;
+        session.run(&format!("UPDATE {table} SET base_schema_id = NULL, deltas = NULL, version = {version} WHERE id = {id}")).await?;
+        Mirrored { database, id, position_sha: &sha }.write(&mut session, schema).await?;
+        session.commit().await?;
+        Ok(id)
+    }
+
+    /// Gives a version that was stored in file mode the GTID set by which this mode finds it.
+    async fn complete(&self, session: &mut Session<'_>, id: SchemaId, position: &Position) -> Result<()> {
+        let gtids = position.gtids.as_ref().filter(|_| self.options.gtid_mode);
+        let Some(text) = self.gtid_text(session, "schemas", gtids).await? else { return Ok(()) };
+        let sql = format!("UPDATE {} SET gtid_set = {} WHERE id = {id} AND gtid_set IS NULL", self.table("schemas"), lit(text));
+        session.run(&sql).await.map(drop)
     }
 
     async fn faster_one(&self, session: &mut Session<'_>, sha: &str) -> Result<SchemaId> {
@@ -213,6 +294,20 @@ impl MySqlStore {
         id.ok_or_else(|| Error::transient("a schema version of another process was removed again while it was looked for"))
     }
 }
+
+fn removed(id: SchemaId) -> Error {
+    Error::transient(format!("schema {id} was removed while it was read"))
+}
+
+/// Where a snapshot is valid from that stands in for the delta of a statement at `position`: a delta counts behind the
+/// statement's beginning, a snapshot from its own position on.
+fn behind_statement(position: &Position) -> Position {
+    let at = BinlogPosition { offset: position.at.offset + 1, ..position.at.clone() };
+    Position { at, ..position.clone() }
+}
+
+/// The number at the end of a stored file's name.
+const FILE_NUMBER: &str = "CAST(SUBSTRING_INDEX(binlog_file, '.', -1) AS UNSIGNED)";
 
 /// The values of a row of `schemas` that differ between snapshots and deltas, with the position it is for.
 struct VersionRow<'a> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::position::BinlogPosition;
+use crate::server::fault::is_server_error;
 use crate::server::rows;
 use crate::store::{FileBirth, Origin};
 
@@ -13,6 +14,8 @@ use super::session::{Session, lit};
 
 pub(super) const TABLE: &str = "binlogd_state";
 const POSITION: &str = "position";
+/// ER_NO_SUCH_TABLE
+const NO_SUCH_TABLE: u16 = 1146;
 
 /// The value of `position`. Unknown fields of later versions are passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +58,16 @@ impl PositionNote {
 
 impl MySqlStore {
     /// The note beside a position row. One that cannot be read counts as none: it only adds safety.
-    pub(super) async fn read_note(&self, session: &mut Session<'_>, server_id: u32) -> Result<Option<PositionNote>> {
+    pub(super) async fn read_note(&self, session: &mut Session<'_>, server_id: u32, client_id: &str) -> Result<Option<PositionNote>> {
         let table = self.table(TABLE);
-        let (client, name) = (lit(&self.options.client_id), lit(POSITION));
+        let (client, name) = (lit(client_id), lit(POSITION));
         let sql = format!("SELECT value FROM {table} WHERE server_id = {server_id} AND client_id = {client} AND name = {name}");
-        let Some(row) = session.rows(&sql).await?.into_iter().next() else { return Ok(None) };
+        let found = match session.rows(&sql).await {
+            // Who only reads finds Maxwell's tables alone.
+            Err(e) if is_server_error(&e, &[NO_SUCH_TABLE]) => return Ok(None),
+            other => other?,
+        };
+        let Some(row) = found.into_iter().next() else { return Ok(None) };
         match serde_json::from_str(&rows::text(&row, 0)?) {
             Ok(note) => Ok(Some(note)),
             Err(e) => {

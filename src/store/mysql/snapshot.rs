@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mysql_async::Value;
 
 use crate::error::{Error, Result};
 use crate::schema::delta::{StoredColumn, column_type};
+use crate::schema::mend::CURRENT_FORMAT;
 use crate::schema::{CaseRule, Column, ColumnType, Database, Schema, SchemaId, Table};
 use crate::server::{Row, rows};
 
@@ -19,11 +21,10 @@ use super::widen;
 /// Bytes of one insert statement, if the server's `max_allowed_packet` is not smaller. Larger ones are not faster.
 const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
-/// Format of the rows (`schemas.version`). Up to 3, labels were joined by commas; up to 2, signs, letter case or
-/// fractions of a second may be wrong.
-pub(super) const VERSION: u16 = 4;
+/// Format of the rows (`schemas.version`). Up to 3, labels were joined by commas. What else was wrong in older ones is
+/// `schema::mend`'s.
+pub(super) const VERSION: u16 = CURRENT_FORMAT;
 const LABELS_AS_JSON_SINCE: u16 = 4;
-const TRUSTED_SINCE: u16 = 3;
 
 /// Widens what this schema needs wider. Before the transaction, because it commits one that is open.
 pub(super) async fn make_room(session: &mut Session<'_>, database: &str, schema: &Schema) -> Result<()> {
@@ -41,6 +42,9 @@ pub(super) async fn make_room(session: &mut Session<'_>, database: &str, schema:
         widen::primary_key(session, database).await?;
     }
     let mut labels = tables().flat_map(|t| &t.columns).filter_map(|c| c.ty.labels());
+    if labels.clone().any(|l| l.iter().any(|label| has_astral(label))) {
+        widen::labels(session, database).await?;
+    }
     // An escape has six characters for one byte at most; quotes and comma come on top.
     if labels.any(|l| l.iter().map(|label| label.len() * 6 + 3).sum::<usize>() > widen::TEXT_BYTES) {
         widen::enum_values(session, database).await?;
@@ -49,7 +53,7 @@ pub(super) async fn make_room(session: &mut Session<'_>, database: &str, schema:
 }
 
 /// Whether text has a character that MySQL's 3-byte utf8 cannot hold.
-fn has_astral(text: &str) -> bool {
+pub(super) fn has_astral(text: &str) -> bool {
     text.chars().any(|c| c > '\u{ffff}')
 }
 
@@ -133,8 +137,10 @@ pub(super) async fn insert(session: &mut Session<'_>, database: &str, id: Schema
 
     let columns = "schema_id, table_id, name, charset, coltype, is_signed, enum_values, column_length";
     let mut inserter = Inserter::new(session, database, "columns", columns, packet_max);
+    let mut progress = Progress::new("storing the definitions");
     for (table, table_id) in tables.iter().zip(&table_ids) {
         for column in &table.columns {
+            progress.step();
             let [charset, coltype, is_signed, enum_values, length] = column_values(column)?;
             inserter
                 .row(&[id.into(), table_id.into(), column.name.as_str().into(), charset, coltype, is_signed, enum_values, length])
@@ -142,6 +148,14 @@ pub(super) async fn insert(session: &mut Session<'_>, database: &str, id: Schema
         }
     }
     inserter.finish().await
+}
+
+/// Deletes all rows of a version; within the caller's transaction.
+pub(super) async fn remove(session: &mut Session<'_>, database: &str, id: SchemaId) -> Result<()> {
+    for table in ["columns", "tables", "databases"] {
+        session.run(&format!("DELETE FROM {}.`{table}` WHERE schema_id = {id}", ident(database))).await?;
+    }
+    Ok(())
 }
 
 /// The ids of the rows just inserted, in the order they were inserted.
@@ -160,6 +174,30 @@ async fn new_ids(session: &mut Session<'_>, database: &str, table: &str, schema_
     Ok(ids)
 }
 
+/// Tells of long work from time to time.
+struct Progress {
+    what: &'static str,
+    columns: u64,
+    told: Instant,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_secs(5);
+
+    fn new(what: &'static str) -> Self {
+        Progress { what, columns: 0, told: Instant::now() }
+    }
+
+    fn step(&mut self) {
+        self.columns += 1;
+        // The clock is asked now and then only.
+        if self.columns.is_multiple_of(1024) && self.told.elapsed() >= Self::EVERY {
+            tracing::info!(columns = self.columns, "{}", self.what);
+            self.told = Instant::now();
+        }
+    }
+}
+
 /// An unknown charset is NULL, as Maxwell writes it.
 fn text_or_null(text: &str) -> Value {
     if text.is_empty() { Value::NULL } else { text.into() }
@@ -167,23 +205,17 @@ fn text_or_null(text: &str) -> Value {
 
 /// charset, coltype, is_signed, enum_values, column_length.
 fn column_values(column: &Column) -> Result<[Value; 5]> {
-    let (mut charset, mut is_signed, mut enum_values, mut length) = (Value::NULL, 0, Value::NULL, Value::NULL);
-    match &column.ty {
-        ColumnType::Int { unsigned, .. } => is_signed = i32::from(!unsigned),
-        ColumnType::Text { charset: name, .. } => charset = name.as_deref().into(),
-        // No type of Maxwell's, so the sign is free to be kept.
-        ColumnType::Other { charset: name, unsigned, .. } => (charset, is_signed) = (name.as_deref().into(), i32::from(!unsigned)),
-        ColumnType::Binary { .. } => charset = "binary".into(),
-        ColumnType::Datetime { fraction } | ColumnType::Timestamp { fraction } | ColumnType::Time { fraction } => {
-            length = (*fraction).into()
+    let stored = StoredColumn::of(&column.ty);
+    let enum_values = match stored.labels {
+        Some(labels) => {
+            let json = serde_json::to_string(labels).map_err(|e| Error::bug("labels cannot be written as JSON").source(e))?;
+            escape_astral(json).into()
         }
-        ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } => {
-            let json = serde_json::to_string(&labels[..]).map_err(|e| Error::bug("labels cannot be written as JSON").source(e))?;
-            enum_values = escape_astral(json).into();
-        }
-        _ => {}
-    }
-    Ok([charset, column.ty.type_name().into(), is_signed.into(), enum_values, length])
+        None => Value::NULL,
+    };
+    let has_fraction = matches!(column.ty, ColumnType::Datetime { .. } | ColumnType::Timestamp { .. } | ColumnType::Time { .. });
+    let length = if has_fraction { stored.fraction.into() } else { Value::NULL };
+    Ok([stored.charset.into(), stored.type_name.into(), i32::from(!stored.unsigned).into(), enum_values, length])
 }
 
 /// Reads all rows of a snapshot of the given format version.
@@ -195,12 +227,6 @@ pub(super) async fn load(
     charset: String,
     case: CaseRule,
 ) -> Result<Schema> {
-    if version < TRUSTED_SINCE {
-        let text = format!(
-            "schema {id} was stored by an old Maxwell (format {version}): signs, letter case and fractions in it cannot be trusted"
-        );
-        return Err(Error::definite(text).hint("start once with `--recapture_schema`, when all changes up to now are delivered"));
-    }
     let mut databases: Vec<Database> = Vec::new();
     let mut database_index: HashMap<i64, usize> = HashMap::new();
     let of_schema = format!("WHERE schema_id = {id} ORDER BY id");
@@ -212,6 +238,7 @@ pub(super) async fn load(
     };
     session.each(&sql, take).await?;
 
+    let mut progress = Progress::new("reading the stored definitions");
     let mut tables: Vec<(usize, Table, String)> = Vec::new();
     let mut table_index: HashMap<i64, usize> = HashMap::new();
     let sql = format!("SELECT id, database_id, name, charset, pk FROM {}.`tables` {of_schema}", ident(database));
@@ -235,12 +262,14 @@ pub(super) async fn load(
         let Some((_, table, _)) = table else { return Err(orphan("columns", id)) };
         let column = read_column(&row, version).map_err(|e| e.detail(format!("schema {id}, table {}.{}", table.database, table.name)))?;
         table.columns.push(column);
+        progress.step();
         Ok(())
     };
     session.each(&sql, take).await?;
 
     for (db, mut table, pk) in tables {
         table.primary_key = split_key(&pk, &table.columns);
+        table.columns.shrink_to_fit();
         if let Some(db) = databases.get_mut(db) {
             db.tables.push(Arc::new(table));
         }

@@ -1,4 +1,4 @@
-//! The tables of the schema database as Maxwell makes them (contract §2.3), and the one of ours.
+//! The tables of the schema database as Maxwell makes them (contract §2.3), and those of ours.
 //! Never here: changes of tables that exist; those are `upgrade`'s and `widen`'s.
 
 use crate::error::Result;
@@ -71,7 +71,18 @@ pub(super) const TABLES: &[TableDef] = &[
                `name` varchar(191) charset latin1 not null, `value` mediumtext charset utf8mb4 not null, \
                primary key (server_id, client_id, `name`))",
     },
+    // Ours: snapshots in compact form, cut into parts.
+    TableDef {
+        name: super::mirror::TABLE,
+        body: "(schema_id bigint not null, part int unsigned not null, format smallint unsigned not null, \
+               position_sha char(40) charset latin1 not null, extent varchar(255) charset latin1 not null, \
+               contents varchar(255) charset latin1 not null, plain_bytes bigint unsigned not null, crc int unsigned not null, \
+               body mediumblob not null, primary key (schema_id, part))",
+    },
 ];
+
+/// Tables that Maxwell does not know.
+const OURS: &[&str] = &[super::side::TABLE, super::mirror::TABLE];
 
 pub(super) fn create_statement(database: &str, table: &TableDef) -> String {
     format!("CREATE TABLE IF NOT EXISTS {}.{} {}", ident(database), ident(table.name), table.body)
@@ -92,10 +103,16 @@ pub(super) async fn create_missing(session: &mut Session<'_>, database: &str) ->
     }
     let fresh = !present.iter().any(|t| t == "schemas");
     for table in TABLES {
-        let ours = table.name == super::side::TABLE;
+        let ours = OURS.contains(&table.name);
         if (fresh || ours) && !present.iter().any(|t| t == table.name) {
             session.run(&create_statement(database, table)).await?;
         }
     }
     Ok(())
+}
+
+/// Whether the schema database and its tables are there.
+pub(super) async fn exist(session: &mut Session<'_>, database: &str) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = 'positions'", lit(database));
+    Ok(!session.rows(&sql).await?.is_empty())
 }

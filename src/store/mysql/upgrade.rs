@@ -69,6 +69,19 @@ const IDS: &[(&str, &[&str])] = &[
     ("bootstrap", &["id"]),
 ];
 
+/// Every column that is used.
+pub(super) const USED: &[(&str, &[&str])] = &[
+    ("schemas", &["id", "binlog_file", "binlog_position", "gtid_set", "base_schema_id", "deltas", "server_id", "position_sha", "charset"]),
+    ("schemas", &["last_heartbeat_read", "version", "deleted"]),
+    ("databases", &["id", "schema_id", "name", "charset"]),
+    ("tables", &["id", "schema_id", "database_id", "name", "charset", "pk"]),
+    ("columns", &["id", "schema_id", "table_id", "name", "charset", "coltype", "is_signed", "enum_values", "column_length"]),
+    ("positions", &["server_id", "client_id", "binlog_file", "binlog_position", "gtid_set", "last_heartbeat_read"]),
+    ("heartbeats", &["server_id", "client_id", "heartbeat"]),
+    (super::side::TABLE, &["server_id", "client_id", "name", "value"]),
+    (super::mirror::TABLE, &["schema_id", "part", "format", "position_sha", "extent", "contents", "plain_bytes", "crc", "body"]),
+];
+
 /// Runs every step whose reason is there. A database of the present form sees no statement but `SHOW COLUMNS`.
 pub(super) async fn upgrade(session: &mut Session<'_>, database: &str) -> Result<()> {
     let mut upgrade = Upgrade { session, database, tables: HashMap::new() };
@@ -188,21 +201,8 @@ impl Upgrade<'_, '_> {
         Ok(())
     }
 
-    /// Every column that is used must be there now; anything else is not a database that Maxwell made.
+    /// All of them must be there now; anything else is not a database that Maxwell made.
     fn check(&self) -> Result<()> {
-        const USED: &[(&str, &[&str])] = &[
-            (
-                "schemas",
-                &["id", "binlog_file", "binlog_position", "gtid_set", "base_schema_id", "deltas", "server_id", "position_sha", "charset"],
-            ),
-            ("schemas", &["last_heartbeat_read", "version", "deleted"]),
-            ("databases", &["id", "schema_id", "name", "charset"]),
-            ("tables", &["id", "schema_id", "database_id", "name", "charset", "pk"]),
-            ("columns", &["id", "schema_id", "table_id", "name", "charset", "coltype", "is_signed", "enum_values", "column_length"]),
-            ("positions", &["server_id", "client_id", "binlog_file", "binlog_position", "gtid_set", "last_heartbeat_read"]),
-            ("heartbeats", &["server_id", "client_id", "heartbeat"]),
-            (super::side::TABLE, &["server_id", "client_id", "name", "value"]),
-        ];
         for (table, columns) in USED {
             if let Some(column) = columns.iter().find(|c| self.column(table, c).is_none()) {
                 return Err(missing(self.database, table, column));

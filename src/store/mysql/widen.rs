@@ -46,16 +46,33 @@ pub(super) async fn primary_key(session: &mut Session<'_>, database: &str) -> Re
 }
 
 pub(super) async fn enum_values(session: &mut Session<'_>, database: &str) -> Result<()> {
-    ensure(
-        session,
-        database,
-        ("columns", "enum_values"),
-        |c| matches!(c.ty.as_str(), "mediumtext" | "longtext"),
-        "mediumtext charset 'utf8'",
-    )
-    .await
+    let fact = column_of(session, database, "columns", "enum_values").await?;
+    let to = format!("mediumtext charset {}", charset_of(&fact));
+    ensure(session, database, ("columns", "enum_values"), |c| matches!(c.ty.as_str(), "mediumtext" | "longtext"), &to).await
 }
 
 pub(super) async fn deltas(session: &mut Session<'_>, database: &str) -> Result<()> {
-    ensure(session, database, ("schemas", "deltas"), |c| c.ty == "longtext", "longtext charset 'utf8' null default null").await
+    let fact = column_of(session, database, "schemas", "deltas").await?;
+    let to = format!("longtext charset {} null default null", charset_of(&fact));
+    ensure(session, database, ("schemas", "deltas"), |c| c.ty == "longtext", &to).await
+}
+
+fn charset_of(column: &ColumnFact) -> &'static str {
+    if is_utf8mb4(column) { "utf8mb4" } else { "'utf8'" }
+}
+
+/// Labels beyond U+FFFF. What we write ourselves is escaped and fits any column; but Maxwell, when it goes on with such a
+/// table, writes them as they are and dies of a column that cannot hold them. Where we may not alter the table, that is
+/// Maxwell's affair.
+pub(super) async fn labels(session: &mut Session<'_>, database: &str) -> Result<()> {
+    for (table, column) in [("schemas", "deltas"), ("columns", "enum_values")] {
+        let to = format!("{} charset utf8mb4 null default null", column_of(session, database, table, column).await?.ty);
+        match ensure(session, database, (table, column), is_utf8mb4, &to).await {
+            Err(error) if !error.is_transient() => {
+                tracing::warn!(%error, table, column, "cannot make this column utf8mb4; labels beyond U+FFFF are stored as escapes, and Maxwell could not go on with their tables");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }

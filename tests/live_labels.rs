@@ -1,0 +1,65 @@
+//! Labels of ENUM and SET with characters that no server prints in a definition: captured as they are all the same.
+
+#[path = "live_support/mod.rs"]
+mod live_support;
+
+use binlogd::schema::Schema;
+use binlogd::server::{ConnectionOptions, Server, capture, preflight};
+use live_support::environment::{need, one_at_a_time};
+use live_support::sql::SqlServer;
+
+const DATA: &str = "labels_data";
+const SCHEMA: &str = "maxwell_labels";
+const SERVERS: [(&str, &str); 4] = [
+    ("BINLOGD_TEST_MYSQL97_PORT", "mysql97"),
+    ("BINLOGD_TEST_MYSQL56_PORT", "mysql56"),
+    ("BINLOGD_TEST_MARIADB1011_PORT", "mariadb1011"),
+    ("BINLOGD_TEST_MARIADB118_PORT", "mariadb118"),
+];
+
+fn labels<'a>(schema: &'a Schema, table: &str, column: usize) -> Vec<&'a str> {
+    let table = schema.table(DATA, table).expect("the table is captured");
+    table.columns[column].ty.labels().expect("labels").iter().map(String::as_str).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn characters_beyond_u_ffff() {
+    let _alone = one_at_a_time().await;
+    for (variable, name) in SERVERS {
+        let Some([port]) = need(&format!("labels on {name}"), [variable]) else { continue };
+        let server = SqlServer::new(name, &port);
+        server.fresh_databases(DATA, SCHEMA).await;
+        // Schema database and rights as a running daemon has them.
+        server
+            .run(&[
+                &format!("CREATE DATABASE {SCHEMA}"),
+                "SET NAMES utf8mb4",
+                &format!(
+                    "CREATE TABLE {DATA}.`a``b` (id int PRIMARY KEY, e enum('a', '😀', '𝄞x', 'why?', 'it''s \\\\', 'ü') NOT NULL, s set('x', '😀', '?') \
+                     CHARACTER SET utf8mb4, plain enum('a', 'b') DEFAULT 'b') CHARACTER SET utf8mb4"
+                ),
+                &format!("CREATE TABLE {DATA}.latin (e enum('?', 'ü', 'x') CHARACTER SET latin1)"),
+                &format!("CREATE VIEW {DATA}.v AS SELECT e, 1 AS n FROM {DATA}.`a``b`"),
+                &format!("INSERT INTO {DATA}.`a``b` VALUES (1, '😀', 'x', NULL)"),
+            ])
+            .await;
+        let options = ConnectionOptions { port: server.port, ..ConnectionOptions::new("127.0.0.1", "maxwell", "maxwell") };
+        let client = Server::new(options).expect("options");
+        let checked = preflight::check(&client, &client, false).await.expect("the server answers");
+        let identity = checked.into_result().expect("the server can be followed").identity;
+        let mut conn = client.conn().await.expect("a connection");
+        let schema = capture::capture(&mut conn, &identity).await.expect("captured");
+        let one = capture::capture_tables(&mut conn, &identity, &[(DATA, "a`b"), (DATA, "gone")]).await.expect("captured");
+        drop(conn);
+        assert_eq!(labels(&schema, "a`b", 1), ["a", "😀", "𝄞x", "why?", "it's \\", "ü"], "{name}");
+        assert_eq!(labels(&schema, "a`b", 2), ["x", "😀", "?"], "{name}");
+        assert_eq!(labels(&schema, "a`b", 3), ["a", "b"], "{name}");
+        assert_eq!(labels(&schema, "latin", 0), ["?", "ü", "x"], "{name}");
+        assert_eq!(labels(&schema, "v", 0), ["a", "😀", "𝄞x", "why?", "it's \\", "ü"], "{name}");
+        assert_eq!(one[0].as_deref(), schema.table(DATA, "a`b").map(|t| &**t), "{name}");
+        assert!(one[1].is_none());
+        println!("labels beyond U+FFFF are captured from {name}");
+        client.close().await;
+        server.drop_databases(DATA, SCHEMA).await;
+    }
+}
