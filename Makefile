@@ -14,8 +14,9 @@ check: ## format, clippy, unit and fixture tests: no server, fast
 test: ## everything: check, then all servers and the live tests
 	@scripts/test.sh
 
-test-long: test ## test, and what takes longer: the container image
+test-long: test ## test, and what takes longer: the container image, the DDL of the servers' own test suites
 	@scripts/check-container.sh
+	@scripts/ddl-sweep.sh
 
 bench: ## catch-up speed, memory and latency beside kcat (and Maxwell, if MAXWELL_RUN names it)
 	@scripts/bench.sh

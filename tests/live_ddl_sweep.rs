@@ -104,7 +104,8 @@ impl Sweep<'_> {
                 self.mended += 1;
             }
         }
-        let databases: Vec<String> = self.rt.block_on(databases(&mut self.onlooker)).into_iter().filter(|d| !self.kept.contains(d)).collect();
+        let databases: Vec<String> =
+            self.rt.block_on(databases(&mut self.onlooker)).into_iter().filter(|d| !self.kept.contains(d)).collect();
         let (all, mut differences) = self.model.list(&databases);
         let lower = sql.to_lowercase();
         let named: Vec<TableKey> = all.into_iter().filter(|(_, t)| lower.contains(&t.to_lowercase().replace('`', "``"))).take(40).collect();

@@ -1,13 +1,14 @@
 //! Definitions mended from a table map alone: where it states what differs, nobody has to be asked (design §5.1).
 //!
-//! Only differences of sign, character set, labels and key are mended here. Other names, types or numbers of columns are
+//! Only differences of sign, character set, labels and key are mended here, and a VARCHAR that grew to a MEDIUMTEXT. Other names, types or numbers of columns are
 //! read again from the server, which also knows what no table map says.
 
 use std::sync::Arc;
 
 use crate::binlog::TableMap;
-use crate::schema::Table;
+use crate::binlog::table_map::WireType;
 use crate::schema::repair::Difference;
+use crate::schema::{ColumnType, Table, TextKind};
 
 use super::metadata;
 
@@ -21,17 +22,34 @@ pub struct Mended {
 
 /// The definition as the table map has it; `None` if both agree, or if the table map does not say enough.
 pub fn mended(table: &Arc<Table>, map: &TableMap) -> Option<Mended> {
-    // Without names a column could be taken for another of the same type.
-    map.names.as_ref()?;
     let differences = metadata::differences(table, map);
-    if differences.is_empty() || differences.iter().any(Difference::is_structural) {
+    if differences.is_empty() {
         return None;
     }
-    let def = metadata::repaired(table, map);
+    let def = match promoted(table, map, &differences) {
+        Some(def) => def,
+        // Without names a column could be taken for another of the same type.
+        None if map.names.is_none() || differences.iter().any(Difference::is_structural) => return None,
+        None => metadata::repaired(table, map),
+    };
     if !metadata::differences(&def, map).is_empty() {
         return None;
     }
     Some(Mended { old: table.clone(), def: Arc::new(def), differences })
+}
+
+/// CONVERT TO a wider character set makes a MEDIUMTEXT of a VARCHAR that would be too long (outside of strict mode). Its
+/// length is not tracked, so this is seen first in the table map: a blob of three length bytes in the VARCHAR's place.
+fn promoted(table: &Table, map: &TableMap, differences: &[Difference]) -> Option<Table> {
+    let mut def = table.clone();
+    let mut found = 0;
+    for (column, wire) in def.columns.iter_mut().zip(&map.types) {
+        if let (ColumnType::Text { kind: kind @ TextKind::Varchar, .. }, WireType::Blob { pack: 3 }) = (&mut column.ty, wire) {
+            *kind = TextKind::Medium;
+            found += 1;
+        }
+    }
+    (found > 0 && found == differences.len()).then_some(def)
 }
 
 impl Mended {
@@ -50,8 +68,7 @@ impl Mended {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binlog::table_map::WireType;
-    use crate::schema::{Column, ColumnType, IntWidth, TextKind};
+    use crate::schema::{Column, IntWidth};
 
     fn table(unsigned: bool, charset: &str, labels: &[&str]) -> Arc<Table> {
         let labels: Arc<[String]> = labels.iter().map(|l| (*l).to_string()).collect();
@@ -87,6 +104,17 @@ mod tests {
         assert_eq!(mended.differences.len(), 4, "{:?}", mended.differences);
         assert_eq!(*mended.def, *table(true, "utf8mb4", &["😀"]));
         assert!(super::mended(&mended.def, &map()).is_none(), "nothing is left to mend");
+    }
+
+    #[test]
+    fn a_varchar_that_grew_too_long_is_known_by_its_length_bytes() {
+        let table = table(true, "utf8mb4", &["😀"]);
+        let types = vec![WireType::Long, WireType::Blob { pack: 3 }, WireType::Enum { pack: 1 }];
+        let minimal = TableMap { names: None, labels: None, collations: None, primary_key: None, types, ..map() };
+        let mended = mended(&table, &minimal).expect("a difference");
+        assert_eq!(mended.def.columns[1].ty, ColumnType::Text { kind: TextKind::Medium, charset: Some("utf8mb4".into()) });
+        let other = TableMap { types: vec![WireType::LongLong, WireType::Blob { pack: 3 }, WireType::Enum { pack: 1 }], ..minimal };
+        assert!(super::mended(&table, &other).is_none(), "another difference is none of these");
     }
 
     #[test]

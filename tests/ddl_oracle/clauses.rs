@@ -7,8 +7,41 @@ use super::style::Text;
 
 /// Column names; some need quotes, some are keywords, some differ in case only.
 pub const COLUMNS: &[&str] = &[
-    "a", "b", "c", "d", "e", "f", "id", "Name", "select", "x y", "tick`s", "dq\"s", "1st", "col$1", "äöü", "Ж", "表", "rank", "first", "after",
-    "comment", "date", "period", "check", "partition", "add", "column", "key", "primary", "serial", "value", "status", "Type", "enum", "like",
+    "a",
+    "b",
+    "c",
+    "d",
+    "e",
+    "f",
+    "id",
+    "Name",
+    "select",
+    "x y",
+    "tick`s",
+    "dq\"s",
+    "1st",
+    "col$1",
+    "äöü",
+    "Ж",
+    "表",
+    "rank",
+    "first",
+    "after",
+    "comment",
+    "date",
+    "period",
+    "check",
+    "partition",
+    "add",
+    "column",
+    "key",
+    "primary",
+    "serial",
+    "value",
+    "status",
+    "Type",
+    "enum",
+    "like",
 ];
 
 pub fn column_name(t: &mut Text<'_>) -> String {
@@ -86,8 +119,11 @@ pub fn primary_key(t: &mut Text<'_>, names: &[String]) {
 pub fn index(t: &mut Text<'_>, column: &str) {
     let number = t.dice.below(1000);
     // See `columns::definition`.
-    let kinds: &[&str] =
-        if t.style.mariadb && t.style.minimal { &["INDEX", "KEY"] } else { &["INDEX", "KEY", "UNIQUE", "UNIQUE KEY", "UNIQUE INDEX", "CONSTRAINT UNIQUE"] };
+    let kinds: &[&str] = if t.style.mariadb && t.style.minimal {
+        &["INDEX", "KEY"]
+    } else {
+        &["INDEX", "KEY", "UNIQUE", "UNIQUE KEY", "UNIQUE INDEX", "CONSTRAINT UNIQUE"]
+    };
     t.maybe(100, kinds);
     if t.dice.percent(60) {
         t.name(&format!("ix{number}"));
@@ -123,12 +159,38 @@ pub fn charset_option(t: &mut Text<'_>) {
 }
 
 const OPTIONS: &[&str] = &[
-    "ENGINE=InnoDB", "ENGINE InnoDB", "ENGINE = MyISAM", "AUTO_INCREMENT=7", "AVG_ROW_LENGTH 100", "CHECKSUM=1", "CHECKSUM 0", "COMMENT='a, b'",
-    "COMMENT 'ADD COLUMN x INT'", "DELAY_KEY_WRITE=1", "MAX_ROWS=1000", "MIN_ROWS 1", "PACK_KEYS=DEFAULT", "ROW_FORMAT=DYNAMIC", "ROW_FORMAT COMPACT",
-    "STATS_AUTO_RECALC=1", "STATS_PERSISTENT=DEFAULT", "STATS_SAMPLE_PAGES=10", "KEY_BLOCK_SIZE=0", "INSERT_METHOD=NO", "ENGINE=MEMORY",
+    "ENGINE=InnoDB",
+    "ENGINE InnoDB",
+    "ENGINE = MyISAM",
+    "AUTO_INCREMENT=7",
+    "AVG_ROW_LENGTH 100",
+    "CHECKSUM=1",
+    "CHECKSUM 0",
+    "COMMENT='a, b'",
+    "COMMENT 'ADD COLUMN x INT'",
+    "DELAY_KEY_WRITE=1",
+    "MAX_ROWS=1000",
+    "MIN_ROWS 1",
+    "PACK_KEYS=DEFAULT",
+    "ROW_FORMAT=DYNAMIC",
+    "ROW_FORMAT COMPACT",
+    "STATS_AUTO_RECALC=1",
+    "STATS_PERSISTENT=DEFAULT",
+    "STATS_SAMPLE_PAGES=10",
+    "KEY_BLOCK_SIZE=0",
+    "INSERT_METHOD=NO",
+    "ENGINE=MEMORY",
 ];
-const OPTIONS_MYSQL8: &[&str] = &["ENGINE_ATTRIBUTE='{}'", "SECONDARY_ENGINE_ATTRIBUTE='{}'", "COMPRESSION='NONE'", "ENCRYPTION='N'", "AUTOEXTEND_SIZE=4M", "SECONDARY_ENGINE=NULL"];
-const OPTIONS_MARIADB: &[&str] = &["TRANSACTIONAL=0", "PAGE_CHECKSUM=0", "PAGE_COMPRESSED=0", "ENGINE=Aria", "ENCRYPTED=NO", "SEQUENCE=0", "`PAGE_COMPRESSED`=0"];
+const OPTIONS_MYSQL8: &[&str] = &[
+    "ENGINE_ATTRIBUTE='{}'",
+    "SECONDARY_ENGINE_ATTRIBUTE='{}'",
+    "COMPRESSION='NONE'",
+    "ENCRYPTION='N'",
+    "AUTOEXTEND_SIZE=4M",
+    "SECONDARY_ENGINE=NULL",
+];
+const OPTIONS_MARIADB: &[&str] =
+    &["TRANSACTIONAL=0", "PAGE_CHECKSUM=0", "PAGE_COMPRESSED=0", "ENGINE=Aria", "ENCRYPTED=NO", "SEQUENCE=0", "`PAGE_COMPRESSED`=0"];
 
 pub fn option(t: &mut Text<'_>) {
     let list = match t.dice.below(4) {
@@ -152,7 +214,10 @@ pub fn table_options(t: &mut Text<'_>) {
     }
     charset_maybe(t, 35);
     if t.dice.percent(5) {
-        t.kw("PARTITION BY").maybe(100, &["KEY () PARTITIONS 2", "HASH (1) PARTITIONS 3", "KEY () PARTITIONS 2 (PARTITION p0, PARTITION p1 COMMENT = 'SELECT (')"]);
+        t.kw("PARTITION BY").maybe(
+            100,
+            &["KEY () PARTITIONS 2", "HASH (1) PARTITIONS 3", "KEY () PARTITIONS 2 (PARTITION p0, PARTITION p1 COMMENT = 'SELECT (')"],
+        );
     }
 }
 
@@ -310,10 +375,30 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
             t.maybe(100, &["DROP DEFAULT", "SET DEFAULT NULL", "SET DEFAULT 1", "SET DEFAULT 'a, b'"]);
         }
         37 => option(t),
-        38 => drop(t.maybe(100, &["FORCE", "ALGORITHM=COPY", "ALGORITHM=DEFAULT", "LOCK=DEFAULT", "LOCK NONE", "DISABLE KEYS", "ENABLE KEYS", "ALGORITHM DEFAULT"])),
+        38 => drop(t.maybe(
+            100,
+            &[
+                "FORCE",
+                "ALGORITHM=COPY",
+                "ALGORITHM=DEFAULT",
+                "LOCK=DEFAULT",
+                "LOCK NONE",
+                "DISABLE KEYS",
+                "ENABLE KEYS",
+                "ALGORITHM DEFAULT",
+            ],
+        )),
         _ => {
             if mariadb {
-                t.maybe(100, &["ADD SYSTEM VERSIONING", "DROP SYSTEM VERSIONING", "ADD CONSTRAINT IF NOT EXISTS ck CHECK (1)", "DROP CONSTRAINT IF EXISTS ck"]);
+                t.maybe(
+                    100,
+                    &[
+                        "ADD SYSTEM VERSIONING",
+                        "DROP SYSTEM VERSIONING",
+                        "ADD CONSTRAINT IF NOT EXISTS ck CHECK (1)",
+                        "DROP CONSTRAINT IF EXISTS ck",
+                    ],
+                );
             } else {
                 t.maybe(100, &["ORDER BY 1", "FORCE", "ENGINE=InnoDB"]);
             }

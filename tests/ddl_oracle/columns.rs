@@ -26,29 +26,116 @@ pub enum Sort {
 }
 
 const INTEGERS: &[&str] = &[
-    "TINYINT", "SMALLINT", "MEDIUMINT", "INT", "INTEGER", "BIGINT", "INT1", "INT2", "INT3", "INT4", "INT8", "MIDDLEINT", "BOOL",
-    "BOOLEAN", "TINYINT(1)", "INT(11)", "BIGINT (20)", "SMALLINT(6)",
+    "TINYINT",
+    "SMALLINT",
+    "MEDIUMINT",
+    "INT",
+    "INTEGER",
+    "BIGINT",
+    "INT1",
+    "INT2",
+    "INT3",
+    "INT4",
+    "INT8",
+    "MIDDLEINT",
+    "BOOL",
+    "BOOLEAN",
+    "TINYINT(1)",
+    "INT(11)",
+    "BIGINT (20)",
+    "SMALLINT(6)",
 ];
 const INEXACT: &[&str] = &[
-    "FLOAT", "DOUBLE", "DOUBLE PRECISION", "REAL", "FLOAT4", "FLOAT8", "FLOAT(7,3)", "FLOAT(24)", "FLOAT(25)", "FLOAT(53)", "DOUBLE(10,2)",
-    "REAL(9,3)", "FLOAT(0)",
+    "FLOAT",
+    "DOUBLE",
+    "DOUBLE PRECISION",
+    "REAL",
+    "FLOAT4",
+    "FLOAT8",
+    "FLOAT(7,3)",
+    "FLOAT(24)",
+    "FLOAT(25)",
+    "FLOAT(53)",
+    "DOUBLE(10,2)",
+    "REAL(9,3)",
+    "FLOAT(0)",
 ];
 const DECIMALS: &[&str] = &["DECIMAL", "DEC(10,2)", "NUMERIC(5)", "FIXED(4,2)", "DECIMAL(20,10)", "FIXED", "NUMERIC"];
 const SHORT_TEXT: &[&str] = &[
-    "CHAR", "CHAR(3)", "CHARACTER(5)", "VARCHAR(20)", "VARCHAR(0)", "CHARACTER VARYING(9)", "CHAR VARYING(9)", "VARCHARACTER(10)",
-    "NATIONAL CHAR(3)", "NATIONAL VARCHAR(3)", "NATIONAL CHARACTER(4)", "NATIONAL CHARACTER VARYING(3)", "NATIONAL CHAR VARYING(3)",
-    "NATIONAL VARCHARACTER(6)", "NCHAR(3)", "NCHAR", "NCHAR VARCHAR(3)", "NCHAR VARYING(3)", "NVARCHAR(3)", "VARCHAR(255)", "VARCHAR(300)",
+    "CHAR",
+    "CHAR(3)",
+    "CHARACTER(5)",
+    "VARCHAR(20)",
+    "VARCHAR(0)",
+    "CHARACTER VARYING(9)",
+    "CHAR VARYING(9)",
+    "VARCHARACTER(10)",
+    "NATIONAL CHAR(3)",
+    "NATIONAL VARCHAR(3)",
+    "NATIONAL CHARACTER(4)",
+    "NATIONAL CHARACTER VARYING(3)",
+    "NATIONAL CHAR VARYING(3)",
+    "NATIONAL VARCHARACTER(6)",
+    "NCHAR(3)",
+    "NCHAR",
+    "NCHAR VARCHAR(3)",
+    "NCHAR VARYING(3)",
+    "NVARCHAR(3)",
+    "VARCHAR(255)",
+    "VARCHAR(300)",
 ];
 const LONG_TEXT: &[&str] = &[
-    "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "LONG", "LONG VARCHAR", "LONG CHAR VARYING", "LONG CHARACTER VARYING", "LONG VARCHARACTER",
-    "TEXT(0)", "TEXT(1)", "TEXT(63)", "TEXT(64)", "TEXT(85)", "TEXT(86)", "TEXT(127)", "TEXT(128)", "TEXT(255)", "TEXT(256)", "TEXT(16383)",
-    "TEXT(16384)", "TEXT(21845)", "TEXT(21846)", "TEXT(32767)", "TEXT(32768)", "TEXT(65535)", "TEXT(65536)", "TEXT(4194303)",
-    "TEXT(4194304)", "TEXT(5592405)", "TEXT(5592406)", "TEXT(16777215)", "TEXT(16777216)", "TEXT(4294967295)", "VARCHAR(30000)", "VARCHAR(70000)",
+    "TINYTEXT",
+    "TEXT",
+    "MEDIUMTEXT",
+    "LONGTEXT",
+    "LONG",
+    "LONG VARCHAR",
+    "LONG CHAR VARYING",
+    "LONG CHARACTER VARYING",
+    "LONG VARCHARACTER",
+    "TEXT(0)",
+    "TEXT(1)",
+    "TEXT(63)",
+    "TEXT(64)",
+    "TEXT(85)",
+    "TEXT(86)",
+    "TEXT(127)",
+    "TEXT(128)",
+    "TEXT(255)",
+    "TEXT(256)",
+    "TEXT(16383)",
+    "TEXT(16384)",
+    "TEXT(21845)",
+    "TEXT(21846)",
+    "TEXT(32767)",
+    "TEXT(32768)",
+    "TEXT(65535)",
+    "TEXT(65536)",
+    "TEXT(4194303)",
+    "TEXT(4194304)",
+    "TEXT(5592405)",
+    "TEXT(5592406)",
+    "TEXT(16777215)",
+    "TEXT(16777216)",
+    "TEXT(4294967295)",
+    "VARCHAR(70000)",
 ];
 const SHORT_BINARY: &[&str] = &["BINARY", "BINARY(5)", "VARBINARY(20)", "VARBINARY(300)"];
 const BLOBS: &[&str] = &[
-    "TINYBLOB", "BLOB", "MEDIUMBLOB", "LONGBLOB", "BLOB(0)", "BLOB(255)", "BLOB(256)", "BLOB(65535)", "BLOB(65536)", "BLOB(16777215)",
-    "BLOB(16777216)", "LONG VARBINARY", "VARBINARY(70000)",
+    "TINYBLOB",
+    "BLOB",
+    "MEDIUMBLOB",
+    "LONGBLOB",
+    "BLOB(0)",
+    "BLOB(255)",
+    "BLOB(256)",
+    "BLOB(65535)",
+    "BLOB(65536)",
+    "BLOB(16777215)",
+    "BLOB(16777216)",
+    "LONG VARBINARY",
+    "VARBINARY(70000)",
 ];
 const TIMES: &[&str] = &["TIME", "TIME(0)", "TIME(1)", "TIME(3)", "TIME(6)"];
 const STAMPS: &[&str] = &["DATETIME", "DATETIME(2)", "DATETIME(6)", "TIMESTAMP", "TIMESTAMP(3)", "TIMESTAMP(6)", "TIMESTAMP(0)"];
@@ -56,17 +143,58 @@ const GEOMETRIES: &[&str] =
     &["GEOMETRY", "POINT", "LINESTRING", "POLYGON", "MULTIPOINT", "MULTILINESTRING", "MULTIPOLYGON", "GEOMETRYCOLLECTION"];
 
 pub const CHARSETS: &[&str] = &[
-    "latin1", "utf8", "utf8mb4", "utf8mb3", "ascii", "binary", "ucs2", "utf16", "utf32", "utf16le", "cp1251", "koi8r", "sjis", "gbk", "big5",
-    "ujis", "euckr", "greek", "hebrew", "latin2", "cp1250", "swe7", "gb2312", "cp932", "eucjpms", "tis620", "latin5", "macroman", "gb18030",
+    "latin1", "utf8", "utf8mb4", "utf8mb3", "ascii", "binary", "ucs2", "utf16", "utf32", "utf16le", "cp1251", "koi8r", "sjis", "gbk",
+    "big5", "ujis", "euckr", "greek", "hebrew", "latin2", "cp1250", "swe7", "gb2312", "cp932", "eucjpms", "tis620", "latin5", "macroman",
+    "gb18030",
 ];
 pub const COLLATIONS: &[&str] = &[
-    "latin1_swedish_ci", "latin1_bin", "utf8_general_ci", "utf8mb4_bin", "utf8mb4_unicode_ci", "utf8mb3_bin", "ascii_bin", "binary", "ucs2_bin",
-    "utf16_general_ci", "utf32_bin", "cp1251_general_ci", "koi8r_bin", "sjis_japanese_ci", "gbk_bin", "big5_bin", "utf8mb4_0900_ai_ci",
-    "utf8mb4_0900_bin", "utf8mb4_uca1400_ai_ci", "uca1400_ai_ci", "uca1400_polish_nopad_as_cs", "utf8mb4_general_nopad_ci", "utf8mb3_uca1400_ai_ci",
-    "utf8_tolower_ci", "latin1_nopad_bin", "utf16le_bin", "gb18030_bin",
+    "latin1_swedish_ci",
+    "latin1_bin",
+    "utf8_general_ci",
+    "utf8mb4_bin",
+    "utf8mb4_unicode_ci",
+    "utf8mb3_bin",
+    "ascii_bin",
+    "binary",
+    "ucs2_bin",
+    "utf16_general_ci",
+    "utf32_bin",
+    "cp1251_general_ci",
+    "koi8r_bin",
+    "sjis_japanese_ci",
+    "gbk_bin",
+    "big5_bin",
+    "utf8mb4_0900_ai_ci",
+    "utf8mb4_0900_bin",
+    "utf8mb4_uca1400_ai_ci",
+    "uca1400_ai_ci",
+    "uca1400_polish_nopad_as_cs",
+    "utf8mb4_general_nopad_ci",
+    "utf8mb3_uca1400_ai_ci",
+    "utf8_tolower_ci",
+    "latin1_nopad_bin",
+    "utf16le_bin",
+    "gb18030_bin",
 ];
 pub const LABELS: &[&str] = &[
-    "a", "b", "c ", "d  ", "it's", "say \"x\"", "a,b", "(x)", "back\\slash", "", "N", "ä", "Ж", "表", "long label with blanks", "x'y''z", "%_", "`t`",
+    "a",
+    "b",
+    "c ",
+    "d  ",
+    "it's",
+    "say \"x\"",
+    "a,b",
+    "(x)",
+    "back\\slash",
+    "",
+    "N",
+    "ä",
+    "Ж",
+    "表",
+    "long label with blanks",
+    "x'y''z",
+    "%_",
+    "`t`",
     "line\nbreak",
 ];
 
@@ -94,7 +222,10 @@ fn charset(t: &mut Text<'_>) {
         5 => drop(t.kw("UNICODE")),
         6 => drop(t.kw("BYTE")),
         7 => drop(t.kw("BINARY")),
-        8 => drop(t.maybe(100, &["BINARY ASCII", "ASCII BINARY", "UNICODE BINARY", "BINARY UNICODE", "BINARY CHARSET greek", "CHARSET greek BINARY"])),
+        8 => drop(t.maybe(
+            100,
+            &["BINARY ASCII", "ASCII BINARY", "UNICODE BINARY", "BINARY UNICODE", "BINARY CHARSET greek", "CHARSET greek BINARY"],
+        )),
         9 => drop(t.kw("CHARACTER SET utf8mb4")),
         _ => {}
     }
@@ -138,7 +269,10 @@ pub fn column_type(t: &mut Text<'_>) -> Sort {
     match roll {
         0..=21 => {
             list(t, INTEGERS);
-            t.maybe(50, &["UNSIGNED", "SIGNED", "ZEROFILL", "UNSIGNED ZEROFILL", "ZEROFILL UNSIGNED", "UNSIGNED SIGNED", "SIGNED ZEROFILL"]);
+            t.maybe(
+                50,
+                &["UNSIGNED", "SIGNED", "ZEROFILL", "UNSIGNED ZEROFILL", "ZEROFILL UNSIGNED", "UNSIGNED SIGNED", "SIGNED ZEROFILL"],
+            );
             Sort::Integer
         }
         22..=27 => {
@@ -214,7 +348,16 @@ pub fn column_type(t: &mut Text<'_>) -> Sort {
             Sort::Serial
         }
         96 if t.style.mariadb => {
-            list(t, &["VARCHAR(50) COMPRESSED", "TEXT COMPRESSED", "BLOB COMPRESSED=zlib", "VARBINARY(30) COMPRESSED", "LONGTEXT COMPRESSED CHARSET latin1"]);
+            list(
+                t,
+                &[
+                    "VARCHAR(50) COMPRESSED",
+                    "TEXT COMPRESSED",
+                    "BLOB COMPRESSED=zlib",
+                    "VARBINARY(30) COMPRESSED",
+                    "LONGTEXT COMPRESSED CHARSET latin1",
+                ],
+            );
             Sort::Blob
         }
         97 if t.style.mariadb => {
@@ -244,7 +387,10 @@ pub fn column_type(t: &mut Text<'_>) -> Sort {
 fn default(t: &mut Text<'_>, sort: Sort) {
     let newer = t.style.mariadb || t.style.version >= 80_013;
     match sort {
-        Sort::Integer => drop(t.maybe(100, &["DEFAULT 1", "DEFAULT -1", "DEFAULT '7'", "DEFAULT +5", "DEFAULT b'101'", "DEFAULT 0x05", "DEFAULT NULL", "DEFAULT TRUE"])),
+        Sort::Integer => drop(t.maybe(
+            100,
+            &["DEFAULT 1", "DEFAULT -1", "DEFAULT '7'", "DEFAULT +5", "DEFAULT b'101'", "DEFAULT 0x05", "DEFAULT NULL", "DEFAULT TRUE"],
+        )),
         Sort::Inexact | Sort::Decimal => drop(t.maybe(100, &["DEFAULT 1.5", "DEFAULT -.5", "DEFAULT 1.5e1", "DEFAULT 2E0", "DEFAULT '3'"])),
         Sort::Bit => drop(t.maybe(100, &["DEFAULT b'1'", "DEFAULT 1", "DEFAULT 0x01"])),
         Sort::Date => drop(t.maybe(100, &["DEFAULT '2020-01-02'", "DEFAULT DATE '2020-01-02'", "DEFAULT NULL"])),
@@ -265,7 +411,16 @@ fn default(t: &mut Text<'_>, sort: Sort) {
         Sort::Year => drop(t.kw("DEFAULT 2020")),
         Sort::ShortText => drop(t.maybe(
             100,
-            &["DEFAULT 'a'", "DEFAULT N'a'", "DEFAULT _latin1'b'", "DEFAULT ''", "DEFAULT _utf8mb4 'x'", "DEFAULT 'a' 'b'", "DEFAULT x'41'", "DEFAULT NULL"],
+            &[
+                "DEFAULT 'a'",
+                "DEFAULT N'a'",
+                "DEFAULT _latin1'b'",
+                "DEFAULT ''",
+                "DEFAULT _utf8mb4 'x'",
+                "DEFAULT 'a' 'b'",
+                "DEFAULT x'41'",
+                "DEFAULT NULL",
+            ],
         )),
         Sort::ShortBinary => drop(t.maybe(100, &["DEFAULT 'a'", "DEFAULT 0x41"])),
         Sort::LongText | Sort::Blob if newer => drop(t.maybe(100, &["DEFAULT ('a')", "DEFAULT (concat('x', (1 + 2)))"])),
@@ -305,10 +460,15 @@ pub fn definition(t: &mut Text<'_>, name: &str, others: &[String]) -> Sort {
     if t.dice.percent(8) {
         t.kw("COMMENT");
         let text = t.dice.pick(&["it's (a, b)", "ADD COLUMN x INT", ") ENGINE=", "", "ä"]).to_owned();
-        if t.style.can_send(&text) { t.string(&text) } else { t.raw("''") };
+        if t.style.can_send(&text) {
+            t.string(&text)
+        } else {
+            t.raw("''")
+        };
     }
     // On MariaDB a long unique value has a hidden column, which is proved with row metadata FULL only.
-    t.maybe(if mariadb && t.style.minimal { 0 } else { 3 }, &["UNIQUE", "UNIQUE KEY"]).maybe(4, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
+    t.maybe(if mariadb && t.style.minimal { 0 } else { 3 }, &["UNIQUE", "UNIQUE KEY"])
+        .maybe(4, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
     if mariadb || version >= 80_023 {
         t.maybe(5, &["INVISIBLE"]);
     }

@@ -9,15 +9,23 @@ use super::style::{Style, Text, encode};
 
 /// Table names; some need quotes, some differ in case only, some have characters of several bytes.
 const TABLES: &[&str] = &[
-    "t1", "t2", "t3", "T1", "Orders", "orders", "order", "x y", "tick`s", "dq\"s", "täbel", "Ж", "表", "1t", "a$b", "select", "t-1", "dot.ted", "#hash",
-    "ソ",
+    "t1", "t2", "t3", "T1", "Orders", "orders", "order", "x y", "tick`s", "dq\"s", "täbel", "Ж", "表", "1t", "a$b", "select", "t-1",
+    "dot.ted", "#hash", "ソ",
 ];
 /// Tables of one database; beyond it more are dropped.
 const TABLES_MAX: usize = 14;
 
 const MODES: &[&str] = &[
-    "", "", "STRICT_ALL_TABLES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES", "REAL_AS_FLOAT", "ANSI",
-    "STRICT_TRANS_TABLES,NO_ZERO_DATE", "PIPES_AS_CONCAT,IGNORE_SPACE",
+    "",
+    "",
+    "STRICT_ALL_TABLES",
+    "ANSI_QUOTES",
+    "NO_BACKSLASH_ESCAPES",
+    "ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+    "REAL_AS_FLOAT",
+    "ANSI",
+    "STRICT_TRANS_TABLES,NO_ZERO_DATE",
+    "PIPES_AS_CONCAT,IGNORE_SPACE",
 ];
 
 /// One step of the session under test.
@@ -51,7 +59,16 @@ impl Generator {
     pub fn new(seed: u64, prefix: String, mariadb: bool, version: u32) -> Self {
         let style = Style { ansi_quotes: false, no_backslash_escapes: false, mariadb, version, minimal: true, client: "utf8mb4" };
         let clients: &[&str] = &["utf8mb4", "utf8mb4", "utf8mb4", "latin1", "utf8", "cp1251", "sjis", "gbk", "big5", "cp932", "binary"];
-        Generator { dice: Dice::new(seed), style, default_database: format!("{prefix}a"), prefix, clients, temporaries: Vec::new(), loses_options: false, before: None }
+        Generator {
+            dice: Dice::new(seed),
+            style,
+            default_database: format!("{prefix}a"),
+            prefix,
+            clients,
+            temporaries: Vec::new(),
+            loses_options: false,
+            before: None,
+        }
     }
 
     pub fn databases(&self) -> Vec<String> {
@@ -446,9 +463,14 @@ impl Generator {
                 }
                 10 => drop(t.kw("DROP TEMPORARY TABLE IF EXISTS").table(temporary_database.as_deref(), &temporary.1)),
                 11 if mariadb => {
-                    t.kw("CREATE").maybe(40, &["OR REPLACE"]).kw("SEQUENCE s1").maybe(50, &["START WITH 5 INCREMENT BY 2", "CACHE 10 CYCLE", "MINVALUE 1"]);
+                    t.kw("CREATE")
+                        .maybe(40, &["OR REPLACE"])
+                        .kw("SEQUENCE s1")
+                        .maybe(50, &["START WITH 5 INCREMENT BY 2", "CACHE 10 CYCLE", "MINVALUE 1"]);
                 }
-                12 if mariadb => drop(t.maybe(100, &["DROP SEQUENCE IF EXISTS s1", "ALTER SEQUENCE s1 RESTART 7", "DROP TABLE IF EXISTS s1"])),
+                12 if mariadb => {
+                    drop(t.maybe(100, &["DROP SEQUENCE IF EXISTS s1", "ALTER SEQUENCE s1 RESTART 7", "DROP TABLE IF EXISTS s1"]))
+                }
                 _ => return None,
             }
             Some(())

@@ -227,5 +227,21 @@ impl<'a> Text<'a> {
     }
 }
 
-const RESERVED: &[&str] =
-    &["select", "from", "order", "key", "table", "rank", "system", "user", "limit", "group", "add", "column", "primary", "like", "check", "partition"];
+const RESERVED: &[&str] = &[
+    "select",
+    "from",
+    "order",
+    "key",
+    "table",
+    "rank",
+    "system",
+    "user",
+    "limit",
+    "group",
+    "add",
+    "column",
+    "primary",
+    "like",
+    "check",
+    "partition",
+];

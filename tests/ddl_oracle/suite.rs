@@ -95,7 +95,11 @@ fn take(command: &[u8], variables: &mut HashMap<String, String>, delimiter: &mut
                 let name = name.trim().trim_start_matches('$').to_owned();
                 let value = substituted(value.trim(), variables).unwrap_or_default();
                 // A value that a query gives is not known here.
-                if value.starts_with('`') { variables.remove(&name) } else { variables.insert(name, value) };
+                if value.starts_with('`') {
+                    variables.remove(&name)
+                } else {
+                    variables.insert(name, value)
+                };
             }
         }
         b"eval" => {
@@ -124,15 +128,35 @@ fn substituted(text: &str, variables: &HashMap<String, String>) -> Option<String
 
 /// Session variables that change what a statement means.
 const SETTINGS: &[&str] = &[
-    "SQL_MODE", "NAMES", "CHARACTER", "CHARSET", "CHARACTER_SET_CLIENT", "CHARACTER_SET_SERVER", "CHARACTER_SET_CONNECTION", "COLLATION_SERVER",
-    "COLLATION_CONNECTION", "COLLATION_DATABASE", "CHARACTER_SET_DATABASE", "DEFAULT_STORAGE_ENGINE", "STORAGE_ENGINE",
-    "SQL_GENERATE_INVISIBLE_PRIMARY_KEY", "EXPLICIT_DEFAULTS_FOR_TIMESTAMP", "FOREIGN_KEY_CHECKS", "DEFAULT_COLLATION_FOR_UTF8MB4",
-    "SYSTEM_VERSIONING_ALTER_HISTORY", "CHARACTER_SET_COLLATIONS", "OLD_MODE", "INNODB_STRICT_MODE", "ALTER_ALGORITHM", "OLD_ALTER_TABLE",
+    "SQL_MODE",
+    "NAMES",
+    "CHARACTER",
+    "CHARSET",
+    "CHARACTER_SET_CLIENT",
+    "CHARACTER_SET_SERVER",
+    "CHARACTER_SET_CONNECTION",
+    "COLLATION_SERVER",
+    "COLLATION_CONNECTION",
+    "COLLATION_DATABASE",
+    "CHARACTER_SET_DATABASE",
+    "DEFAULT_STORAGE_ENGINE",
+    "STORAGE_ENGINE",
+    "SQL_GENERATE_INVISIBLE_PRIMARY_KEY",
+    "EXPLICIT_DEFAULTS_FOR_TIMESTAMP",
+    "FOREIGN_KEY_CHECKS",
+    "DEFAULT_COLLATION_FOR_UTF8MB4",
+    "SYSTEM_VERSIONING_ALTER_HISTORY",
+    "CHARACTER_SET_COLLATIONS",
+    "OLD_MODE",
+    "INNODB_STRICT_MODE",
+    "ALTER_ALGORITHM",
+    "OLD_ALTER_TABLE",
 ];
 
 fn push(sql: &[u8], wanted: &mut Vec<Vec<u8>>) {
     let upper = String::from_utf8_lossy(sql.get(..sql.len().min(300)).unwrap_or_default()).to_ascii_uppercase();
-    let words: Vec<&str> = upper.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '@')).filter(|w| !w.is_empty()).take(9).collect();
+    let words: Vec<&str> =
+        upper.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '@')).filter(|w| !w.is_empty()).take(9).collect();
     let about = |words: &[&str]| {
         let before = ["OR", "REPLACE", "TEMPORARY", "IGNORE", "ONLINE", "OFFLINE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR"];
         let object = words.iter().find(|w| !before.contains(w)).copied().unwrap_or_default();
@@ -154,9 +178,19 @@ fn push(sql: &[u8], wanted: &mut Vec<Vec<u8>>) {
     };
     // Not the server's own tables, and nothing that takes its time.
     let text = String::from_utf8_lossy(sql).to_ascii_uppercase();
-    let is_off_limits = ["MYSQL.", "`MYSQL`", "PERFORMANCE_SCHEMA", "INFORMATION_SCHEMA", "SLEEP", "GET_LOCK", "BENCHMARK", "DATA DIRECTORY", "WITH RECURSIVE"]
-        .iter()
-        .any(|word| text.contains(word))
+    let is_off_limits = [
+        "MYSQL.",
+        "`MYSQL`",
+        "PERFORMANCE_SCHEMA",
+        "INFORMATION_SCHEMA",
+        "SLEEP",
+        "GET_LOCK",
+        "BENCHMARK",
+        "DATA DIRECTORY",
+        "WITH RECURSIVE",
+    ]
+    .iter()
+    .any(|word| text.contains(word))
         || (words.contains(&"DATABASE") && words.iter().any(|w| matches!(*w, "MYSQL" | "SYS")))
         || (words.first() == Some(&"USE") && words.iter().any(|w| matches!(*w, "MYSQL" | "SYS")));
     if is_wanted && !is_off_limits && sql.len() < 200_000 {

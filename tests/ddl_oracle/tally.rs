@@ -53,7 +53,8 @@ impl Tally {
     pub fn report(&self, most: usize) {
         let mut by_reason: BTreeMap<(Kind, String), Vec<&Finding>> = BTreeMap::new();
         for finding in &self.findings {
-            let reason: String = finding.detail.lines().next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
+            let reason: String =
+                finding.detail.lines().next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).take(60).collect();
             by_reason.entry((finding.kind, reason)).or_default().push(finding);
         }
         for ((kind, _), findings) in by_reason.iter().take(most) {

@@ -2,9 +2,9 @@
 
 use crate::schema::{BinaryKind, ColumnType, TextKind, collation};
 
-use super::{Dialect, StatementContext};
 use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label};
 use super::text;
+use super::{Dialect, StatementContext};
 
 /// The most bytes of a VARCHAR or VARBINARY; longer ones become TEXT or BLOB where `sql_mode` is not strict.
 const VARCHAR_BYTES_MAX: u64 = 65_535;

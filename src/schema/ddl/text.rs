@@ -63,7 +63,9 @@ pub(super) fn is_wide(charset: &str) -> bool {
 pub fn label(bytes: &[u8], charset: Option<&str>) -> Result<String, String> {
     let name = charset.unwrap_or("an unknown character set");
     if name.eq_ignore_ascii_case("binary") {
-        return simdutf8::basic::from_utf8(bytes).map(str::to_owned).map_err(|_| "a label is given as bytes without a character set".into());
+        return simdutf8::basic::from_utf8(bytes)
+            .map(str::to_owned)
+            .map_err(|_| "a label is given as bytes without a character set".into());
     }
     let decoder = Charset::named(name).ok_or_else(|| format!("a label is given as bytes in {name}"))?;
     // The server pads a literal at its front to whole characters of the wide character sets (`copy_with_error`).
