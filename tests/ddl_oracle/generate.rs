@@ -469,7 +469,7 @@ impl Generator {
                         .maybe(50, &["START WITH 5 INCREMENT BY 2", "CACHE 10 CYCLE", "MINVALUE 1"]);
                 }
                 12 if mariadb => {
-                    drop(t.maybe(100, &["DROP SEQUENCE IF EXISTS s1", "ALTER SEQUENCE s1 RESTART 7", "DROP TABLE IF EXISTS s1"]))
+                    t.maybe(100, &["DROP SEQUENCE IF EXISTS s1", "ALTER SEQUENCE s1 RESTART 7", "DROP TABLE IF EXISTS s1"]);
                 }
                 _ => return None,
             }

@@ -105,7 +105,7 @@ impl<'a> Model<'a> {
         let identity = rt.block_on(status::identity(&mut conn)).expect("the server says who it is");
         let mut connection = ConnectionOptions::new("127.0.0.1", "root", "");
         connection.port = port;
-        let dump = DumpOptions::new(connection, 7_000_000 + std::process::id() % 1_000_000, "ddl-oracle");
+        let dump = DumpOptions::new(connection, 7_000_000 + std::process::id() % 1_000_000, format!("ddl-oracle-{}", std::process::id()));
         let (schema, at) = now(rt, &mut conn, &identity);
         let stream = DumpStream::open(&dump, &Start::File(at.clone())).expect("the server sends its log");
         let chain = chain(&spill, schema.clone(), &at);
