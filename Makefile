@@ -14,7 +14,8 @@ check: ## format, clippy, unit and fixture tests: no server, fast
 test: ## everything: check, then all servers and the live tests
 	@scripts/test.sh
 
-test-long: test ## test, and what takes longer: the container image, the DDL of the servers' own test suites
+test-long: ## as test with the sizes that take long (10,000 tables), the container image, and the DDL of the servers' own test suites
+	@BINLOGD_TEST_TABLES=10000 scripts/test.sh
 	@scripts/check-container.sh
 	@scripts/ddl-sweep.sh
 

@@ -60,6 +60,7 @@ fn setting(option: &Opt) -> (String, String) {
         "producer_partition_by_fallback" => (COLUMN, "table"),
         "http_diagnostic_timeout" => ("http_diagnostic=true\n", ""),
         "metrics_type" => ("", "http"),
+        "metrics_datadog_type" => ("metrics_type=datadog\nmetrics_datadog_apikey=k\n", "http"),
         "max_schemas" => ("", "9"),
         "pubsub_retry_delay_multiplier" | "pubsub_rpc_timeout_multiplier" => (PUBSUB, "1.7"),
         "redis_sentinels" => ("producer=redis\nredis_sentinel_master_name=m\n", ""),

@@ -39,6 +39,8 @@ pub enum TableRole {
     Heartbeats,
     /// `<schema_db>.bootstrap`: inserts are output whatever the filter says; updates and deletes never.
     Bootstrap,
+    /// Another table whose definition is not proved; `TableSlot::table` has its names and no columns. Its rows are held.
+    Unproved,
 }
 
 /// Facts of one transaction.

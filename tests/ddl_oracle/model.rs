@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use binlogd::assemble::spill::SpillDir;
-use binlogd::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
+use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
 use binlogd::daemon::chain::{Chain, Hooks};
 use binlogd::encode::batch::{Batch, MessageKind, Topics};
 use binlogd::encode::{Encoder, OutputOptions};
@@ -46,7 +46,7 @@ impl Hooks for Surroundings<'_> {
         Ok(self.next_id)
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition), Error> {
+    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, Bound), Error> {
         self.requests.push(request.clone());
         let mut wanted: Vec<TableKey> = Vec::new();
         for name in &request.tables {
@@ -71,7 +71,7 @@ impl Hooks for Surroundings<'_> {
             def,
         });
         let at = self.rt.block_on(status::binlog_status(&mut self.conn, &self.identity.version))?.at;
-        Ok((captured.collect(), at))
+        Ok((captured.collect(), at.into()))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<(), Error> {

@@ -17,11 +17,22 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::int(G, "metrics_slf4j_interval", 1, i64::MAX, "seconds between logged metrics").default("60").only_with("metrics_type", "slf4j"),
     Opt::int(G, "metrics_age_slo", 0, I32, "seconds after which an acknowledged message counts as late").default("2147483647"),
     Opt::flag(G, "metrics_jvm", "add metrics of the Java machine").no_effect("there is no Java machine"),
-    datadog("metrics_datadog_type", "udp", "`udp`, to an agent; sending to Datadog by http is not supported"),
+    Opt::choice(
+        G,
+        "metrics_datadog_type",
+        &["udp", "http"],
+        "please specify --metrics_datadog_type=udp: {} is not known",
+        "`udp`, to an agent; sending to Datadog by http is not supported",
+    )
+    .default("udp")
+    .only_with(DATADOG.0, DATADOG.1),
     datadog("metrics_datadog_tags", "", "tags, with commas between"),
     Opt::int(G, "metrics_datadog_interval", 1, i64::MAX, "seconds between reports").default("60").only_with(DATADOG.0, DATADOG.1),
-    Opt::secret(G, "metrics_datadog_apikey", "API key").default("").only_with(DATADOG.0, DATADOG.1),
-    datadog("metrics_datadog_site", "us", "us or eu"),
+    Opt::secret(G, "metrics_datadog_apikey", "API key of metrics_datadog_type=http")
+        .default("")
+        .only_with(DATADOG.0, DATADOG.1)
+        .no_effect("the agent has the key"),
+    datadog("metrics_datadog_site", "us", "us or eu, of metrics_datadog_type=http").no_effect("the agent knows its site"),
     datadog("metrics_datadog_host", "localhost", "host of the agent"),
     Opt::int(G, "metrics_datadog_port", 0, 65_535, "port of the agent").default("8125").only_with(DATADOG.0, DATADOG.1),
     Opt::text(G, "custom_health.factory", "Java class of a health check of your own")
