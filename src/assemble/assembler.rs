@@ -769,6 +769,15 @@ impl Assembler {
         }
         match self.tables.map(&event, self.flavor, &self.schema)? {
             Resolved::Ready => Ok(Step::More),
+            Resolved::Mended(mended) => {
+                mended.log();
+                let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+                let change = self.tables.install_mended(*mended, &mut self.schema);
+                match self.tables.map(&event, self.flavor, &self.schema)? {
+                    Resolved::Ready => Ok(Step::Schema(self.repair_step(vec![change], at, event.header.timestamp))),
+                    _ => Err(Error::bug(format!("a mended definition does not fit its table map at {at}"))),
+                }
+            }
             Resolved::Needs(table, why) => {
                 let at = BinlogPosition { file: self.at.file.clone(), offset: start };
                 let (gtid, timestamp) = (self.gtid.clone(), event.header.timestamp);

@@ -5,6 +5,7 @@ mod assembler;
 pub mod boundary;
 mod doubt;
 pub mod groups;
+mod mend;
 mod metadata;
 pub mod own_tables;
 pub mod quarantine;

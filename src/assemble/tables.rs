@@ -14,6 +14,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, Table};
 
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
+use super::mend::{self, Mended};
 use super::metadata;
 use super::quarantine::Quarantine;
 use super::spill::SpillDir;
@@ -39,6 +40,8 @@ pub enum Resolved {
     Ready,
     /// The definition has to be read from the server; why, in a sentence.
     Needs(TableName, String),
+    /// The tracked definition is wrong in what the table map states. Once it is mended the table map is to be taken again.
+    Mended(Box<Mended>),
 }
 
 pub struct Tables {
@@ -97,6 +100,9 @@ impl Tables {
         self.doubts.set_case(schema.case);
         self.quarantine.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);
+        if !own && let Some(mended) = self.mended(&map, schema) {
+            return Ok(Resolved::Mended(Box::new(mended)));
+        }
         let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
@@ -105,6 +111,26 @@ impl Tables {
             }
             Err((name, why)) => Ok(Resolved::Needs(name, why)),
         }
+    }
+
+    /// Puts a mended definition in the place of the wrong one.
+    pub fn install_mended(&mut self, mended: Mended, schema: &mut Schema) -> SchemaChange {
+        let Mended { old, def, .. } = mended;
+        if let Some(database) = schema.database_mut(&def.database) {
+            database.tables.iter_mut().filter(|t| Arc::ptr_eq(t, &old)).for_each(|t| *t = def.clone());
+        }
+        SchemaChange::TableAlter { database: def.database.clone(), table: def.name.clone(), old, def }
+    }
+
+    fn mended(&self, map: &TableMap, schema: &Schema) -> Option<Mended> {
+        if self.filter.blacklisted(&map.database, &map.table) || self.doubts.is_doubted(&map.database, &map.table) {
+            return None;
+        }
+        // Rows that are held wait for a proof, and not for this.
+        if self.quarantine.is_stuck(&TableName::new(&map.database, &map.table)) {
+            return None;
+        }
+        mend::mended(schema.table(&map.database, &map.table)?, map)
     }
 
     fn user_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
@@ -238,6 +264,7 @@ impl Tables {
         let change = doubt::install(schema, fitting);
         match self.map(event, flavor, schema)? {
             Resolved::Ready => Ok(Answered::Proved(change.into_iter().collect())),
+            Resolved::Mended(mended) => Err(Error::bug(format!("{}: still not resolved: it would be mended", mended.def.name))),
             Resolved::Needs(name, why) => Err(Error::bug(format!("{}: still not resolved: {why}", name.database))),
         }
     }
