@@ -14,9 +14,10 @@ check: ## format, clippy, unit and fixture tests: no server, fast
 test: ## everything: check, then all servers and the live tests
 	@scripts/test.sh
 
-test-long: ## as test with the sizes that take long (10,000 tables), and the container image
+test-long: ## as test with the sizes that take long (10,000 tables), the container image, and the DDL of the servers' own test suites
 	@BINLOGD_TEST_TABLES=10000 scripts/test.sh
 	@scripts/check-container.sh
+	@scripts/ddl-sweep.sh
 
 bench: ## catch-up speed, memory and latency beside kcat (and Maxwell, if MAXWELL_RUN names it)
 	@scripts/bench.sh

@@ -15,6 +15,16 @@ fn main() -> ExitCode {
         Ok(Invocation::Read(config)) => {
             logging::init(&config.logging, &config.notes).map_or_else(refused, |_| ended(daemon::run_read(*config)))
         }
+        Ok(Invocation::Schema(asked)) => {
+            let logging = logging::init(&asked.config.logging, &asked.config.notes);
+            logging.map_or_else(refused, |_| match daemon::run_schema(*asked) {
+                Ok(outcome) => {
+                    say(&outcome.text);
+                    ExitCode::from(outcome.code)
+                }
+                Err(error) => ended(Err(error)),
+            })
+        }
         Ok(Invocation::Position(config)) => {
             logging::init(&config.daemon.logging, &config.daemon.notes).map_or_else(refused, |_| ended(daemon::run_position(*config)))
         }

@@ -15,7 +15,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("position", &[]),
     ("status", &["position"]),
     ("binlog", &["position"]),
-    ("schema", &["position"]),
+    // Of `binlog` only the character sets: statements are text in the client's.
+    ("schema", &["position", "binlog"]),
     ("filter", &["schema"]),
     ("assemble", &["binlog", "schema", "filter", "position"]),
     ("encode", &["assemble", "binlog", "schema", "filter", "position"]),

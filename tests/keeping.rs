@@ -153,6 +153,10 @@ impl Store for Away {
         self.store.load_schema(position)
     }
 
+    fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        self.store.load_schema_at(position)
+    }
+
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
         self.store.save_snapshot(schema, position)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use binlogd::assemble::spill::SpillDir;
-use binlogd::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
+use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
 use binlogd::binlog::{EventHeader, EventType, RawEvent};
 use binlogd::daemon::chain::{Chain, Flow, Hooks};
 use binlogd::encode::batch::{Batch, Topics};
@@ -64,7 +64,7 @@ impl Hooks for Counted {
         unreachable!("no statement changes the schema")
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
+    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, Bound)> {
         unreachable!("{}", request.why)
     }
 

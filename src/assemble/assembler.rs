@@ -16,17 +16,21 @@ use crate::binlog::{
 };
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::position::{BinlogPosition, Gtid, ResumePoint};
+use crate::position::{BinlogPosition, Gtid, Gtids, ResumePoint};
 use crate::schema::ddl::Outcome;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 
-use super::doubt::{Captured, TableName};
+use super::doubt::{self, Bound, Captured, Cause, TableName};
 use super::own_tables;
+use super::quarantine::{HeldRows, Quarantine};
 use super::spill::{Pushed, SpillBuffer, SpillDir};
 use super::statement::{self, Statement};
-use super::tables::{Resolved, Tables};
+use super::tables::{Answered, Resolved, Tables};
 use super::transaction::{TableRole, Transaction, TxnEvent, TxnMeta};
+
+/// So much of a statement is told of it.
+const STATEMENT_CHARS_MAX: usize = 400;
 
 /// What the assembler needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -89,6 +93,10 @@ pub struct TableRequest {
     pub at: BinlogPosition,
     /// End of the statement that asks, unless it stands inside a transaction. Its GTID is executed, whatever it did.
     pub end: Option<ResumePoint>,
+    /// GTID of the statement or transaction that asks.
+    pub gtid: Option<Gtid>,
+    /// From the header of the event that asks, seconds since the epoch.
+    pub timestamp: u32,
 }
 
 /// A transaction whose commit was not read yet.
@@ -97,6 +105,8 @@ struct Open {
     events: SpillBuffer,
     /// Whether rows of a table outside our own database were seen, output or not.
     touches_users: bool,
+    /// Whether rows of a table were seen whose definition is not proved: they will be held.
+    unproved: bool,
     /// Value of our heartbeat row, when the transaction wrote it.
     heartbeat: Option<i64>,
 }
@@ -156,7 +166,7 @@ impl Assembler {
         heartbeat: i64,
     ) -> Self {
         Assembler {
-            tables: Tables::new(options.filter.clone(), options.schema_database.clone()),
+            tables: Tables::new(options.filter.clone(), options.schema_database.clone(), spill.clone()),
             options,
             spill,
             schema,
@@ -212,9 +222,35 @@ impl Assembler {
         if freed.is_empty() {
             return None;
         }
-        self.tables.doubts.raise(&freed);
-        let why = "a new filter takes these tables from the blacklist, under which their statements were passed over".into();
-        Some(TableRequest { tables: freed, why, at: self.at.clone(), end: None })
+        let why = "a new filter takes these tables from the blacklist, under which their statements were passed over".to_owned();
+        let cause = Cause { why: why.clone(), statement: String::new(), at: self.at.clone() };
+        self.tables.doubts.raise(&freed, &Arc::new(cause));
+        // No event asks, so there is no time to give.
+        Some(TableRequest { tables: freed, why, at: self.at.clone(), end: None, gtid: None, timestamp: 0 })
+    }
+
+    /// What is held back. Off, unless it is turned on.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.tables.quarantine
+    }
+
+    pub fn quarantine_mut(&mut self) -> &mut Quarantine {
+        &mut self.tables.quarantine
+    }
+
+    /// The next rows that were held and need not be any more; asked for before anything later of their table goes out.
+    pub fn next_held(&mut self) -> Result<Option<HeldRows>> {
+        if self.tables.quarantine.is_empty() {
+            return Ok(None);
+        }
+        let mut next = self.tables.next_held()?;
+        if let Some(rows) = next.as_mut().filter(|rows| rows.was_unproved) {
+            let mut meta = TxnMeta::clone(&rows.meta);
+            // The version that was current then did not have their definition.
+            meta.schema_id = self.schema_id;
+            rows.meta = Arc::new(meta);
+        }
+        Ok(next)
     }
 
     pub fn client_id(&self) -> &str {
@@ -308,28 +344,81 @@ impl Assembler {
     }
 
     /// Definitions asked for by `NeedsTables`, read from the server while its log stood at or before `reached`.
-    pub fn provide(&mut self, captured: Vec<Captured>, reached: BinlogPosition) -> Result<Step> {
+    pub fn provide(&mut self, captured: Vec<Captured>, reached: impl Into<Bound>) -> Result<Step> {
+        let reached = reached.into();
+        let Some((event, start)) = self.stalled.take() else {
+            self.tables.doubts.candidates(captured, reached);
+            return Ok(Step::More);
+        };
+        let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+        match self.tables.answer_map(&event, self.flavor, &mut self.schema, &captured, false)? {
+            Answered::Proved(changes) => Ok(self.proved_by_map(changes, at, &event)),
+            Answered::Unproved(why) => {
+                let own = TableMap::parse(&event, self.flavor)
+                    .is_ok_and(|map| self.schema.case.same(&map.database, &self.options.schema_database));
+                if own || !self.tables.quarantine.is_on() {
+                    return Err(Tables::unproved(&event, self.flavor, &at, &why));
+                }
+                let cause = Cause { why, statement: String::new(), at };
+                self.tables.hold_map(&event, self.flavor, captured, reached, cause)?;
+                Ok(Step::More)
+            }
+        }
+    }
+
+    /// The store has a schema version for the very place that asked by `NeedsTables`: somebody proved the definitions
+    /// there before, or an operator told them. Gives the answer, or `None` if it does not answer this.
+    pub fn provide_stored(&mut self, request: &TableRequest, stored: &Schema) -> Result<Option<Step>> {
+        let captured = |name: &TableName| stored_tables(stored, name, &self.schema);
+        let found: Vec<Captured> = request.tables.iter().flat_map(captured).collect();
         if let Some((event, start)) = self.stalled.take() {
             let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-            let changes = self.tables.accept_for_map(&event, self.flavor, &mut self.schema, captured, &at)?;
-            // A doubt that proves to be unfounded changes nothing, so there is nothing to store.
-            return Ok(if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) });
+            return match self.tables.answer_map(&event, self.flavor, &mut self.schema, &found, true)? {
+                Answered::Proved(changes) => Ok(Some(self.proved_by_map(changes, at, &event))),
+                Answered::Unproved(_) => {
+                    self.stalled = Some((event, start));
+                    Ok(None)
+                }
+            };
         }
-        self.tables.doubts.candidates(captured, reached);
-        Ok(Step::More)
+        self.tables.doubts.forget(&request.tables);
+        let changes: Vec<SchemaChange> = found.into_iter().filter_map(|c| doubt::install(&mut self.schema, c)).collect();
+        self.tables.clear();
+        let end = match &request.end {
+            Some(end) => {
+                let gtid = end.gtid.clone();
+                Some(self.end_here(gtid, true))
+            }
+            None => None,
+        };
+        if changes.is_empty() {
+            return Ok(Some(end.map_or(Step::More, Step::Boundary)));
+        }
+        let mut step = self.repair_step(changes, request.at.clone(), request.timestamp);
+        step.end = end;
+        Ok(Some(Step::Schema(step)))
+    }
+
+    /// A doubt that proves to be unfounded changes nothing, so there is nothing to store.
+    fn proved_by_map(&mut self, changes: Vec<SchemaChange>, at: BinlogPosition, event: &RawEvent) -> Step {
+        if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) }
     }
 
     /// Whether proofs by position came due at this boundary.
     ///
     /// The version gets the place where the last event began: it lies behind every earlier boundary and before this one,
     /// so a process that begins here finds it, and one that begins earlier meets the statement again.
-    fn settle(&mut self) -> Option<Step> {
+    fn settle(&mut self, executed: Option<&Gtids>) -> Option<Step> {
         if self.open.is_some() || self.has_version || self.at != self.boundary {
             return None;
         }
-        let proved = self.tables.doubts.proved_at(&self.at);
+        let proved = self.tables.doubts.proved_at(&self.at, executed);
         if proved.is_empty() {
             return None;
+        }
+        for captured in &proved {
+            let name = TableName::new(&captured.database, &captured.table);
+            self.tables.quarantine.prove(&name, captured.def.as_ref());
         }
         let changes: Vec<SchemaChange> = proved.into_iter().filter_map(|c| super::doubt::install(&mut self.schema, c)).collect();
         self.tables.clear();
@@ -525,6 +614,7 @@ impl Assembler {
             },
             events: SpillBuffer::new(self.spill.clone(), self.options.memory_bytes),
             touches_users: false,
+            unproved: false,
             heartbeat: None,
         });
     }
@@ -543,7 +633,9 @@ impl Assembler {
         if let Some(value) = open.heartbeat {
             self.heartbeat = value;
         }
-        let end = self.end_here(open.meta.gtid.clone(), open.touches_users || open.heartbeat.is_some());
+        let mut end = self.end_here(open.meta.gtid.clone(), open.touches_users || open.heartbeat.is_some());
+        // They are not held yet, but will be when this transaction is encoded.
+        end.held |= open.unproved;
         Step::Transaction(Transaction { meta: open.meta, events: open.events, end })
     }
 
@@ -553,7 +645,8 @@ impl Assembler {
         self.tables.forget_if_many();
         self.boundary = self.at.clone();
         let gtid = if self.options.gtid_mode { gtid } else { None };
-        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves, held: self.tables.doubts.pending() }
+        let held = self.tables.doubts.pending() || self.tables.quarantine.pins();
+        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves, held }
     }
 
     fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
@@ -636,25 +729,32 @@ impl Assembler {
         let (changes, doubted) = match outcome {
             Outcome::Nothing => return Ok(self.statement_end(inside)),
             Outcome::Changes(changes) => {
+                self.tables.quarantine.cut(&doubt::concerned(&changes));
                 let doubted = self.tables.doubts.statement(&changes, &at);
                 (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
             }
             Outcome::Unproved { concerns, why } => {
-                let names = concerns.into_iter().map(|(database, table)| TableName { database, table }).collect();
+                let mut names: Vec<_> = concerns.into_iter().map(|(database, table)| TableName { database, table }).collect();
+                if names.is_empty() {
+                    // It may concern anything that waits for its proof.
+                    names = self.tables.doubts.names();
+                }
+                self.tables.quarantine.cut(&names);
                 (Vec::new(), Some((names, why)))
             }
         };
         if let Some((tables, why)) = doubted {
             tracing::warn!(%at, why, "a statement's effect has to be read from the server");
-            self.tables.doubts.raise(&tables);
+            let statement = String::from_utf8_lossy(query.sql).chars().take(STATEMENT_CHARS_MAX).collect();
+            self.tables.doubts.raise(&tables, &Arc::new(Cause { why: why.clone(), statement, at: at.clone() }));
             // What the statement changed is taken from the server once it is proved; until then nothing is stored, and
             // nothing is believed that is not stored.
             if let Some(untouched) = untouched {
                 self.schema = untouched;
             }
             let gtid = self.gtid.clone();
-            let end = (!inside).then(|| self.end_here(gtid, true));
-            return Ok(Step::NeedsTables(TableRequest { tables, why, at, end }));
+            let end = (!inside).then(|| self.end_here(gtid.clone(), true));
+            return Ok(Step::NeedsTables(TableRequest { tables, why, at, end, gtid, timestamp: event.header.timestamp }));
         }
         let gtid = self.gtid.clone();
         let end = (!inside).then(|| self.end_here(gtid.clone(), true));
@@ -669,10 +769,20 @@ impl Assembler {
         }
         match self.tables.map(&event, self.flavor, &self.schema)? {
             Resolved::Ready => Ok(Step::More),
+            Resolved::Mended(mended) => {
+                mended.log();
+                let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+                let change = self.tables.install_mended(*mended, &mut self.schema);
+                match self.tables.map(&event, self.flavor, &self.schema)? {
+                    Resolved::Ready => Ok(Step::Schema(self.repair_step(vec![change], at, event.header.timestamp))),
+                    _ => Err(Error::bug(format!("a mended definition does not fit its table map at {at}"))),
+                }
+            }
             Resolved::Needs(table, why) => {
                 let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+                let (gtid, timestamp) = (self.gtid.clone(), event.header.timestamp);
                 self.stalled = Some((event, start));
-                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at, end: None }))
+                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at, end: None, gtid, timestamp }))
             }
         }
     }
@@ -699,6 +809,7 @@ impl Assembler {
             open.heartbeat = seen.or(open.heartbeat);
             return Ok(Step::More);
         }
+        open.unproved |= slot.role == TableRole::Unproved;
         if slot.role == TableRole::Bootstrap {
             open.meta.requests.push((slot.clone(), event.clone()));
             // Its message goes out, so the point behind it is worth storing.
@@ -720,11 +831,11 @@ impl Assembler {
     }
 
     /// The next step of an event that holds others (a compressed transaction), or of a definition that is proved now that
-    /// the stream has come here. Called after every `push` and `provide`
-    /// until it gives `None`.
-    pub fn more(&mut self) -> Result<Option<Step>> {
+    /// the stream has come here. Called after every `push` and `provide` until it gives `None`. `executed` is the set that
+    /// the stream has executed, if it is followed by GTIDs.
+    pub fn more(&mut self, executed: Option<&Gtids>) -> Result<Option<Step>> {
         while self.stalled.is_none() {
-            let Some((inner, start)) = &mut self.payload else { return Ok(self.settle()) };
+            let Some((inner, start)) = &mut self.payload else { return Ok(self.settle(executed)) };
             let start = *start;
             let at = format!("in the compressed transaction at {}:{start}", self.at.file);
             match inner
@@ -743,6 +854,29 @@ impl Assembler {
         }
         Ok(None)
     }
+}
+
+/// What a stored version says of a table, or of all tables of a database that it or the schema of now has.
+fn stored_tables(stored: &Schema, name: &TableName, now: &Schema) -> Vec<Captured> {
+    let tables: Vec<String> = match &name.table {
+        Some(table) => vec![table.clone()],
+        None => {
+            let of = |schema: &Schema| -> Vec<String> {
+                schema.database(&name.database).map(|d| d.tables.iter().map(|t| t.name.clone()).collect()).unwrap_or_default()
+            };
+            let mut names = of(stored);
+            names.extend(of(now).into_iter().filter(|n| stored.table(&name.database, n).is_none()));
+            names
+        }
+    };
+    let charset = stored.database(&name.database).map(|d| d.charset.clone());
+    let captured = |table: String| Captured {
+        database: name.database.clone(),
+        database_charset: charset.clone(),
+        def: stored.table(&name.database, &table).cloned(),
+        table,
+    };
+    tables.into_iter().map(captured).collect()
 }
 
 /// No binlog file is as long; sums of offsets below it do not overflow.

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::position::BinlogPosition;
+use crate::position::{BinlogPosition, Gtids};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{CaseRule, Database, Schema, Table};
 
@@ -26,24 +26,62 @@ pub struct Captured {
     pub def: Option<Arc<Table>>,
 }
 
+/// A place that the server's log had reached when definitions had been read from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    pub at: BinlogPosition,
+    /// The executed set there, if the stream is followed by GTIDs: another server's files have other places, but every
+    /// server of a group comes to hold this set.
+    pub gtids: Option<Gtids>,
+    /// The stream now comes from another server, on which `at` means nothing.
+    pub foreign: bool,
+}
+
+/// Why a definition is in doubt: a statement, or a table map that does not agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    pub why: String,
+    /// The statement's text, shortened; empty for a table map.
+    pub statement: String,
+    pub at: BinlogPosition,
+}
+
 /// A definition that becomes proved when the stream reaches `reached`.
 #[derive(Debug)]
 struct Candidate {
     captured: Captured,
-    reached: BinlogPosition,
+    reached: Bound,
 }
 
 #[derive(Debug)]
 struct Doubt {
     name: TableName,
     /// Where the stream has to come for the definitions read last to be proved; `None` while they are being read.
-    until: Option<BinlogPosition>,
+    until: Option<Bound>,
+    /// Whether the server was asked again because a table map came with column names.
+    asked_by_names: bool,
+    cause: Arc<Cause>,
+}
+
+impl From<BinlogPosition> for Bound {
+    fn from(at: BinlogPosition) -> Self {
+        Bound { at, gtids: None, foreign: false }
+    }
+}
+
+impl Bound {
+    /// Whether the stream has come here. `executed` is its own set, if it is followed by GTIDs.
+    fn is_reached(&self, at: &BinlogPosition, executed: Option<&Gtids>) -> bool {
+        // Sets of two kinds of server are never one in the other.
+        let contained = |set: &Gtids| executed.is_some_and(|executed| set.is_subset(executed).unwrap_or(false));
+        (!self.foreign && !at.is_before(&self.at)) || self.gtids.as_ref().is_some_and(contained)
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Doubts {
     /// Statements before this place ran while the first capture was taken.
-    window: Option<BinlogPosition>,
+    window: Option<Bound>,
     doubted: Vec<Doubt>,
     candidates: Vec<Candidate>,
     case: CaseRule,
@@ -54,21 +92,27 @@ impl TableName {
         TableName { database: database.into(), table: Some(table.into()) }
     }
 
-    fn covers(&self, case: CaseRule, database: &str, table: &str) -> bool {
+    pub(super) fn covers(&self, case: CaseRule, database: &str, table: &str) -> bool {
         case.same(&self.database, database) && self.table.as_ref().is_none_or(|t| case.same(t, table))
     }
 }
 
 impl Doubts {
     pub fn captured_until(&mut self, until: BinlogPosition) {
-        self.window = Some(until);
+        self.window = Some(until.into());
     }
 
-    /// The stream comes from another server now, on which the old one's places mean nothing: whatever was read from a
-    /// server before is proved at `until`, this server's log end. True if definitions of the first capture are among it.
+    /// The stream comes from another server now, on which the old one's places mean nothing. What was read together with
+    /// an executed set is proved when the stream has executed that set; anything else that was read from a server before,
+    /// at `until`, this server's log end. True if definitions of the first capture are among it.
     pub fn server_changed(&mut self, until: &BinlogPosition) -> bool {
         let places = self.window.iter_mut().chain(self.doubted.iter_mut().filter_map(|d| d.until.as_mut()));
-        places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)).for_each(|place| *place = until.clone());
+        for place in places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)) {
+            match place.gtids {
+                Some(_) => place.foreign = true,
+                None => place.at = until.clone(),
+            }
+        }
         self.window.is_some()
     }
 
@@ -77,12 +121,12 @@ impl Doubts {
     }
 
     /// Puts tables in doubt. Candidates for them were read before this statement, so they are void.
-    pub fn raise(&mut self, tables: &[TableName]) {
+    pub fn raise(&mut self, tables: &[TableName], cause: &Arc<Cause>) {
         let case = self.case;
         for name in tables {
             self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
             self.doubted.retain(|d| d.name != *name);
-            self.doubted.push(Doubt { name: name.clone(), until: None });
+            self.doubted.push(Doubt { name: name.clone(), until: None, asked_by_names: false, cause: cause.clone() });
         }
     }
 
@@ -90,7 +134,7 @@ impl Doubts {
     /// window, or if it builds on a definition that is in doubt. Not some of them only, because then the statement as a
     /// whole is not applied. Empty if it is to be believed; what it says the whole definition of is then in doubt no more.
     pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition) -> Vec<TableName> {
-        let in_window = self.window.as_ref().is_some_and(|until| at.is_before(until));
+        let in_window = self.window.as_ref().is_some_and(|until| !until.is_reached(at, None));
         let named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
         if in_window || named.iter().any(|(name, whole)| !whole && self.is_doubted_name(name)) {
             return named.into_iter().map(|(name, _)| name).collect();
@@ -110,7 +154,38 @@ impl Doubts {
     }
 
     pub fn is_doubted(&self, database: &str, table: &str) -> bool {
-        self.doubted.iter().any(|d| d.name.covers(self.case, database, table))
+        self.doubting(database, table).is_some()
+    }
+
+    /// Why a table is in doubt, if it is.
+    pub fn cause(&self, database: &str, table: &str) -> Option<Arc<Cause>> {
+        self.doubting(database, table).map(|d| d.cause.clone())
+    }
+
+    fn doubting(&self, database: &str, table: &str) -> Option<&Doubt> {
+        self.doubted.iter().find(|d| d.name.covers(self.case, database, table))
+    }
+
+    /// Everything that is in doubt.
+    pub fn names(&self) -> Vec<TableName> {
+        self.doubted.iter().map(|d| d.name.clone()).collect()
+    }
+
+    /// Whether asking the server about a doubted table is of no use for this table map: its log only moves on, so it was
+    /// nearest to the map when it was asked first. A map with names is worth one more question.
+    pub fn was_asked(&self, database: &str, table: &str, with_names: bool) -> bool {
+        self.doubting(database, table).is_some_and(|d| d.until.is_some() && (d.asked_by_names || !with_names))
+    }
+
+    pub fn asked_by_names(&mut self, database: &str, table: &str) {
+        let case = self.case;
+        self.doubted.iter_mut().filter(|d| d.name.covers(case, database, table)).for_each(|d| d.asked_by_names = true);
+    }
+
+    /// The definition that was read first after the table came in doubt.
+    pub fn candidate(&self, database: &str, table: &str) -> Option<&Captured> {
+        let name = TableName::new(database, table);
+        self.candidates.iter().map(|c| &c.captured).find(|c| name.covers(self.case, &c.database, &c.table))
     }
 
     fn is_doubted_name(&self, name: &TableName) -> bool {
@@ -121,30 +196,37 @@ impl Doubts {
     }
 
     /// Definitions read from the server, to be proved when the stream reaches `reached`.
-    pub fn candidates(&mut self, captured: Vec<Captured>, reached: BinlogPosition) {
+    pub fn candidates(&mut self, captured: Vec<Captured>, reached: Bound) {
         for doubt in self.doubted.iter_mut().filter(|d| d.until.is_none()) {
             doubt.until = Some(reached.clone());
         }
         self.candidates.extend(captured.into_iter().map(|captured| Candidate { captured, reached: reached.clone() }));
     }
 
-    /// The candidates that are proved now that the stream stands at `at`.
-    pub fn proved_at(&mut self, at: &BinlogPosition) -> Vec<Captured> {
-        if self.window.as_ref().is_some_and(|until| !at.is_before(until)) {
+    /// The candidates that are proved now that the stream stands at `at` and has executed this set.
+    pub fn proved_at(&mut self, at: &BinlogPosition, executed: Option<&Gtids>) -> Vec<Captured> {
+        if self.window.as_ref().is_some_and(|until| until.is_reached(at, executed)) {
             self.window = None;
         }
         if !self.pending() {
             return Vec::new();
         }
-        let (due, waiting) = std::mem::take(&mut self.candidates).into_iter().partition(|c: &Candidate| !at.is_before(&c.reached));
+        let (due, waiting) = std::mem::take(&mut self.candidates).into_iter().partition(|c: &Candidate| c.reached.is_reached(at, executed));
         self.candidates = waiting;
         let due: Vec<Captured> = due.into_iter().map(|c: Candidate| c.captured).collect();
         for captured in &due {
             self.settle(&TableName::new(&captured.database, &captured.table));
         }
         // Also a doubt of which the server knew no table, such as one over a database that is gone.
-        self.doubted.retain(|d| d.until.as_ref().is_none_or(|until| at.is_before(until)));
+        self.doubted.retain(|d| d.until.as_ref().is_none_or(|until| !until.is_reached(at, executed)));
         due
+    }
+
+    /// These are in doubt no more, whole databases too.
+    pub fn forget(&mut self, names: &[TableName]) {
+        let case = self.case;
+        self.doubted.retain(|d| !names.contains(&d.name));
+        self.candidates.retain(|c| !names.iter().any(|n| n.covers(case, &c.captured.database, &c.captured.table)));
     }
 
     /// The table is proved.
@@ -155,6 +237,11 @@ impl Doubts {
             self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
         }
     }
+}
+
+/// The tables that changes concern.
+pub fn concerned(changes: &[SchemaChange]) -> Vec<TableName> {
+    changes.iter().flat_map(names_of).map(|(name, _)| name).collect()
 }
 
 /// The tables that a change concerns, and whether it says all there is to know of each.
@@ -213,6 +300,10 @@ mod tests {
         Captured { database: "d".into(), database_charset: None, table: name.into(), def: Some(table(name)) }
     }
 
+    fn cause() -> Arc<Cause> {
+        Arc::new(Cause { why: "it is a test".into(), statement: String::new(), at: at(4) })
+    }
+
     fn at(offset: u64) -> BinlogPosition {
         BinlogPosition::new("b.000001", offset)
     }
@@ -220,38 +311,63 @@ mod tests {
     #[test]
     fn a_candidate_is_proved_when_the_stream_reaches_it() {
         let mut doubts = Doubts::default();
-        doubts.raise(&[TableName::new("d", "t")]);
-        doubts.candidates(vec![captured("t")], at(100));
-        assert!(doubts.proved_at(&at(99)).is_empty() && doubts.is_doubted("d", "t"));
-        assert_eq!(doubts.proved_at(&at(100)).len(), 1);
+        doubts.raise(&[TableName::new("d", "t")], &cause());
+        doubts.candidates(vec![captured("t")], at(100).into());
+        assert!(doubts.proved_at(&at(99), None).is_empty() && doubts.is_doubted("d", "t"));
+        assert_eq!(doubts.proved_at(&at(100), None).len(), 1);
         assert!(!doubts.is_doubted("d", "t"));
+    }
+
+    /// After a failover file and offset are another server's; the executed set tells.
+    #[test]
+    fn on_another_server_the_executed_set_proves() {
+        let set = |text: &str| Gtids::parse(text).expect("a set");
+        let (half, whole) = (set("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"), set("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9"));
+        let doubted = || {
+            let mut doubts = Doubts::default();
+            doubts.raise(&[TableName::new("d", "t")], &cause());
+            doubts.candidates(vec![captured("t")], Bound { at: at(100), gtids: Some(whole.clone()), foreign: false });
+            doubts
+        };
+        let mut doubts = doubted();
+        assert!(!doubts.server_changed(&at(50)));
+        assert!(
+            doubts.proved_at(&BinlogPosition::new("b.000077", 4), Some(&half)).is_empty(),
+            "a later file of another server proves nothing"
+        );
+        assert!(doubts.pending());
+        assert_eq!(doubts.proved_at(&at(4), Some(&whole)).len(), 1);
+        assert!(!doubts.pending());
+        // On the same server either will do.
+        assert_eq!(doubted().proved_at(&at(100), Some(&half)).len(), 1);
+        assert!(doubted().proved_at(&at(99), Some(&half)).is_empty());
     }
 
     #[test]
     fn a_doubt_of_which_the_server_knows_nothing_ends_too() {
         let mut doubts = Doubts::default();
-        doubts.raise(&[TableName { database: "gone".into(), table: None }]);
-        doubts.candidates(Vec::new(), at(100));
-        assert!(doubts.proved_at(&at(99)).is_empty() && doubts.pending());
-        assert!(doubts.proved_at(&at(100)).is_empty() && !doubts.pending());
+        doubts.raise(&[TableName { database: "gone".into(), table: None }], &cause());
+        doubts.candidates(Vec::new(), at(100).into());
+        assert!(doubts.proved_at(&at(99), None).is_empty() && doubts.pending());
+        assert!(doubts.proved_at(&at(100), None).is_empty() && !doubts.pending());
     }
 
     #[test]
     fn a_later_statement_voids_the_candidate() {
         let mut doubts = Doubts::default();
-        doubts.raise(&[TableName::new("d", "t")]);
-        doubts.candidates(vec![captured("t")], at(100));
+        doubts.raise(&[TableName::new("d", "t")], &cause());
+        doubts.candidates(vec![captured("t")], at(100).into());
         let alter = SchemaChange::TableAlter { database: "d".into(), table: "t".into(), old: table("t"), def: table("t") };
         let left = doubts.statement(&[alter], &at(50));
         assert_eq!(left, [TableName::new("d", "t")]);
-        doubts.raise(&left);
-        assert!(doubts.proved_at(&at(100)).is_empty() && doubts.is_doubted("d", "t"));
+        doubts.raise(&left, &cause());
+        assert!(doubts.proved_at(&at(100), None).is_empty() && doubts.is_doubted("d", "t"));
     }
 
     #[test]
     fn one_table_in_doubt_puts_the_whole_statement_in_doubt() {
         let mut doubts = Doubts::default();
-        doubts.raise(&[TableName::new("d", "t")]);
+        doubts.raise(&[TableName::new("d", "t")], &cause());
         let rename =
             |from: &str, to: &str| SchemaChange::TableAlter { database: "d".into(), table: from.into(), old: table(from), def: table(to) };
         let named = doubts.statement(&[rename("a", "b"), rename("t", "u")], &at(10));
@@ -263,12 +379,12 @@ mod tests {
     fn a_whole_definition_ends_the_doubt_but_not_inside_the_capture_window() {
         let create = SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def: table("t") };
         let mut doubts = Doubts::default();
-        doubts.raise(&[TableName::new("d", "t")]);
+        doubts.raise(&[TableName::new("d", "t")], &cause());
         assert!(doubts.statement(std::slice::from_ref(&create), &at(10)).is_empty());
         assert!(!doubts.is_doubted("d", "t"));
         doubts.captured_until(at(100));
         assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99)).len(), 1);
-        assert!(doubts.proved_at(&at(100)).is_empty());
+        assert!(doubts.proved_at(&at(100), None).is_empty());
         assert!(doubts.statement(&[create], &at(100)).is_empty());
     }
 
@@ -277,14 +393,14 @@ mod tests {
         let mut doubts = Doubts::default();
         assert!(!doubts.server_changed(&at(9)));
         doubts.captured_until(at(100));
-        doubts.raise(&[TableName::new("d", "t")]);
-        doubts.candidates(vec![captured("t")], at(100));
+        doubts.raise(&[TableName::new("d", "t")], &cause());
+        doubts.candidates(vec![captured("t")], at(100).into());
         // Places beyond the old bound on the new server are before the capture all the same.
         assert!(doubts.server_changed(&at(5000)));
         let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
         assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000)).len(), 1);
-        assert!(doubts.proved_at(&at(4000)).is_empty() && doubts.is_doubted("d", "t"));
-        assert_eq!(doubts.proved_at(&at(5000)).len(), 1);
+        assert!(doubts.proved_at(&at(4000), None).is_empty() && doubts.is_doubted("d", "t"));
+        assert_eq!(doubts.proved_at(&at(5000), None).len(), 1);
         assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000)).is_empty());
     }
 

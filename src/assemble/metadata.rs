@@ -16,16 +16,35 @@ struct Owned {
     geometries: Option<Vec<Option<&'static str>>>,
 }
 
+/// What MariaDB calls the columns by which it keeps long values unique (`make_long_hash_field_name`, `sql/table.cc`).
+/// They stand behind all others; no statement and no information_schema shows them.
+const HIDDEN_NAME: &str = "DB_ROW_HASH_";
+
+/// How many columns of a table map are hidden ones of the server's own. Known by their names only: by its shape one could
+/// be taken for a column that we failed to track.
+pub fn hidden_columns(map: &TableMap) -> usize {
+    let names = map.names.as_deref().unwrap_or_default();
+    let is_hidden = |(name, wire): &(&String, &WireType)| name.starts_with(HIDDEN_NAME) && **wire == WireType::LongLong;
+    names.iter().zip(&map.types).rev().take_while(is_hidden).count()
+}
+
 /// Every difference between a definition and what a table map says; empty when rows can be decoded with it.
 pub fn differences(table: &Table, map: &TableMap) -> Vec<Difference> {
     let owned = owned(map);
     table.agrees_with(&view(map, &owned, !table.primary_key.is_empty()))
 }
 
+/// The definition with everything that the table map states.
+pub fn repaired(table: &Table, map: &TableMap) -> Table {
+    let owned = owned(map);
+    table.repaired(&view(map, &owned, !table.primary_key.is_empty()))
+}
+
 fn view<'a>(map: &'a TableMap, owned: &'a Owned, has_key: bool) -> RowMetadata<'a> {
+    let shown = map.types.len() - hidden_columns(map);
     RowMetadata {
-        kinds: &owned.kinds,
-        names: map.names.as_deref(),
+        kinds: owned.kinds.get(..shown).unwrap_or_default(),
+        names: map.names.as_deref().and_then(|names| names.get(..shown)),
         unsigned: map.unsigned.as_deref(),
         charsets: owned.charsets.as_deref(),
         labels: owned.labels.as_deref(),

@@ -5,8 +5,10 @@ mod assembler;
 pub mod boundary;
 mod doubt;
 pub mod groups;
+mod mend;
 mod metadata;
 pub mod own_tables;
+pub mod quarantine;
 pub mod spill;
 mod statement;
 mod tables;
@@ -16,5 +18,6 @@ pub mod transaction;
 mod tests;
 
 pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
-pub use doubt::{Captured, TableName};
+pub use doubt::{Bound, Captured, Cause, TableName};
+pub use quarantine::{HeldRows, HeldTable, Quarantine};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};

@@ -13,8 +13,11 @@ use crate::position::BinlogPosition;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, Table};
 
-use super::doubt::{self, Captured, Doubts, TableName};
+use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
+use super::mend::{self, Mended};
 use super::metadata;
+use super::quarantine::Quarantine;
+use super::spill::SpillDir;
 use super::transaction::{TableRole, TableSlot};
 
 /// Table ids that are remembered from one transaction to the next.
@@ -37,6 +40,8 @@ pub enum Resolved {
     Ready,
     /// The definition has to be read from the server; why, in a sentence.
     Needs(TableName, String),
+    /// The tracked definition is wrong in what the table map states. Once it is mended the table map is to be taken again.
+    Mended(Box<Mended>),
 }
 
 pub struct Tables {
@@ -45,11 +50,21 @@ pub struct Tables {
     entries: HashMap<u64, Entry>,
     next_slot: u64,
     pub doubts: Doubts,
+    pub quarantine: Quarantine,
+}
+
+/// What became of a table map whose definition was asked for.
+pub enum Answered {
+    /// Its definition is proved; what changes by it.
+    Proved(Vec<SchemaChange>),
+    /// It is not; why.
+    Unproved(String),
 }
 
 impl Tables {
-    pub fn new(filter: Arc<Filter>, schema_database: String) -> Self {
-        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default() }
+    pub fn new(filter: Arc<Filter>, schema_database: String, spill: SpillDir) -> Self {
+        let quarantine = Quarantine::off(spill);
+        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default(), quarantine }
     }
 
     /// Verdicts are made anew from here on.
@@ -83,7 +98,11 @@ impl Tables {
         }
         let map = TableMap::parse(event, flavor).map_err(unreadable)?;
         self.doubts.set_case(schema.case);
+        self.quarantine.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);
+        if !own && let Some(mended) = self.mended(&map, schema) {
+            return Ok(Resolved::Mended(Box::new(mended)));
+        }
         let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
@@ -92,6 +111,26 @@ impl Tables {
             }
             Err((name, why)) => Ok(Resolved::Needs(name, why)),
         }
+    }
+
+    /// Puts a mended definition in the place of the wrong one.
+    pub fn install_mended(&mut self, mended: Mended, schema: &mut Schema) -> SchemaChange {
+        let Mended { old, def, .. } = mended;
+        if let Some(database) = schema.database_mut(&def.database) {
+            database.tables.iter_mut().filter(|t| Arc::ptr_eq(t, &old)).for_each(|t| *t = def.clone());
+        }
+        SchemaChange::TableAlter { database: def.database.clone(), table: def.name.clone(), old, def }
+    }
+
+    fn mended(&self, map: &TableMap, schema: &Schema) -> Option<Mended> {
+        if self.filter.blacklisted(&map.database, &map.table) || self.doubts.is_doubted(&map.database, &map.table) {
+            return None;
+        }
+        // Rows that are held wait for a proof, and not for this.
+        if self.quarantine.is_stuck(&TableName::new(&map.database, &map.table)) {
+            return None;
+        }
+        mend::mended(schema.table(&map.database, &map.table)?, map)
     }
 
     fn user_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
@@ -114,16 +153,51 @@ impl Tables {
         if matches!(verdict, Verdict::Drop) {
             return Ok(None);
         }
-        let Some(table) = table.cloned() else {
-            return Err((name, "it is not in the tracked schema".into()));
+        let doubted = self.doubts.is_doubted(&map.database, &map.table);
+        let contradiction = match table {
+            None => Some("it is not in the tracked schema".to_owned()),
+            Some(table) => metadata::differences(table, &map)
+                .into_iter()
+                .next()
+                .map(|difference| format!("the table map contradicts the tracked definition: {difference}")),
         };
-        if self.doubts.is_doubted(&map.database, &map.table) {
-            return Err((name, "a statement left its definition in doubt".into()));
+        match (table.cloned(), contradiction) {
+            (Some(table), None) if !doubted => Ok(Some(self.slot(map, table, verdict, TableRole::User))),
+            (_, contradiction) => {
+                let asking_is_vain =
+                    self.doubts.was_asked(&map.database, &map.table, map.names.is_some()) || (!doubted && self.quarantine.is_stuck(&name));
+                if self.quarantine.is_on() && asking_is_vain {
+                    return Ok(Some(self.unproved_slot(map)));
+                }
+                let in_doubt = doubted.then(|| "a statement left its definition in doubt".to_owned());
+                Err((name, in_doubt.or(contradiction).unwrap_or_default()))
+            }
         }
-        if let Some(difference) = metadata::differences(&table, &map).into_iter().next() {
-            return Err((name, format!("the table map contradicts the tracked definition: {difference}")));
+    }
+
+    /// A slot whose rows are held.
+    fn unproved_slot(&mut self, map: TableMap) -> Arc<TableSlot> {
+        if let Some(cause) = self.doubts.cause(&map.database, &map.table) {
+            self.quarantine.note_cause(&TableName::new(&map.database, &map.table), cause);
         }
-        Ok(Some(self.slot(map, table, verdict, TableRole::User)))
+        let table =
+            Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
+        self.slot(map, Arc::new(table), Verdict::Keep, TableRole::Unproved)
+    }
+
+    /// The next rows that were held and need not be any more.
+    pub fn next_held(&mut self) -> Result<Option<super::quarantine::HeldRows>> {
+        let Tables { quarantine, filter, next_slot, .. } = self;
+        quarantine.next(&mut |unproved, def| {
+            let columns: Vec<&str> = def.columns.iter().map(|c| c.name.as_str()).collect();
+            let verdict = filter.verdict(&def.database, &def.name, &columns);
+            if matches!(verdict, Verdict::Drop) {
+                return None;
+            }
+            let id = *next_slot;
+            *next_slot += 1;
+            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), verdict, role: TableRole::User }))
+        })
     }
 
     /// Our own tables: heartbeats are read, inserts into `bootstrap` are output, all else is passed over (contract §3.8, §9.1).
@@ -156,40 +230,73 @@ impl Tables {
         Arc::new(TableSlot { id, map, table, verdict, role })
     }
 
-    /// A definition was read from the server for this table map. It is believed only if the map carries names and all
-    /// agree; a shape that fits is no proof (design §5.3).
-    pub fn accept_for_map(
+    /// A definition was read for this table map: from the server, or from the store, which says that it was accepted for
+    /// this very place before. It is believed only if the map carries names and all agree, or if it comes from the store
+    /// and fits; else a shape that fits is no proof (design §5.3).
+    pub fn answer_map(
         &mut self,
         event: &RawEvent,
         flavor: Flavor,
         schema: &mut Schema,
-        captured: Vec<Captured>,
-        at: &BinlogPosition,
-    ) -> Result<Vec<SchemaChange>> {
+        captured: &[Captured],
+        stored: bool,
+    ) -> Result<Answered> {
         let map = TableMap::parse(event, flavor).map_err(unreadable)?;
-        let unproved = |why: String| {
-            Error::definite(format!("the definition of {}.{} is not proved: {why}", map.database, map.table)).detail(format!("table map at {at}")).hint(
-                "set binlog_row_metadata=FULL on the server so that definitions can be checked against the binlog; or exclude the table by the filter; \
-                 or start behind this place with --init_position",
-            )
-        };
         let case = schema.case;
-        let found = captured.into_iter().find(|c| case.same(&c.database, &map.database) && case.same(&c.table, &map.table));
-        let Some(Captured { def: Some(def), database, database_charset, table }) = found else {
-            return Err(unproved("the server no longer has this table".into()));
+        let of_map = |c: &&Captured| case.same(&c.database, &map.database) && case.same(&c.table, &map.table);
+        let found: Vec<&Captured> = captured.iter().filter(of_map).chain(self.doubts.candidate(&map.database, &map.table)).collect();
+        let found: Vec<(&Captured, &Arc<Table>)> = found.into_iter().filter_map(|c| Some((c, c.def.as_ref()?))).collect();
+        let Some((_, newest)) = found.first() else {
+            return Ok(Answered::Unproved("the server no longer has this table".into()));
         };
-        if map.names.is_none() {
-            return Err(unproved("its rows carry no column names".into()));
+        if map.names.is_none() && !stored {
+            return Ok(Answered::Unproved("its rows carry no column names".into()));
         }
-        if let Some(difference) = metadata::differences(&def, &map).into_iter().next() {
-            return Err(unproved(format!("the server's definition of now differs from the binlog's: {difference}")));
-        }
-        self.doubts.settle(&TableName::new(&database, &table));
-        let change = doubt::install(schema, Captured { database, database_charset, table, def: Some(def) });
+        let fits = found.iter().find(|(_, def)| metadata::differences(def, &map).is_empty());
+        let Some((fitting, def)) = fits else {
+            let difference = metadata::differences(newest, &map).into_iter().next().map(|d| d.to_string()).unwrap_or_default();
+            return Ok(Answered::Unproved(format!("the server's definition of now differs from the binlog's: {difference}")));
+        };
+        let (fitting, def) = (Captured::clone(fitting), Arc::clone(def));
+        let name = TableName::new(&fitting.database, &fitting.table);
+        self.doubts.settle(&name);
+        self.quarantine.prove(&name, Some(&def));
+        let change = doubt::install(schema, fitting);
         match self.map(event, flavor, schema)? {
-            Resolved::Ready => Ok(change.into_iter().collect()),
+            Resolved::Ready => Ok(Answered::Proved(change.into_iter().collect())),
+            Resolved::Mended(mended) => Err(Error::bug(format!("{}: still not resolved: it would be mended", mended.def.name))),
             Resolved::Needs(name, why) => Err(Error::bug(format!("{}: still not resolved: {why}", name.database))),
         }
+    }
+
+    /// Holds the rows under this table map. What was read from the server for it is proved when the stream comes to
+    /// `reached`, unless a statement concerns the table before.
+    pub fn hold_map(&mut self, event: &RawEvent, flavor: Flavor, captured: Vec<Captured>, reached: Bound, cause: Cause) -> Result<()> {
+        let map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        if !self.doubts.is_doubted(&map.database, &map.table) {
+            self.doubts.raise(&[TableName::new(&map.database, &map.table)], &Arc::new(cause));
+            self.doubts.candidates(captured, reached);
+        }
+        if map.names.is_some() {
+            self.doubts.asked_by_names(&map.database, &map.table);
+        }
+        let id = map.table_id;
+        let slot = self.unproved_slot(map);
+        self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot) });
+        Ok(())
+    }
+
+    /// The error of a table map whose rows cannot be held.
+    pub fn unproved(event: &RawEvent, flavor: Flavor, at: &BinlogPosition, why: &str) -> Error {
+        let name = match TableMap::parse(event, flavor) {
+            Ok(map) => format!("{}.{}", map.database, map.table),
+            Err(e) => return unreadable(e),
+        };
+        Error::definite(format!("the definition of {name} is not proved: {why}")).detail(format!("table map at {at}")).hint(
+            "set binlog_row_metadata=FULL on the server so that definitions can be checked against the binlog; or tell the definition with \
+             `binlogd schema resolve`; or exclude the table by the filter; or start behind this place with --init_position. Where a partition is a table's \
+             own (producer_partition_by=table or primary_key), on_schema_error=quarantine holds back this table only",
+        )
     }
 }
 

@@ -199,11 +199,11 @@ fn a_failed_statement_is_proved_where_the_server_stands_still() {
     let statement = request.at.clone();
     assert!(request.end.is_some_and(|end| end.held && end.at == feed.here()), "its GTID is executed, but a restart must meet it again");
     assert!(matches!(feed.assembler.provide(Feed::captured(&["a", "b", "c"]), reached).unwrap(), Step::More));
-    let Some(Step::Schema(step)) = feed.assembler.more().unwrap() else { panic!("not proved") };
+    let Some(Step::Schema(step)) = feed.assembler.more(None).unwrap() else { panic!("not proved") };
     assert!(step.repair && step.changes.len() == 1);
     assert_eq!(step.at, statement, "behind the statement this version must be found");
     assert!(step.end.is_some_and(|end| !end.held && end.saves && end.at == feed.here()));
-    assert!(feed.assembler.more().unwrap().is_none());
+    assert!(feed.assembler.more(None).unwrap().is_none());
     assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 3);
 }
 
@@ -217,7 +217,7 @@ fn a_definition_from_the_future_waits_until_the_stream_reaches_it() {
     feed.offset += 500;
     let Step::Boundary(end) = feed.query("create user x", 0).unwrap() else { panic!("no boundary") };
     assert!(end.held);
-    assert!(matches!(feed.assembler.more().unwrap(), Some(Step::Schema(_))), "proved behind the next statement");
+    assert!(matches!(feed.assembler.more(None).unwrap(), Some(Step::Schema(_))), "proved behind the next statement");
     assert_eq!(feed.assembler.schema().table("d", "t").expect("table").columns.len(), 3);
 }
 
@@ -227,12 +227,12 @@ fn a_stream_of_nothing_but_transactions_proves_too() {
     feed.query("alter table t add c int", 1317).unwrap();
     let later = BinlogPosition::new("b.000001", feed.offset + 10);
     feed.assembler.provide(Feed::captured(&["a", "b", "c"]), later).unwrap();
-    assert!(feed.assembler.more().unwrap().is_none());
+    assert!(feed.assembler.more(None).unwrap().is_none());
     feed.query("BEGIN", 0).unwrap();
     let commit = feed.here();
     let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
     assert!(transaction.end.held);
-    let Some(Step::Schema(step)) = feed.assembler.more().unwrap() else { panic!("not proved") };
+    let Some(Step::Schema(step)) = feed.assembler.more(None).unwrap() else { panic!("not proved") };
     assert_eq!(step.at, commit, "between the boundary before and this one");
     assert!(step.end.is_some_and(|end| !end.held && end.seq > transaction.end.seq));
     feed.query("BEGIN", 0).unwrap();
@@ -335,7 +335,7 @@ fn a_table_that_leaves_the_blacklist_is_believed_once_the_stream_has_passed_its_
     let reached = BinlogPosition::new("b.000001", feed.offset + 40);
     assert!(matches!(feed.assembler.provide(Feed::captured(&["x", "y"]), reached).unwrap(), Step::More));
     assert!(feed.transaction(false).1, "nothing behind the doubt may be stored");
-    assert!(matches!(feed.assembler.more().unwrap(), Some(Step::Schema(step)) if step.repair && step.changes.len() == 1));
+    assert!(matches!(feed.assembler.more(None).unwrap(), Some(Step::Schema(step)) if step.repair && step.changes.len() == 1));
     assert_eq!(feed.transaction(true), (true, false));
     assert_eq!(feed.assembler.schema().table("d", "t").unwrap().columns[0].name, "x");
 }

@@ -23,6 +23,13 @@ pub struct TableSlot {
     pub role: TableRole,
 }
 
+impl TableSlot {
+    /// Columns at the end of the binlog's rows that belong to no definition and are never output.
+    pub fn hidden_columns(&self) -> usize {
+        super::metadata::hidden_columns(&self.map)
+    }
+}
+
 /// Whether a table is one of our own, which follow rules of their own (contract §3.8, §9.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableRole {
@@ -32,6 +39,8 @@ pub enum TableRole {
     Heartbeats,
     /// `<schema_db>.bootstrap`: inserts are output whatever the filter says; updates and deletes never.
     Bootstrap,
+    /// Another table whose definition is not proved; `TableSlot::table` has its names and no columns. Its rows are held.
+    Unproved,
 }
 
 /// Facts of one transaction.

@@ -11,7 +11,7 @@ use super::commands::{self, Command, Given};
 use super::fault::{Findings, Note, NoteLevel};
 use super::help;
 use super::layers::{self, Raw, Surroundings};
-use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig};
+use super::settings::{CheckConfig, Config, PositionConfig, ReadConfig, SchemaConfig};
 use super::validate;
 
 /// What the user asked for.
@@ -21,6 +21,8 @@ pub enum Invocation {
     Run(Box<Config>),
     /// `binlogd read`: recorded binlog files to standard output.
     Read(Box<ReadConfig>),
+    /// `binlogd schema`: stored definitions.
+    Schema(Box<SchemaConfig>),
     /// A text for standard output, and nothing else to do: `--version`, `binlogd completions`.
     Print(String),
     /// `binlogd position`: shows or changes the stored position.
@@ -35,6 +37,7 @@ impl Invocation {
         match self {
             Invocation::Run(config) => config.notes,
             Invocation::Read(config) => config.notes,
+            Invocation::Schema(asked) => asked.config.notes,
             Invocation::Print(_) => Vec::new(),
             Invocation::Position(config) => config.daemon.notes,
             Invocation::Check(check) => check.notes,

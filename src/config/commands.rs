@@ -107,6 +107,18 @@ pub(super) static COMMANDS: &[Command] = &[
         },
     },
     Command {
+        word: "schema",
+        usage: "show [DB[.TABLE]] | diff [DB[.TABLE]] | resolve DB.TABLE [options]",
+        about: "shows the stored definitions of tables, compares them with the server's, or tells one that nothing else can prove",
+        takes: Takes::All,
+        dialect: Dialect::Words,
+        words: true,
+        default_file: DefaultFile::Read,
+        build: |given| {
+            validate::schema_command(given.raw, given.around, given.words, given.findings).map(|asked| Invocation::Schema(Box::new(asked)))
+        },
+    },
+    Command {
         word: "check",
         usage: "[options]",
         about: "checks configuration, servers, brokers and this machine with the daemon's options, changes nothing, and says what mends \

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::encode::ColumnPattern;
 use crate::filter::Filter;
-use crate::position::Place;
+use crate::position::{Place, Position};
 use crate::secret::Secret;
 pub use crate::server::connect::KeyStore;
 
@@ -113,6 +113,24 @@ pub struct ReadConfig {
     pub notes: Vec<Note>,
 }
 
+/// What `binlogd schema` needs: the daemon's own configuration, and what is asked of it.
+#[derive(Debug, Clone)]
+pub struct SchemaConfig {
+    pub config: Config,
+    pub action: SchemaAction,
+}
+
+/// `None` for a database or table: all of them.
+#[derive(Debug, Clone)]
+pub enum SchemaAction {
+    /// The definitions that are valid at a place; `None`: at the stored position.
+    Show { database: Option<String>, table: Option<String>, at: Option<Position>, json: bool },
+    /// What differs from the server's definitions of now.
+    Diff { database: Option<String>, table: Option<String> },
+    /// Stores the definition of a table for the place at which it came in doubt: that of a file, or the server's of now.
+    Resolve { database: String, table: String, definition: Option<PathBuf>, yes: bool },
+}
+
 /// What `binlogd check` needs.
 #[derive(Debug, Clone)]
 pub struct CheckConfig {
@@ -180,7 +198,10 @@ pub enum Bootstrapper {
 /// What happens at a row whose table's definition cannot be proved (design §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnSchemaError {
+    /// The daemon stops before the first row that it cannot read.
     Stop,
+    /// Rows of that table are held back, and the others flow on.
+    Quarantine,
 }
 
 /// What is in a message (contract §4.1); the fields are named as the options, without `output_`.

@@ -7,6 +7,7 @@ mod mysql;
 mod output;
 mod partition;
 mod producer;
+mod schema;
 mod service;
 mod sinks;
 
@@ -17,7 +18,9 @@ use tracing::level_filters::LevelFilter;
 use super::fault::{Fault, Findings};
 use super::layers::{Origin, Raw, Surroundings};
 use super::options::{self, Kind, Opt, Support};
-use super::settings::{CheckConfig, Config, LogSettings, OnSchemaError, PositionConfig, ReadConfig};
+use super::settings::{
+    CheckConfig, Config, LogSettings, OnSchemaError, PartitionBy, PartitionSettings, PositionConfig, ReadConfig, SchemaConfig,
+};
 use super::value;
 use crate::position::Place;
 use crate::secret::Secret;
@@ -46,6 +49,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
     output::check_encryption(&mut reader);
     service::check_java_limits(&mut reader);
     let client_id = reader.filled("client_id");
+    let on_schema_error = on_schema_error(&mut reader, &partition);
     let config = Config {
         replica_server_id: reader.number("replica_server_id"),
         gtid_mode,
@@ -59,7 +63,7 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
         max_schemas: reader.integer("max_schemas").and_then(|n| u32::try_from(n).ok()),
         reconnection_retries: reader.integer("replication_reconnection_retries").and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0),
         bootstrapper,
-        on_schema_error: OnSchemaError::Stop,
+        on_schema_error,
         filter,
         output,
         producer: producer::read(&mut reader, kind, partition),
@@ -77,6 +81,23 @@ pub(super) fn daemon(raw: &Raw, around: &Surroundings, mut findings: Findings) -
     };
     reader.check_support(|option| option.commands.is_empty());
     finish(config, findings, |config, notes| config.notes = notes)
+}
+
+/// Rows of one table can be held back only where no other table's rows follow them in the same partition.
+fn on_schema_error(reader: &mut Reader, partition: &PartitionSettings) -> OnSchemaError {
+    let of_one_table = |by| matches!(by, PartitionBy::Table | PartitionBy::PrimaryKey);
+    let possible = match partition.by {
+        PartitionBy::Column => of_one_table(partition.fallback),
+        by => of_one_table(by),
+    };
+    let wanted = reader.choice("on_schema_error") == Some("quarantine");
+    if wanted && !possible && reader.is_given("on_schema_error") {
+        reader.findings.warn(
+            "on_schema_error=quarantine acts as stop here, because in one partition the rows of other tables would overtake those that are held back: \
+             set producer_partition_by to table or primary_key",
+        );
+    }
+    if wanted && possible { OnSchemaError::Quarantine } else { OnSchemaError::Stop }
 }
 
 /// Checks everything for `binlogd position`.
@@ -146,6 +167,23 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
     };
     reader.check_support(|option| option.read);
     finish(config, findings, |config, notes| config.notes = notes)
+}
+
+/// Checks everything for `binlogd schema`.
+pub(super) fn schema_command(
+    raw: &Raw,
+    around: &Surroundings,
+    words: Vec<String>,
+    mut findings: Findings,
+) -> Result<SchemaConfig, Findings> {
+    let mut reader = Reader { raw, around, findings: &mut findings };
+    let action = schema::action(&mut reader, &words);
+    let config = daemon(raw, around, findings)?;
+    match action {
+        Some(action) => Ok(SchemaConfig { config, action }),
+        // A fault was found, so `daemon` has failed.
+        None => Err(Findings::default()),
+    }
 }
 
 fn finish<C>(mut config: C, findings: Findings, set_notes: impl FnOnce(&mut C, Vec<super::fault::Note>)) -> Result<C, Findings> {

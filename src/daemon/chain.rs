@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use crate::assemble::{Assembler, Captured, SchemaStep, Step, TableRequest, Transaction};
+use crate::assemble::{Assembler, Bound, Captured, SchemaStep, Step, TableName, TableRequest, Transaction};
 use crate::binlog::{RawEvent, RowsEvent, RowsKind};
 use crate::encode::batch::Batch;
 use crate::encode::{DdlMessage, Encoder, decode_columns};
 use crate::error::{Error, Result};
 use crate::filter::{Filter, LiveFilter};
-use crate::position::{BinlogPosition, Gtids, Position, ResumePoint};
+use crate::position::{BinlogPosition, Gtid, Gtids, Position, ResumePoint};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 
@@ -19,8 +19,14 @@ pub trait Hooks {
     /// Stores a schema version that is valid from `position` on, and returns when it is stored.
     fn save_schema(&mut self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId>;
 
-    /// Reads definitions from the server, and a log position that the server had reached afterwards.
-    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)>;
+    /// Reads definitions from the server, and a place that its log had reached afterwards.
+    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, Bound)>;
+
+    /// The schema version that is stored for exactly this place, if there is one: an earlier life proved the definitions
+    /// there, or an operator told them (`binlogd schema resolve`).
+    fn stored_version(&mut self, _position: &Position) -> Result<Option<Schema>> {
+        Ok(None)
+    }
 
     /// A transaction was encoded: its rows, and milliseconds from its begin to its last row on the server. For metrics.
     fn transaction(&mut self, _rows: u64, _execution_ms: u64) {}
@@ -50,6 +56,9 @@ pub struct Chain {
     heartbeat: i64,
     /// The executed set at the assembler's boundary, in GTID mode.
     gtids: Option<Gtids>,
+    /// The tables whose definitions came from the server or from the store in this run, and the newest version with them.
+    repaired: Vec<TableName>,
+    repaired_id: SchemaId,
     pub counters: Counters,
 }
 
@@ -67,7 +76,19 @@ pub struct Counters {
 impl Chain {
     pub fn new(assembler: Assembler, encoder: Encoder, filter: Arc<Filter>, output_ddl: bool, gtids: Option<Gtids>) -> Self {
         let heartbeat = assembler.heartbeat();
-        Chain { assembler, encoder, filter, live: None, next_filter: None, output_ddl, heartbeat, gtids, counters: Counters::default() }
+        Chain {
+            assembler,
+            encoder,
+            filter,
+            live: None,
+            next_filter: None,
+            output_ddl,
+            heartbeat,
+            gtids,
+            repaired: Vec::new(),
+            repaired_id: 0,
+            counters: Counters::default(),
+        }
     }
 
     /// Follows a filter that may be replaced; the chain was made with what it is now, or earlier.
@@ -104,7 +125,7 @@ impl Chain {
             if flow != Flow::On {
                 return Ok(flow);
             }
-            step = self.assembler.more()?;
+            step = self.assembler.more(self.gtids.as_ref())?;
         }
         Ok(Flow::On)
     }
@@ -146,32 +167,72 @@ impl Chain {
                     self.executed(&transaction.end)?;
                     self.counters.transactions += 1;
                     self.refuse_bootstraps(&transaction)?;
-                    let stats = self.encoder.transaction(&mut transaction, &mut |batch| hooks.emit(batch))?;
+                    let quarantine = self.assembler.quarantine_mut();
+                    let stats = self.encoder.transaction_but_held(&mut transaction, quarantine, &mut |batch| hooks.emit(batch))?;
                     let meta = &transaction.meta;
                     self.counters.last_commit_us = self.counters.last_commit_us.max(meta.commit_us);
                     // Heartbeats are rows to Maxwell's count.
                     let beats = u64::from(std::mem::replace(&mut self.heartbeat, transaction.end.heartbeat) != transaction.end.heartbeat);
                     let execution_ms = u64::from(meta.last_row_s.saturating_sub(meta.begun_s)) * 1000;
                     hooks.transaction(stats.rows + stats.filtered + beats, execution_ms);
+                    self.release(hooks)?;
                 }
                 Step::Boundary(end) => {
                     self.executed(&end)?;
+                    self.release(hooks)?;
                     self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch))?;
                 }
                 Step::Schema(change) => self.schema_changed(change, hooks)?,
                 Step::NeedsTables(request) => {
-                    let (captured, reached) = hooks.fetch_tables(&request, self.assembler.schema())?;
-                    if let Some(end) = request.end {
-                        self.executed(&end)?;
-                        self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch))?;
-                    }
-                    step = self.assembler.provide(captured, reached)?;
+                    step = self.answer(request, hooks)?;
                     continue;
                 }
                 Step::StartedInside(at) => return Ok(Flow::StartedInside(at)),
             }
             return Ok(Flow::On);
         }
+    }
+
+    /// Definitions from the store, if it has a version for the very place that asks, else from the server.
+    fn answer(&mut self, request: TableRequest, hooks: &mut dyn Hooks) -> Result<Step> {
+        let place = self.place_of(&request.at, request.gtid.as_ref())?;
+        let stored = hooks.stored_version(&place)?;
+        let fetched = match &stored {
+            Some(_) => None,
+            None => Some(hooks.fetch_tables(&request, self.assembler.schema())?),
+        };
+        if let Some(end) = &request.end {
+            self.executed(end)?;
+            self.encoder.mark_end(end.clone(), 0, &mut |batch| hooks.emit(batch))?;
+        }
+        if let Some(schema) = stored
+            && let Some(step) = self.assembler.provide_stored(&request, &schema)?
+        {
+            tracing::info!(at = %request.at, why = request.why, "the definition that is stored for this place is used");
+            return Ok(step);
+        }
+        let (captured, reached) = match fetched {
+            Some(fetched) => fetched,
+            None => hooks.fetch_tables(&request, self.assembler.schema())?,
+        };
+        self.assembler.provide(captured, reached)
+    }
+
+    /// The place of a statement or table map as a schema version has it: the set has its own GTID in it (contract §8.6).
+    fn place_of(&self, at: &BinlogPosition, gtid: Option<&Gtid>) -> Result<Position> {
+        let mut gtids = self.gtids.clone();
+        if let (Some(set), Some(gtid)) = (&mut gtids, gtid) {
+            set.add(gtid).map_err(|e| Error::definite(format!("cannot add GTID {gtid} to the executed set")).source(e))?;
+        }
+        Ok(Position { at: at.clone(), gtids, heartbeat: self.assembler.heartbeat() })
+    }
+
+    /// Sends what was held and is proved now, before anything that comes behind it.
+    fn release(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
+        while let Some(rows) = self.assembler.next_held()? {
+            self.encoder.held(&rows, &mut |batch| hooks.emit(batch))?;
+        }
+        Ok(())
     }
 
     /// Bootstrapping is not built yet; who asks for one is told so, and the stream goes on.
@@ -195,6 +256,47 @@ impl Chain {
         Ok(())
     }
 
+    /// A version that an earlier life, or another client, has stored for this place may be older than a repair that this
+    /// run made before the place, and lack it. Then the definitions concerned are stored once more right behind it.
+    fn repeat_repairs(&mut self, id: SchemaId, change: &SchemaStep, mut position: Position, hooks: &mut dyn Hooks) -> Result<SchemaId> {
+        let is_older = id < self.repaired_id;
+        if change.repair || is_older {
+            let named = |c: &SchemaChange| {
+                let old = c.names().1.map(|table| TableName::new(c.names().0, table));
+                let new = c.def().map(|def| TableName::new(&def.database, &def.name));
+                [old, new].into_iter().flatten()
+            };
+            for name in change.changes.iter().flat_map(named) {
+                if !self.repaired.contains(&name) {
+                    self.repaired.push(name);
+                }
+            }
+        }
+        if !is_older {
+            if change.repair {
+                self.repaired_id = id;
+            }
+            return Ok(id);
+        }
+        let schema = self.assembler.schema();
+        let again = |name: &TableName| {
+            let table = name.table.as_deref()?;
+            let def = schema.table(&name.database, table)?.clone();
+            Some(SchemaChange::TableCreate { database: name.database.clone(), table: table.to_owned(), def })
+        };
+        let changes: Vec<SchemaChange> = self.repaired.iter().filter_map(again).collect();
+        if changes.is_empty() {
+            return Ok(id);
+        }
+        // Inside the event, so no other version has this place.
+        position.at.offset += 1;
+        let id = hooks.save_schema(Some(id), &changes, schema, &position)?;
+        tracing::info!(at = %position.at, schema_id = id, "repaired definitions stored again, because the version of this place is older");
+        self.assembler.set_schema_id(id);
+        self.repaired_id = self.repaired_id.max(id);
+        Ok(id)
+    }
+
     fn executed(&mut self, end: &ResumePoint) -> Result<()> {
         if let (Some(set), Some(gtid)) = (&mut self.gtids, &end.gtid) {
             set.add(gtid).map_err(|e| Error::definite(format!("cannot add GTID {gtid} to the executed set")).source(e))?;
@@ -208,14 +310,11 @@ impl Chain {
         if let Some(end) = &change.end {
             self.executed(end)?;
         }
-        let mut gtids = self.gtids.clone();
-        if let (Some(set), Some(gtid)) = (&mut gtids, &change.gtid) {
-            // Maxwell's stored set of a DDL already contains the statement's own GTID (contract §8.6).
-            set.add(gtid).map_err(|e| Error::definite(format!("cannot add GTID {gtid} to the executed set")).source(e))?;
-        }
-        let position = Position { at: change.at.clone(), gtids, heartbeat: self.assembler.heartbeat() };
+        let position = self.place_of(&change.at, change.gtid.as_ref())?;
         let id = hooks.save_schema(self.assembler.schema_id(), &change.changes, self.assembler.schema(), &position)?;
         self.assembler.set_schema_id(id);
+        let id = self.repeat_repairs(id, &change, position, hooks)?;
+        self.release(hooks)?;
         tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
         let sql = String::from_utf8_lossy(&change.sql);
         if self.output_ddl && !change.repair {

@@ -114,8 +114,11 @@ impl Keeper {
     }
 
     fn take_reached(&mut self) -> Result<()> {
-        let Some(Reached { end, gtids }) = self.acks.take_reached() else { return Ok(()) };
+        let Some(Reached { end, gtids, many }) = self.acks.take_reached() else { return Ok(()) };
         if let Some(set) = &mut self.reached.gtids {
+            if let Some(many) = &many {
+                set.merge(many).map_err(|e| Error::bug("cannot add GTIDs to the stored set").source(e))?;
+            }
             for gtid in &gtids {
                 set.add(gtid).map_err(|e| Error::bug(format!("cannot add GTID {gtid} to the stored set")).source(e))?;
             }

@@ -18,11 +18,15 @@ pub mod position_command;
 pub mod progress;
 pub mod pulse;
 pub mod purge;
+pub mod quarantine_watch;
 pub mod read;
 pub mod reader;
 pub mod reload;
 pub mod report;
 pub mod run;
+pub mod schema_command;
+mod schema_resolve;
+mod schema_text;
 pub mod seek;
 pub mod sender;
 pub mod service;
@@ -38,7 +42,7 @@ pub mod wire;
 use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
-use crate::config::{Config, PositionConfig, ReadConfig};
+use crate::config::{Config, PositionConfig, ReadConfig, SchemaConfig};
 use crate::error::{Error, Result};
 
 use logging::Logging;
@@ -58,15 +62,24 @@ pub fn run_daemon(config: Config, logging: Logging, read_again: ReadAgain) -> Re
     result
 }
 
+/// `binlogd schema`: what is to be printed, and the exit status.
+pub fn run_schema(config: SchemaConfig) -> Result<schema_command::Outcome> {
+    small_runtime()?.block_on(schema_command::run(config))
+}
+
 /// `binlogd position`.
 pub fn run_position(config: PositionConfig) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let text = small_runtime()?.block_on(position_command::run(&config))?;
+    print(&text)
+}
+
+/// For commands that ask a few questions.
+fn small_runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|e| Error::definite("the runtime cannot be started").source(e))?;
-    let text = runtime.block_on(position_command::run(&config))?;
-    print(&text)
+        .map_err(|e| Error::definite("the runtime cannot be started").source(e))
 }
 
 /// A command's answer on standard output. A reader that has enough is no failure of ours.

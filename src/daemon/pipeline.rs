@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::assemble::{Captured, TableRequest};
+use crate::assemble::{Bound, Captured, TableRequest};
 use crate::budget::Budget;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
-use crate::position::{BinlogPosition, Position};
+use crate::position::Position;
 use crate::schema::delta::SchemaChange;
 use crate::schema::mend::TRUSTED_FORMAT;
 use crate::schema::{Schema, SchemaId};
@@ -25,6 +25,7 @@ use crate::store::{Origin, Store};
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks};
 use super::progress::Progress;
+use super::quarantine_watch::QuarantineWatch;
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
@@ -67,6 +68,8 @@ pub struct Surroundings {
     pub gtid_mode: bool,
     /// `replication_reconnection_retries`; `None` is unlimited.
     pub reconnects_max: Option<u32>,
+    /// What is held back, on the board and near its end.
+    pub watch: QuarantineWatch,
 }
 
 /// Runs until the stop (Ok) or an error that a new connection cannot mend.
@@ -180,6 +183,7 @@ fn blocks(chain: &mut Chain, with: &mut Surroundings, queue: &BlockQueue, publis
                 // Nothing more is there: what is encoded goes out now, so that latency pays no timer.
                 chain.flush(with).map_err(Cut::Chain)?;
                 publish(chain, with, published);
+                with.watch_quarantine(chain).map_err(Cut::Chain)?;
                 flushed = Instant::now();
                 ready.unwrap_or_else(|| {
                     let _waiting = with.board.pulses.pipeline.waits();
@@ -267,6 +271,18 @@ impl Surroundings {
     }
 }
 
+impl Surroundings {
+    /// Tells of what is held back, and ends the run before the binlog with the first of it is purged.
+    fn watch_quarantine(&mut self, chain: &Chain) -> Result<()> {
+        let quarantine = chain.assembler.quarantine();
+        self.watch.post(quarantine, &self.board);
+        let Some((first, written)) = self.watch.purge_check_due(quarantine).cloned() else { return Ok(()) };
+        let ask = async |this: &Surroundings| tables::remaining(&this.replication, &first, written).await;
+        let remaining = self.retried("looking how long the binlog is kept", ask)?;
+        self.watch.judge(&first, remaining)
+    }
+}
+
 impl Hooks for Surroundings {
     fn save_schema(&mut self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId> {
         self.retried("storing a schema version", async |this| match base {
@@ -275,7 +291,7 @@ impl Hooks for Surroundings {
         })
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
+    fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, Bound)> {
         tracing::info!(at = %request.at, why = request.why, "reading table definitions from the server");
         self.retried("reading table definitions", async |this| {
             tables::fetch(&this.capture, &this.replication, &this.identity, request, schema).await
@@ -284,6 +300,11 @@ impl Hooks for Surroundings {
 
     fn transaction(&mut self, rows: u64, execution_ms: u64) {
         self.board.metrics.maxwell.transaction(rows, execution_ms);
+    }
+
+    fn stored_version(&mut self, position: &Position) -> Result<Option<Schema>> {
+        let found = self.retried("reading a stored schema version", async |this| this.store.load_schema_at(position).await)?;
+        Ok(found.map(|(_, schema)| schema))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

@@ -275,10 +275,20 @@ async fn at_boundary(servers: &Servers, place: &Place) -> Result<Place> {
 
 /// A daemon that runs would overwrite the position within a second, or worse, both would write.
 async fn refuse_alive(store: &MySqlStore) -> Result<()> {
-    let Some(first) = store.newest_heartbeat().await? else { return Ok(()) };
+    if !is_alive(store).await? {
+        return Ok(());
+    }
+    Err(Error::definite("a daemon with this client_id is running: its heartbeat moves")
+        .detail(format!("client_id '{}'", store.options().client_id))
+        .hint("stop it first; --force stores the position all the same, and the daemon overwrites it"))
+}
+
+/// Whether a daemon with this client_id is running: its heartbeat moves then. Takes some seconds if it moved lately.
+pub(super) async fn is_alive(store: &MySqlStore) -> Result<bool> {
+    let Some(first) = store.newest_heartbeat().await? else { return Ok(false) };
     let now_ms = i64::try_from(epoch_us() / 1000).unwrap_or(i64::MAX);
     if now_ms.saturating_sub(first) > ASLEEP_MS {
-        return Ok(());
+        return Ok(false);
     }
     tracing::info!("the last heartbeat is fresh; watching for {} s whether a daemon is running", WATCH.as_secs());
     let watched = async {
@@ -290,11 +300,9 @@ async fn refuse_alive(store: &MySqlStore) -> Result<()> {
         }
     };
     match tokio::time::timeout(WATCH, watched).await {
-        Err(_) => Ok(()),
+        Err(_) => Ok(false),
         Ok(Err(e)) => Err(e),
-        Ok(Ok(())) => Err(Error::definite("a daemon with this client_id is running: its heartbeat moves")
-            .detail(format!("client_id '{}'", store.options().client_id))
-            .hint("stop it first; --force stores the position all the same, and the daemon overwrites it")),
+        Ok(Ok(())) => Ok(true),
     }
 }
 

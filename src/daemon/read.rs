@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
-use crate::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
+use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
 use crate::encode::batch::{Batch, Topics};
 use crate::encode::{Encoder, OutputOptions};
 use crate::error::{Error, Result};
@@ -144,7 +144,7 @@ impl Hooks for Printer<'_> {
         Ok(id)
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
+    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, Bound)> {
         let names: Vec<String> = request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();
         Err(Error::definite(format!("the definition of {} is not known: {}", names.join(", "), request.why))
             .detail(&request.at)

@@ -1,13 +1,14 @@
 //! Definitions read again from the server, with a log position that bounds their age.
 
-use crate::assemble::{Captured, TableName, TableRequest};
+use crate::assemble::{Bound, Captured, TableName, TableRequest};
 use crate::error::{Error, Result};
 use crate::position::BinlogPosition;
 use crate::schema::Schema;
 use crate::server::status::{self, ServerIdentity};
 use crate::server::{Server, capture, rows};
 
-/// Reads the requested tables, then the server's log position: the definitions were valid at some place before it.
+/// Reads the requested tables, then the server's log position and executed set: the definitions were valid at some place
+/// before it.
 ///
 /// A request for a whole database answers for every table that either side knows.
 pub async fn fetch(
@@ -16,7 +17,7 @@ pub async fn fetch(
     identity: &ServerIdentity,
     request: &TableRequest,
     schema: &Schema,
-) -> Result<(Vec<Captured>, BinlogPosition)> {
+) -> Result<(Vec<Captured>, Bound)> {
     let mut captured = Vec::new();
     for name in &request.tables {
         let tables = names(capture, name, schema).await?;
@@ -31,7 +32,10 @@ pub async fn fetch(
             def,
         }));
     }
-    Ok((captured, log_end(replication).await?))
+    let mut conn = replication.conn().await?;
+    let version = replication.version().await?;
+    let now = status::binlog_status(&mut conn, &version).await?;
+    Ok((captured, Bound { at: now.at, gtids: now.gtids, foreign: false }))
 }
 
 async fn names(capture: &Server, name: &TableName, schema: &Schema) -> Result<Vec<String>> {
@@ -77,4 +81,43 @@ pub fn same_server(found: Option<&str>, expected: Option<&str>, gtid_mode: bool)
         )),
         _ => Ok(()),
     }
+}
+
+/// How long the server will still have a place of its binlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remaining {
+    /// Its file is not there any more.
+    Gone,
+    /// Seconds until its file may be purged by age, of the seconds that files are kept.
+    Seconds { left: u64, of: u64 },
+    /// The server does not purge by age.
+    Unknown,
+}
+
+/// Asks the replication server. A file may be purged by age when its last event is as old; `written` is the time of an
+/// event in it, so there is at least as much time as this says.
+pub async fn remaining(replication: &Server, at: &BinlogPosition, written: u32) -> Result<Remaining> {
+    let files = status::binlog_files(&mut replication.conn().await?).await?;
+    match files.iter().position(|f| f.name == at.file) {
+        None => return Ok(Remaining::Gone),
+        // The file that is being written is never purged.
+        Some(index) if index + 1 == files.len() => return Ok(Remaining::Unknown),
+        Some(_) => {}
+    }
+    let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds', 'expire_logs_days')";
+    let mut kept = 0;
+    for row in replication.exec(sql, ()).await? {
+        // MySQL to 5.7 and MariaDB to 10.5 count in days; MariaDB allows parts of one. 0 is never.
+        let unit = if rows::text(&row, 0)? == "expire_logs_days" { 86_400.0 } else { 1.0 };
+        let value: f64 = rows::text(&row, 1)?.parse().unwrap_or_default();
+        kept = kept.max((value * unit) as u64);
+    }
+    if kept == 0 {
+        return Ok(Remaining::Unknown);
+    }
+    let now: u64 = match replication.exec("SELECT UNIX_TIMESTAMP()", ()).await?.first() {
+        Some(row) => rows::need(row, 0)?,
+        None => return Ok(Remaining::Unknown),
+    };
+    Ok(Remaining::Seconds { left: kept.saturating_sub(now.saturating_sub(u64::from(written))), of: kept })
 }

@@ -34,6 +34,7 @@ use super::chain::Chain;
 use super::diagnose::Diagnostics;
 use super::pipeline::Surroundings;
 use super::purge::PurgeWatch;
+use super::quarantine_watch::QuarantineWatch;
 use super::report;
 use super::seek::Seeker;
 use super::sender::QueuedBatch;
@@ -41,11 +42,12 @@ use super::shutdown::Shutdown;
 use super::start::{Begin, StartContext};
 use super::watch::Watch;
 
-/// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, and
-/// librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
+/// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, rows that are
+/// held back, and librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
 const READ_SHARE: u64 = 8;
 const TRANSACTION_SHARE: u64 = 8;
 const BATCH_SHARE: u64 = 16;
+const HELD_SHARE: u64 = 32;
 const PRODUCER_SHARE: u64 = 4;
 /// Batches beyond this size do not make anything faster.
 const BATCH_BYTES: usize = 256 << 10;
@@ -260,6 +262,9 @@ impl Wiring {
         if let Some(until) = captured_until {
             assembler.captured_until(until);
         }
+        if config.on_schema_error == config::OnSchemaError::Quarantine {
+            assembler.quarantine_mut().turn_on(config.memory.limit_bytes / HELD_SHARE);
+        }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
         let mut chain = Chain::new(assembler, encoder, filter, config.output.ddl, position.gtids);
         chain.follow(self.filter.clone());
@@ -278,6 +283,7 @@ impl Wiring {
             shutdown,
             gtid_mode: config.gtid_mode,
             reconnects_max: config.reconnection_retries,
+            watch: QuarantineWatch::default(),
         };
         (chain, surroundings)
     }

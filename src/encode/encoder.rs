@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::assemble::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
+use bytes::Bytes;
+
+use crate::assemble::{HeldRows, Quarantine, TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
 use crate::binlog::{Cursor, DecodeError, RawEvent, RowsEvent, RowsKind};
 use crate::error::{Error, Result};
 use crate::position::ResumePoint;
@@ -41,6 +43,8 @@ pub struct Encoder {
     scratch: Scratch,
     /// The row query in force, escaped and quoted; empty if there is none.
     query: Vec<u8>,
+    /// The same as it came, for rows that are held.
+    raw_query: Bytes,
 }
 
 /// So many transactions of which nothing is output may end in one batch when their GTIDs are kept.
@@ -51,6 +55,8 @@ const GTIDS_MAX: usize = 4096;
 struct Progress {
     xoffset: u64,
     commit: Option<CommitPlace>,
+    /// Whether the last row so far is held.
+    ends_held: bool,
     stats: EncodeStats,
     transaction_hash: i32,
     thread_hash: i32,
@@ -68,6 +74,7 @@ impl Encoder {
             frame: Frame::default(),
             scratch: Scratch::default(),
             query: Vec::new(),
+            raw_query: Bytes::new(),
         }
     }
 
@@ -75,6 +82,13 @@ impl Encoder {
     pub fn transaction(&mut self, txn: &mut Transaction, sink: &mut Sink<'_>) -> Result<EncodeStats> {
         let Transaction { meta, events, end } = txn;
         self.transaction_from(meta, end.clone(), &mut || events.next(), sink)
+    }
+
+    /// The same, but rows that have to wait go to the quarantine. The others have the numbers that they would have, and
+    /// if the last row is held, so is the commit mark.
+    pub fn transaction_but_held(&mut self, txn: &mut Transaction, quarantine: &mut Quarantine, sink: &mut Sink<'_>) -> Result<EncodeStats> {
+        let Transaction { meta, events, end } = txn;
+        self.any_transaction(meta, end.clone(), &mut || events.next(), Some(quarantine), sink)
     }
 
     /// The same for events from anywhere; `next` gives them in order and `None` after the last.
@@ -85,20 +99,66 @@ impl Encoder {
         next: &mut dyn FnMut() -> Result<Option<TxnEvent>>,
         sink: &mut Sink<'_>,
     ) -> Result<EncodeStats> {
+        self.any_transaction(meta, end, next, None, sink)
+    }
+
+    fn any_transaction(
+        &mut self,
+        meta: &TxnMeta,
+        end: ResumePoint,
+        next: &mut dyn FnMut() -> Result<Option<TxnEvent>>,
+        mut quarantine: Option<&mut Quarantine>,
+        sink: &mut Sink<'_>,
+    ) -> Result<EncodeStats> {
         self.open.enter_file(&meta.file, sink)?;
         self.open.begin_transaction();
         self.query.clear();
+        self.raw_query.clear();
         let mut progress = self.progress(meta);
         while let Some(event) = next()? {
             match event {
-                TxnEvent::RowQuery(sql) => self.row_query(&sql),
-                TxnEvent::Rows { slot, event, start } => self.rows_event(meta, &slot, &event, start, &mut progress, sink)?,
+                TxnEvent::RowQuery(sql) => self.row_query(sql),
+                TxnEvent::Rows { slot, event, start } => match &mut quarantine {
+                    Some(quarantine) if quarantine.takes(&slot) => {
+                        progress.xoffset += quarantine.hold(meta, &end.at, (&slot, &event, start), &self.raw_query, progress.xoffset)?;
+                        progress.commit = None;
+                        progress.ends_held = true;
+                    }
+                    _ => {
+                        let before = progress.xoffset;
+                        self.rows_event(meta, &slot, &event, start, &mut progress, sink)?;
+                        progress.ends_held &= progress.xoffset == before;
+                    }
+                },
             }
+        }
+        if let Some(quarantine) = quarantine {
+            quarantine.transaction_ended(progress.ends_held)?;
         }
         if let Some(place) = progress.commit {
             self.open.commit_last(place);
         }
         self.open.end(end, 1, meta.commit_us);
+        self.hand_over_if_full(sink)?;
+        Ok(progress.stats)
+    }
+
+    /// Encodes rows that were held, as they would have come out with their transaction. They have no end of their own: the
+    /// points behind them were not stored.
+    pub fn held(&mut self, held: &HeldRows, sink: &mut Sink<'_>) -> Result<EncodeStats> {
+        let meta = &*held.meta;
+        self.open.enter_file(&meta.file, sink)?;
+        self.open.begin_transaction();
+        self.query.clear();
+        if !held.query.is_empty() {
+            self.row_query(held.query.clone());
+        }
+        let mut progress = Progress { xoffset: held.xoffset, ..self.progress(meta) };
+        self.rows_event(meta, &held.slot, &held.event, held.start, &mut progress, sink)?;
+        if let Some(place) = progress.commit.filter(|_| held.commit) {
+            self.open.commit_last(place);
+        }
+        self.open.begin_transaction();
         self.hand_over_if_full(sink)?;
         Ok(progress.stats)
     }
@@ -149,11 +209,12 @@ impl Encoder {
         Progress { transaction_hash: hash(meta.xid), thread_hash: hash(meta.thread_id.map(u64::from)), ..Progress::default() }
     }
 
-    fn row_query(&mut self, sql: &[u8]) {
+    fn row_query(&mut self, sql: Bytes) {
         self.query.clear();
         if self.options.row_query {
-            envelope::write_query(sql, self.options.row_query_length_max, &mut self.query);
+            envelope::write_query(&sql, self.options.row_query_length_max, &mut self.query);
         }
+        self.raw_query = sql;
     }
 
     fn write_ddl(&mut self, message: &DdlMessage<'_>) -> Result<()> {

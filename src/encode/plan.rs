@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::assemble::{TableRole, TableSlot};
 use crate::binlog::codec::escape::{self, Astral};
 use crate::binlog::codec::{Codec, ColumnSpec, Declared, ValueStyle};
+use crate::binlog::table_map::WireType;
 use crate::binlog::{RowsKind, TableMap};
 use crate::error::{Error, Result};
 use crate::filter::{RowRules, Verdict};
@@ -62,7 +63,7 @@ impl ColumnPlan {
 impl RowPlan {
     pub fn compile(slot: &Arc<TableSlot>, options: &OutputOptions, topics: &Topics) -> Result<Self> {
         let table = &slot.table;
-        if table.columns.len() != slot.map.types.len() {
+        if table.columns.len() + slot.hidden_columns() != slot.map.types.len() {
             return Err(Error::definite("the tracked definition of a table is not the binlog's")
                 .detail(format!(
                     "table {}.{}: {} columns tracked, {} in the binlog",
@@ -74,7 +75,9 @@ impl RowPlan {
                 .hint("the definition has to be read again from the server; if this is a fresh start, report it"));
         }
         let style = ValueStyle { null_zerodates: options.null_zerodates };
-        let columns: Vec<ColumnPlan> = (0..table.columns.len()).map(|i| ColumnPlan::compile(slot, i, style, options)).collect();
+        let tracked = (0..table.columns.len()).map(|i| ColumnPlan::compile(slot, i, style, options));
+        let hidden = slot.map.types.iter().skip(table.columns.len()).map(|wire| ColumnPlan::hidden(*wire));
+        let columns: Vec<ColumnPlan> = tracked.chain(hidden).collect();
         let primary_key = primary_key(slot)?;
         let in_data = |name: &str| table.columns.iter().position(|c| c.name == name).filter(|i| columns.get(*i).is_some_and(|c| c.emit));
         let partition = match &options.partitioning {
@@ -116,6 +119,11 @@ impl RowPlan {
 }
 
 impl ColumnPlan {
+    /// A column of the server's own, which is passed over.
+    fn hidden(wire: WireType) -> Self {
+        ColumnPlan { key: Box::default(), codec: Codec::opaque(wire), emit: false, refused: None }
+    }
+
     fn compile(slot: &TableSlot, index: usize, style: ValueStyle, options: &OutputOptions) -> Self {
         // Both have as many columns: `RowPlan::compile` has checked it.
         let column = &slot.table.columns[index];

@@ -57,6 +57,9 @@ families! {
     MESSAGES_DROPPED: Counter "messages_dropped_total", "messages", "Refused messages that were left out because ignore_producer_error is set.";
     HEARTBEATS: Counter "heartbeats_total", "heartbeats", "Heartbeats written to the schema database.";
     SCHEMA_CHANGES: Counter "schema_changes_total", "statements", "DDL statements that changed a tracked definition.";
+    QUARANTINED_TABLES: Gauge "quarantined_tables", "tables", "Tables whose rows are held back because their definition is not proved.";
+    QUARANTINED_ROWS: Gauge "quarantined_rows", "rows", "Rows that are held back.";
+    QUARANTINED_BYTES: Gauge "quarantined_bytes", "bytes", "Memory and spill space that they take.";
     RECONNECTS: Counter "reconnects_total" ["to"], "connections", "Connections made anew after a loss, by whom they lead to.";
     ERRORS: Counter "errors_total" ["kind"], "errors", "Errors met, also those overcome by trying again, by where they came from.";
     LAG: Gauge "lag_seconds", "seconds", "Age of the newest acknowledged transaction when it was acknowledged; whole seconds where the server gives no finer time; NaN before the first.";
@@ -139,6 +142,7 @@ pub struct Metrics {
     pub messages_dropped: IntCounter,
     pub heartbeats: IntCounter,
     pub schema_changes: IntCounter,
+    quarantined: [IntGauge; 3],
     reconnects: IntCounterVec,
     errors: IntCounterVec,
     pub lag_seconds: Gauge,
@@ -173,6 +177,7 @@ impl Metrics {
             messages_dropped: counter(r, &MESSAGES_DROPPED),
             heartbeats: counter(r, &HEARTBEATS),
             schema_changes: counter(r, &SCHEMA_CHANGES),
+            quarantined: [&QUARANTINED_TABLES, &QUARANTINED_ROWS, &QUARANTINED_BYTES].map(|f| register(r, IntGauge::with_opts(options(f)))),
             reconnects: register(r, IntCounterVec::new(options(&RECONNECTS), &labels(&RECONNECTS))),
             errors: register(r, IntCounterVec::new(options(&ERRORS), &labels(&ERRORS))),
             lag_seconds: register(r, Gauge::with_opts(options(&LAG))),
@@ -208,6 +213,13 @@ impl Metrics {
     /// Whether one cause of ill health is there.
     pub fn unhealthy(&self, cause: &'static str, is: bool) {
         self.unhealthy.with_label_values(&[cause]).set(is.into());
+    }
+
+    /// What is held back now.
+    pub fn quarantined(&self, tables: u64, rows: u64, bytes: u64) {
+        for (gauge, number) in self.quarantined.iter().zip([tables, rows, bytes]) {
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 
     pub fn error(&self, kind: ErrorKind) {

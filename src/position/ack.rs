@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Gtid, ResumePoint};
+use super::{Gtid, Gtids, ResumePoint};
 
 /// A place in the queue of one tracker. It can be answered once only, and is never answered by being dropped: a ticket
 /// that is lost keeps the point where it is, so that a restart sends the transaction again.
@@ -30,7 +30,12 @@ pub struct Reached {
     pub end: ResumePoint,
     /// The GTIDs of all transactions passed since the last answer, in stream order.
     pub gtids: Vec<Gtid>,
+    /// More of them, passed before those, as a set: while points are held there may be any number.
+    pub many: Option<Gtids>,
 }
+
+/// So many GTIDs of points that are held are kept one by one.
+const HELD_GTIDS_MAX: usize = 10_000;
 
 /// Tickets in stream order, and the watermark over the finished ones.
 ///
@@ -56,6 +61,9 @@ pub struct AckTracker {
     passed_gtids: Vec<Gtid>,
     /// How many of `passed_gtids` belong to `passed` or to an earlier point.
     complete_gtids: usize,
+    /// GTIDs passed before `passed_gtids`, of points that are held; and those whose point has come.
+    held_gtids: Option<Gtids>,
+    complete_many: Option<Gtids>,
 }
 
 #[derive(Debug)]
@@ -87,6 +95,8 @@ impl AckTracker {
             open_gtids: 0,
             passed_gtids: Vec::new(),
             complete_gtids: 0,
+            held_gtids: None,
+            complete_many: None,
         }
     }
 
@@ -139,8 +149,29 @@ impl AckTracker {
                 end.saves |= self.passed.as_ref().is_some_and(|p| p.saves) | std::mem::take(&mut self.held_saves);
                 self.passed = Some(end);
                 self.complete_gtids = self.passed_gtids.len();
+                if let Some(held) = self.held_gtids.take() {
+                    self.complete_many = joined(self.complete_many.take(), held);
+                }
+            } else if self.passed_gtids.len() >= self.complete_gtids + HELD_GTIDS_MAX {
+                self.gather_held();
             }
         }
+    }
+
+    /// Points are held and may be for long: their GTIDs are gathered in a set, which stays small.
+    fn gather_held(&mut self) {
+        let mut later = self.passed_gtids.split_off(self.complete_gtids).into_iter();
+        let mut set = match self.held_gtids.take() {
+            Some(set) => Some(set),
+            // The first one says of which kind they are. One that cannot be added stays where it is, which is always right.
+            None => later.next().and_then(|gtid| Gtids::of(&gtid).map_err(|_| self.passed_gtids.push(gtid)).ok()),
+        };
+        for gtid in later {
+            if set.as_mut().is_none_or(|set| set.add(&gtid).is_err()) {
+                self.passed_gtids.push(gtid);
+            }
+        }
+        self.held_gtids = set;
     }
 
     /// The last point of the finished prefix, with the GTIDs up to it, if it moved since the last call.
@@ -149,7 +180,7 @@ impl AckTracker {
         let later = self.passed_gtids.split_off(self.complete_gtids);
         let gtids = std::mem::replace(&mut self.passed_gtids, later);
         self.complete_gtids = 0;
-        Some(Reached { end, gtids })
+        Some(Reached { end, gtids, many: self.complete_many.take() })
     }
 
     /// What the tracker keeps in memory, in units of a GTID: the bound of whoever opens tickets. Batches without messages
@@ -186,6 +217,15 @@ impl AckTracker {
     /// The first resume point that is still held back, for the health text. `None` if no point waits.
     pub fn oldest_open_end(&self) -> Option<&ResumePoint> {
         self.slots.iter().find_map(|s| s.end.as_ref())
+    }
+}
+
+/// Sets of one stream are of one kind, so this does not fail.
+fn joined(one: Option<Gtids>, other: Gtids) -> Option<Gtids> {
+    let Some(mut set) = one else { return Some(other) };
+    match set.merge(&other) {
+        Ok(()) => Some(set),
+        Err(_) => Some(other),
     }
 }
 
@@ -231,10 +271,10 @@ mod tests {
         let last = acks.open(Some(point(2, true)), vec![gtid(3)], now);
         acks.done(first);
         acks.done(piece);
-        assert_eq!(acks.reached(), Some(Reached { end: point(1, true), gtids: vec![gtid(1)] }));
+        assert_eq!(acks.reached(), Some(Reached { end: point(1, true), gtids: vec![gtid(1)], many: None }));
         assert_eq!(acks.reached(), None);
         acks.done(last);
-        assert_eq!(acks.reached(), Some(Reached { end: point(2, true), gtids: vec![gtid(2), gtid(3)] }));
+        assert_eq!(acks.reached(), Some(Reached { end: point(2, true), gtids: vec![gtid(2), gtid(3)], many: None }));
     }
 
     #[test]
@@ -244,11 +284,11 @@ mod tests {
         let held = |seq| ResumePoint { held: true, ..point(seq, true) };
         let tickets = [(point(1, false), 1), (held(2), 2), (held(3), 3)].map(|(end, n)| acks.open(Some(end), vec![gtid(n)], now));
         tickets.into_iter().for_each(|t| acks.done(t));
-        assert_eq!(acks.reached(), Some(Reached { end: point(1, false), gtids: vec![gtid(1)] }));
+        assert_eq!(acks.reached(), Some(Reached { end: point(1, false), gtids: vec![gtid(1)], many: None }));
         assert_eq!(acks.reached(), None);
         let last = acks.open(Some(point(4, false)), vec![gtid(4)], now);
         acks.done(last);
-        assert_eq!(acks.reached(), Some(Reached { end: point(4, true), gtids: vec![gtid(2), gtid(3), gtid(4)] }));
+        assert_eq!(acks.reached(), Some(Reached { end: point(4, true), gtids: vec![gtid(2), gtid(3), gtid(4)], many: None }));
     }
 
     #[test]
@@ -337,7 +377,7 @@ mod tests {
                     let newly = prefix[..=l].iter().filter_map(|t| t.0.as_ref()).filter(|p| p.seq > told_seq);
                     let saves = newly.clone().any(|p| p.saves);
                     let gtids: Vec<Gtid> = prefix[..=l].iter().flat_map(|t| t.1.clone()).skip(told_gtids).collect();
-                    Some(Reached { end: ResumePoint { saves, ..end }, gtids })
+                    Some(Reached { end: ResumePoint { saves, ..end }, gtids, many: None })
                 });
                 let real = acks.reached();
                 prop_assert_eq!(&real, &model);

@@ -26,7 +26,11 @@ pub struct ColumnFacts<'a> {
 pub fn column_type(facts: &ColumnFacts<'_>) -> ColumnType {
     let name = facts.data_type.to_ascii_lowercase();
     let charset = || facts.charset.map(str::to_owned);
-    let text = |kind| if facts.json_checked { ColumnType::Json } else { text_or_binary(kind, facts) };
+    // JSON in UTF-16 and the like could not be output as it stands; it is text.
+    let is_wide = facts.charset.is_some_and(|c| matches!(c, "ucs2" | "utf16" | "utf16le" | "utf32"));
+    let text = |kind| if facts.json_checked && !is_wide { ColumnType::Json } else { text_or_binary(kind, facts) };
+    // MySQL names none for labels in `binary`.
+    let label_charset = || Some(facts.charset.unwrap_or("binary").to_owned());
     let int = |width| ColumnType::Int { width, unsigned: is_unsigned(facts.column_type) };
     let binary = |kind| ColumnType::Binary { kind };
     match name.as_str() {
@@ -56,8 +60,8 @@ pub fn column_type(facts: &ColumnFacts<'_>) -> ColumnType {
         "blob" => binary(BinaryKind::Blob),
         "mediumblob" => binary(BinaryKind::Medium),
         "longblob" => binary(BinaryKind::Long),
-        "enum" => ColumnType::Enum { labels: labels(facts.column_type), charset: charset() },
-        "set" => ColumnType::Set { labels: labels(facts.column_type), charset: charset() },
+        "enum" => ColumnType::Enum { labels: labels(facts.column_type), charset: label_charset() },
+        "set" => ColumnType::Set { labels: labels(facts.column_type), charset: label_charset() },
         "json" => ColumnType::Json,
         _ => match geometry(&name) {
             Some(name) => ColumnType::Geometry { name },

@@ -225,6 +225,13 @@ impl MemoryStore {
         Ok(version.map(|v| (id, Schema { case: self.options.case, ..v.schema.clone() })))
     }
 
+    fn at(&self, position: &Position) -> Option<(SchemaId, Schema)> {
+        let sha = position_sha(self.options.server_id, position);
+        let rows = self.disk.rows();
+        let version = rows.versions.iter().find(|v| v.sha == sha)?;
+        Some((version.start.id, Schema { case: self.options.case, ..version.schema.clone() }))
+    }
+
     fn store(&self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId> {
         let sha = position_sha(self.options.server_id, position);
         let mut rows = self.disk.rows();
@@ -301,6 +308,10 @@ impl Store for MemoryStore {
 
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
         ready(self.restore(self.options.lookup(), position)).boxed()
+    }
+
+    fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        ready(Ok(self.at(position))).boxed()
     }
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {

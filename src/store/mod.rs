@@ -150,6 +150,8 @@ pub trait Store: Send + Sync {
     /// followed the stream up to it) needs a capture, not this.
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
 
+    /// The schema version that is stored for exactly this place (its hash, contract §8.6), with deltas applied.
+    fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
     /// As `load_schema`, for a client that comes from the other mode or from another server.
     fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>>;
 

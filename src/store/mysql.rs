@@ -205,6 +205,10 @@ impl Store for MySqlStore {
         self.write_in_place_of_later(schema, position).boxed()
     }
 
+    fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        self.restore_at(position).boxed()
+    }
+
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
         self.write_snapshot(schema, position, &[]).boxed()
     }

@@ -85,6 +85,16 @@ impl Store for ReplayStore {
         self.schema(position).boxed()
     }
 
+    fn load_schema_at<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
+        async move {
+            match self.run.load_schema_at(position).await? {
+                Some(found) => Ok(Some(found)),
+                None => self.stored.load_schema_at(position).await,
+            }
+        }
+        .boxed()
+    }
+
     fn load_schema_by<'a>(&'a self, lookup: Lookup, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {
         async move { self.copied(self.stored.load_schema_by(lookup, position).await?, position).await }.boxed()
     }

@@ -1,6 +1,9 @@
 //! A daemon's life without a server: recorded events as a server would send them from any start, through the real chain,
 //! into a store that survives kills and a producer that acknowledges when it is told to.
 
+// Every test binary uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +11,7 @@ use std::time::Instant;
 
 use binlogd::assemble::boundary::BoundaryScanner;
 use binlogd::assemble::spill::SpillDir;
-use binlogd::assemble::{AssembleOptions, Assembler, Captured, TableRequest};
+use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, HeldTable, TableRequest};
 use binlogd::binlog::event::{EventHeader, FLAG_ARTIFICIAL};
 use binlogd::binlog::gtid::GtidEvent;
 use binlogd::binlog::mariadb_gtid::MariadbGtidEvent;
@@ -80,6 +83,21 @@ impl Recording {
         }
     }
 
+    /// Events made by a test, as a file would have them.
+    pub fn made(name: &str, events: Vec<RawEvent>) -> Self {
+        let mut offsets = vec![4];
+        for event in &events {
+            offsets.push(offsets[offsets.len() - 1] + u64::from(event.header.size));
+        }
+        let groups = groups(&events);
+        Recording { name: name.into(), file: "made.000001".into(), flavor: Flavor::MySql, charset: "utf8mb4", events, offsets, groups }
+    }
+
+    /// The event that every file begins with.
+    pub fn format_event(&self) -> &RawEvent {
+        &self.events[0]
+    }
+
     pub fn start(&self) -> BinlogPosition {
         BinlogPosition::new(self.file.clone(), 4)
     }
@@ -97,11 +115,6 @@ impl Recording {
         body[ERROR_CODE..ERROR_CODE + 2].copy_from_slice(&1317u16.to_le_bytes());
         event.body = body.into();
         true
-    }
-
-    /// Where the event that begins at `offset` ends.
-    fn end_of(&self, offset: u64) -> u64 {
-        self.offsets.iter().copied().find(|o| *o > offset).unwrap_or(offset)
     }
 
     /// Ends of all rows events: what Maxwell stores while it is inside a transaction.
@@ -230,6 +243,8 @@ pub struct Life {
     pub reached: Position,
     /// Every schema that was to be stored, by its offset.
     pub versions: Vec<(u64, Schema)>,
+    /// The tables of which rows are held back at the end.
+    pub held: Vec<HeldTable>,
 }
 
 /// One daemon's disk and what it reads.
@@ -240,6 +255,25 @@ pub struct World<'a> {
     /// What the server answers when it is asked for definitions: those that were valid behind each statement.
     pub definitions: Definitions,
     pub spill: SpillDir,
+    /// How far the server is ahead when it is asked.
+    pub lead: Lead,
+    /// Bytes of held rows in memory; `None`: nothing is held.
+    pub quarantine: Option<u64>,
+    /// The definitions at the start; `None`: there are none.
+    pub initial: Option<Schema>,
+    /// Until where the server's log went while they were captured.
+    pub captured_until: Option<u64>,
+}
+
+/// How far the server's log reaches beyond the event that makes us ask for definitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lead {
+    /// Two events; the definitions are those behind the asking statement.
+    Near,
+    /// So many events, and it has the definitions from there.
+    Events(usize),
+    /// To the file's end.
+    End,
 }
 
 /// Schemas, each by the offset of the statement behind which it is valid.
@@ -249,6 +283,7 @@ struct Producer<'a> {
     store: MemoryStore,
     recording: &'a Recording,
     definitions: Definitions,
+    lead: Lead,
     seen: Vec<(u64, Schema)>,
     tracker: AckTracker,
     /// Open tickets, each with the messages it stands for.
@@ -308,8 +343,18 @@ impl Hooks for Producer<'_> {
         if after { Err(Error::bug(KILLED)) } else { id }
     }
 
-    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, BinlogPosition)> {
-        let Some((_, schema)) = self.definitions.iter().rev().find(|(offset, _)| *offset <= request.at.offset) else {
+    fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, Bound)> {
+        // Usually the server stands where the group behind this one has begun.
+        let events = match self.lead {
+            Lead::Near => 2,
+            Lead::Events(number) => number,
+            Lead::End => usize::MAX,
+        };
+        let last = self.recording.offsets.len() - 1;
+        let here = self.recording.offsets.partition_point(|o| *o <= request.at.offset) - 1;
+        let reached = self.recording.offsets[here.saturating_add(events).min(last)];
+        let known = if self.lead == Lead::Near { request.at.offset + 1 } else { reached };
+        let Some((_, schema)) = self.definitions.iter().rev().find(|(offset, _)| *offset < known) else {
             return Err(Error::definite(format!("there is no server to ask: {}", request.why)));
         };
         let captured = request.tables.iter().filter_map(|name| {
@@ -317,9 +362,11 @@ impl Hooks for Producer<'_> {
             let def = schema.table(&name.database, &table).cloned();
             Some(Captured { database: name.database.clone(), database_charset: None, table, def })
         });
-        // The server stands where the group behind this one has begun.
-        let reached = self.recording.end_of(self.recording.end_of(request.at.offset));
-        Ok((captured.collect(), BinlogPosition::new(self.recording.file.clone(), reached)))
+        Ok((captured.collect(), BinlogPosition::new(self.recording.file.clone(), reached).into()))
+    }
+
+    fn stored_version(&mut self, position: &Position) -> Result<Option<Schema>> {
+        Ok(now(self.store.load_schema_at(position))?.map(|(_, schema)| schema))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {
@@ -342,14 +389,29 @@ impl Hooks for Producer<'_> {
 impl<'a> World<'a> {
     /// A fresh disk: an empty schema at the file's beginning, as after the first capture.
     pub fn new(recording: &'a Recording, manner: Manner, spill: SpillDir) -> Self {
-        let world = World { recording, disk: MemoryDisk::default(), manner, definitions: Definitions::default(), spill };
+        Self::with(recording, manner, spill, None)
+    }
+
+    /// The same with definitions that were captured at the file's beginning.
+    pub fn with(recording: &'a Recording, manner: Manner, spill: SpillDir, initial: Option<Schema>) -> Self {
+        let world = World {
+            recording,
+            disk: MemoryDisk::default(),
+            manner,
+            definitions: Definitions::default(),
+            spill,
+            lead: Lead::Near,
+            quarantine: None,
+            initial,
+            captured_until: None,
+        };
         let gtids = manner.gtid_mode.then(|| match recording.flavor {
             Flavor::MySql => Gtids::MySql(GtidSet::default()),
             Flavor::MariaDb => Gtids::MariaDb(GtidPosition::default()),
         });
         let start = Position { gtids, ..Position::new(recording.start()) };
         let store = world.store();
-        let schema = Schema { charset: recording.charset.into(), ..Schema::default() };
+        let schema = world.initial.clone().unwrap_or_else(|| Schema { charset: recording.charset.into(), ..Schema::default() });
         now(store.save_snapshot(&schema, &start)).expect("stored");
         now(store.save_position(&start)).expect("stored");
         world
@@ -387,13 +449,20 @@ impl<'a> World<'a> {
             gtid_mode: self.manner.gtid_mode,
             event_bytes_max: 1 << 20,
         };
-        let assembler = Assembler::new(options, self.spill.clone(), schema, Some(id), from.at.clone(), from.heartbeat);
+        let mut assembler = Assembler::new(options, self.spill.clone(), schema, Some(id), from.at.clone(), from.heartbeat);
+        if let Some(bytes) = self.quarantine {
+            assembler.quarantine_mut().turn_on(bytes);
+        }
+        if let Some(until) = self.captured_until {
+            assembler.captured_until(BinlogPosition::new(self.recording.file.clone(), until));
+        }
         let output = OutputOptions {
             binlog_position: true,
             gtid_position: self.manner.gtid_mode,
             server_id: true,
             thread_id: true,
-            schema_id: true,
+            // In a quarantine the version is another than without; nothing else may be.
+            schema_id: self.quarantine.is_none(),
             row_query: true,
             primary_keys: true,
             ddl: true,
@@ -415,6 +484,7 @@ impl<'a> World<'a> {
             store,
             recording: self.recording,
             definitions: self.definitions.clone(),
+            lead: self.lead,
             seen: Vec::new(),
             tracker: AckTracker::new(),
             open: VecDeque::new(),
@@ -424,7 +494,7 @@ impl<'a> World<'a> {
             calls: 0,
             gtid_error: None,
         };
-        let mut life = Life { taken: Vec::new(), calls: 0, events: 0, died: false, reached: from, versions: Vec::new() };
+        let mut life = Life { taken: Vec::new(), calls: 0, events: 0, died: false, reached: from, versions: Vec::new(), held: Vec::new() };
         let mut again = true;
         while std::mem::take(&mut again) {
             match self.read(&mut chain, &mut producer, &mut life) {
@@ -452,6 +522,7 @@ impl<'a> World<'a> {
             self.save(&mut producer, &mut life);
         }
         assert!(producer.gtid_error.is_none(), "{:?}", producer.gtid_error);
+        life.held = chain.assembler.quarantine().report();
         (life.taken, life.calls, life.versions) = (producer.taken, producer.calls, producer.seen);
         Ok(life)
     }
@@ -498,7 +569,7 @@ impl<'a> World<'a> {
     }
 
     fn save(&self, producer: &mut Producer<'_>, life: &mut Life) {
-        let Some(Reached { end, gtids }) = producer.tracker.reached() else { return };
+        let Some(Reached { end, gtids, .. }) = producer.tracker.reached() else { return };
         if let Some(set) = &mut life.reached.gtids {
             for gtid in &gtids {
                 assert!(!set.contains(gtid).expect("one flavor"), "{}: {gtid} came twice", self.recording.name);

@@ -12,15 +12,32 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::text(G, "env_config_prefix", "read options from all environment variables that begin with this text, in any letter case").read(),
     Opt::text(G, "help", "show the options of a section, or `all`").command_line_only().optional_argument().read(),
     Opt::flag(G, "version", "show the version and end").command_line_only().ours().read(),
+    Opt::text(G, "at", "only of `binlogd schema show`: the place to look at, FILE:POSITION or a GTID set")
+        .command_line_only()
+        .default_words("the stored position")
+        .only_commands(&["schema"])
+        .ours(),
+    Opt::flag(G, "from-server", "only of `binlogd schema resolve`: the definition is the server's of now")
+        .command_line_only()
+        .only_commands(&["schema"])
+        .ours(),
+    Opt::text(G, "definition", "only of `binlogd schema resolve`: a file with the CREATE TABLE statement of the definition")
+        .command_line_only()
+        .only_commands(&["schema"])
+        .ours(),
+    Opt::flag(G, "yes", "only of `binlogd schema resolve`: store it; without this it is only shown")
+        .command_line_only()
+        .only_commands(&["schema"])
+        .ours(),
     Opt::text(G, "binlog_name", "only of `binlogd read`: the file name that is shown in positions")
         .command_line_only()
         .default_words("the file's own name")
         .only_commands(&["read"])
         .ours()
         .read(),
-    Opt::flag(G, "json", "only of `binlogd check` and `binlogd position`: print JSON")
+    Opt::flag(G, "json", "only of `binlogd check`, `binlogd position` and `binlogd schema show`: print JSON")
         .command_line_only()
-        .only_commands(&["check", "position"])
+        .only_commands(&["check", "position", "schema"])
         .ours(),
     Opt::flag(G, "dry-run", "only of `binlogd position set`: say what would be stored, and store nothing")
         .command_line_only()

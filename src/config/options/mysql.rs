@@ -79,8 +79,8 @@ pub(super) static OPTIONS: &[Opt] = &[
         "after a failover find the position on the new server by our last heartbeat, and delete the positions of other servers; not \
          together with gtid_mode, which needs no such search",
     ),
-    Opt::flag(G, "ignore_missing_schema", "skip rows of excluded tables that have no known definition").refused(
-        "it is not built yet, and hardly needed: here an excluded table never stops the stream, whether its definition is known or not",
+    Opt::flag(G, "ignore_missing_schema", "skip rows of excluded tables that have no known definition").no_effect(
+        "rows of excluded tables are always skipped, whether their definition is known or not, and rows of other tables never (on_schema_error)",
     ),
     Opt::text(
         G,

@@ -68,11 +68,12 @@ pub(super) static OPTIONS: &[Opt] = &[
         "on_schema_error",
         &["stop", "quarantine"],
         "please specify --on_schema_error=stop|quarantine",
-        "what to do at a row whose table's definition cannot be proved",
+        "what to do at a row whose table's definition is not proved: quarantine holds back the rows of that table until it is, where a partition \
+         holds one table's rows only (producer_partition_by=table, primary_key, or column with one of these as the fallback); elsewhere it acts as \
+         stop, because the rows of other tables would overtake",
     )
-    .default("stop")
-    .ours()
-    .refused("holding back single tables is not built yet: the daemon stops before the first row it cannot read"),
+    .default("quarantine")
+    .ours(),
     Opt::choice(
         G,
         "producer_partition_by",

@@ -73,6 +73,31 @@ impl Gtids {
         }
     }
 
+    /// Adds everything of another set. Fails if it is of the other flavor.
+    pub fn merge(&mut self, other: &Gtids) -> Result<()> {
+        match (self, other) {
+            (Gtids::MySql(set), Gtids::MySql(other)) => {
+                set.add_set(other);
+                Ok(())
+            }
+            (Gtids::MariaDb(position), Gtids::MariaDb(other)) => {
+                other.iter().for_each(|gtid| position.add(gtid));
+                Ok(())
+            }
+            (a, b) => Err(mixed(a, b)),
+        }
+    }
+
+    /// A set with one transaction in it.
+    pub fn of(gtid: &Gtid) -> Result<Self> {
+        let mut set = match gtid {
+            Gtid::MySql(_) => Gtids::MySql(GtidSet::new()),
+            Gtid::MariaDb(_) => Gtids::MariaDb(GtidPosition::new()),
+        };
+        set.add(gtid)?;
+        Ok(set)
+    }
+
     pub fn is_empty(&self) -> bool {
         match self {
             Gtids::MySql(set) => set.is_empty(),

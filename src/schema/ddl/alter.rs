@@ -138,7 +138,10 @@ impl Parser<'_> {
             return Ok(());
         }
         let assigned = self.tokens.eat_symbol(b'=');
-        if !self.tokens.at_clause_end() && (assigned || self.at_option().is_err()) {
+        // `ALGORITHM DEFAULT`, and not the beginning of `DEFAULT CHARSET`.
+        let charset_follows = self.tokens.second().is_any_word(&["CHARACTER", "CHAR", "CHARSET", "COLLATE"]);
+        let is_default = self.tokens.is_word("DEFAULT") && !charset_follows;
+        if !self.tokens.at_clause_end() && (assigned || is_default || self.at_option().is_err()) {
             self.tokens.skip_one()?;
         }
         Ok(())

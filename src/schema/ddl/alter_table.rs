@@ -65,15 +65,27 @@ fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// Two columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT,
-/// which gets a size from its old type on MySQL 9.7, and labels in UTF-16 and the like, whose bytes stay as they are.
-fn converts_doubtfully(entry: &Entry, dialect: Dialect) -> bool {
+/// Columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT, which
+/// gets a size from its old type on MySQL 9.7; labels whose bytes mean something else in the other character set, for the
+/// servers leave the bytes as they are; and MariaDB's JSON, of whose text type nothing is known, in another character set.
+fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> bool {
+    let is_mysql = ctx.dialect == Dialect::MySql;
     match &entry.content {
         Content::Declared(def) => {
             let becomes_text = matches!(def.ty, DeclaredType::Text { kind, .. } if kind.max_bytes().is_some());
-            dialect == Dialect::MySql && entry.known_as.is_some() && becomes_text
+            is_mysql && entry.known_as.is_some() && becomes_text
         }
-        Content::Kept(ty) => ty.labels().is_some() && ty.charset().is_some_and(text::is_wide),
+        Content::Kept(ColumnType::Json) => !is_mysql && !resolve::keeps_json(to),
+        Content::Kept(ty) => {
+            let Some((labels, from)) = ty.labels().zip(ty.charset()) else { return false };
+            let from_wide = text::is_wide(from);
+            let to_wide = is_mysql && ctx.server_version < 50_700 && text::is_wide(to);
+            // swe7 has letters of its own where ASCII has these signs.
+            let swe7 = from.eq_ignore_ascii_case("swe7") || to.eq_ignore_ascii_case("swe7");
+            let is_odd = |c: char| !c.is_ascii() || swe7 && "@[\\]^`{|}~".contains(c);
+            let beyond_ascii = labels.iter().any(|l| l.contains(is_odd)) && !resolve::same_bytes(from, to);
+            from_wide || to_wide || beyond_ascii
+        }
     }
 }
 
@@ -121,7 +133,7 @@ impl<'a> Alteration<'a> {
         let specs = self.effective(specs);
         self.options(&specs)?;
         self.old_columns(&specs)?;
-        self.key_of_old_columns(&specs);
+        self.key_of_old_columns(&specs)?;
         self.place(&specs)?;
         self.generated_key_first(&specs)
     }
@@ -151,17 +163,22 @@ impl<'a> Alteration<'a> {
 
     /// Character sets, periods and versioning.
     fn options(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
+        let mut named_default = false;
         for spec in specs {
             match spec {
                 AlterSpec::ConvertCharset(clause) => {
                     let charset =
                         self.named_charset(clause, &self.convert_default)?.ok_or("the character set to convert to is not known")?;
-                    self.charset = Some(charset.clone());
+                    // On MariaDB a default that is named wins wherever it stands; on MySQL the last word counts (both tried).
+                    if !(named_default && self.ctx.dialect == Dialect::MariaDb) {
+                        self.charset = Some(charset.clone());
+                    }
                     self.forced_charset = Some(charset);
                 }
                 AlterSpec::TableCharset(clause) => {
                     if let Some(charset) = self.named_charset(clause, &self.database_charset)? {
                         self.charset = Some(charset);
+                        named_default = true;
                     }
                 }
                 AlterSpec::AddPeriod(period) => self.periods.push(period.clone()),
@@ -233,9 +250,9 @@ impl<'a> Alteration<'a> {
     }
 
     /// The old key's columns under their new names; one that is dropped leaves the key.
-    fn key_of_old_columns(&mut self, specs: &[&AlterSpec]) {
+    fn key_of_old_columns(&mut self, specs: &[&AlterSpec]) -> Result<(), String> {
         if specs.iter().any(|s| matches!(s, AlterSpec::DropPrimaryKey)) {
-            return;
+            return Ok(());
         }
         let mut names: HashMap<String, String> = HashMap::new();
         for entry in self.entries.iter().chain(&self.tail) {
@@ -248,6 +265,30 @@ impl<'a> Alteration<'a> {
             }
         }
         self.key = self.table.primary_key.iter().filter_map(|part| names.get(&fold(part)).cloned()).collect();
+        let moves = specs.iter().any(|spec| match spec {
+            AlterSpec::Change { old, def, .. } => !def.name.eq_ignore_ascii_case(old),
+            AlterSpec::RenameColumn { .. } => true,
+            _ => false,
+        });
+        if self.ctx.dialect == Dialect::MariaDb && moves && self.key.len() > 2 && self.may_end_with_period(&self.table.primary_key) {
+            return Err("whether the key's last columns are a period's, which keeps their names, is not certain".into());
+        }
+        // MariaDB drops a key of which nothing but its period is left, and whether it had one is not known here.
+        let is_shorter = self.key.len() < self.table.primary_key.len();
+        let is_period = is_shorter && self.key.len() == 2 && self.may_end_with_period(&self.table.primary_key);
+        if self.ctx.dialect == Dialect::MariaDb && is_period {
+            return Err("whether the key is left when its period is all that remains is not certain".into());
+        }
+        Ok(())
+    }
+
+    /// Whether the last two columns of an old key may be a period's.
+    fn may_end_with_period(&self, key: &[String]) -> bool {
+        let is_temporal = |name: &String| {
+            let ty = self.table.column_index(name).and_then(|at| self.table.columns.get(at)).map(|c| &c.ty);
+            matches!(ty, Some(ColumnType::Date | ColumnType::Datetime { .. } | ColumnType::Timestamp { .. }))
+        };
+        key.len() > 1 && key.iter().rev().take(2).all(is_temporal)
     }
 
     /// Second pass: new and moved columns in the order of their clauses.
@@ -329,13 +370,13 @@ impl<'a> Alteration<'a> {
                 return Err(format!("the column {} would exist twice", entry.name));
             }
             let forced = self.forced_charset.as_deref();
-            if forced.is_some() && converts_doubtfully(entry, self.ctx.dialect) {
+            if forced.is_some_and(|to| converts_doubtfully(entry, to, self.ctx)) {
                 return Err(format!("what the server makes of the column {} is not certain", entry.name));
             }
             let ty = match (&entry.content, forced) {
                 (Content::Kept(ty), None) => ty.clone(),
                 (Content::Kept(ty), Some(charset)) => resolve::converted(ty, charset),
-                (Content::Declared(def), _) => resolve::column_type(def, self.charset.as_deref(), forced, self.ctx.dialect)?,
+                (Content::Declared(def), _) => resolve::column_type(def, self.charset.as_deref(), forced, self.ctx)?,
             };
             columns.push(Column { name: entry.name.clone(), ty });
         }
@@ -385,7 +426,13 @@ impl<'a> Alteration<'a> {
         if let Some(end) = end.filter(|_| self.ctx.dialect == Dialect::MariaDb && !key.is_empty())
             && !key.iter().any(|part| part == end)
         {
-            key.push(end.to_string());
+            // A period stays the last part of its key (tried).
+            let declared = self.new_key.iter().flatten().any(|part| part.without_overlaps);
+            if self.new_key.is_none() && inline.is_none() && self.may_end_with_period(&key) {
+                return Err("where the end of a row stands in a key with a period is not certain".into());
+            }
+            let at = if declared { key.len().saturating_sub(2) } else { key.len() };
+            key.insert(at, end.to_string());
         }
         Ok(key)
     }

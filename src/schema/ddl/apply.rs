@@ -278,6 +278,12 @@ impl Run<'_> {
         renamed.name = self.stored(&to.table);
         // A table that only changes the case of its name is not in its own way.
         let same = self.schema.case.same(&from.database, &to.database) && self.schema.case.same(&from.table, &to.table);
+        // MariaDB logs the renaming of temporary tables as if they were real ones; then the new name may well be taken.
+        let logs_temporary = self.ctx.dialect == Dialect::MariaDb;
+        if !same && logs_temporary && !self.skipped(to) && self.schema.table(&to.database, &to.table).is_some() {
+            let why = format!("{from} was renamed to {to}, which is there already");
+            return Err(ApplyError { concerns: vec![from.concern(), to.concern()], why });
+        }
         if !same {
             self.drop_table(to);
         }

@@ -104,6 +104,8 @@ pub struct ColumnDef {
     pub primary_key: bool,
     /// `CHECK (JSON_VALID(column))`: on MariaDB that is what JSON is.
     pub json_check: bool,
+    /// Another CHECK. MariaDB then adds none of its own to JSON, so that nothing is left but the text.
+    pub other_check: bool,
     /// `GENERATED ALWAYS AS ROW START` or `ROW END`.
     pub row_boundary: Option<RowBoundary>,
     /// `WITH SYSTEM VERSIONING` on the column makes the whole table versioned.

@@ -8,7 +8,7 @@ use crate::schema::{BinaryKind, ColumnType, IntWidth, TextKind};
 use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label, RowBoundary};
 use super::lexer::TokenKind;
 use super::parser::Parser;
-use super::tokens::Parsed;
+use super::tokens::{NotUnderstood, Parsed};
 
 /// A type with what its own words fix: the sign and, for NATIONAL types, the character set.
 pub(super) struct TypeClause {
@@ -46,6 +46,7 @@ impl Parser<'_> {
             charset: clause.charset,
             primary_key: false,
             json_check: false,
+            other_check: false,
             row_boundary: None,
             versioned: false,
         };
@@ -218,6 +219,9 @@ impl Parser<'_> {
         let mut labels = Vec::new();
         loop {
             let token = self.tokens.next();
+            if self.backslashes_are_doubtful() && token.text.contains('\\') {
+                return Err(NotUnderstood("whether a backslash in a label is escaped is not certain".into()));
+            }
             let label = match token.string(self.tokens.rules()) {
                 Some(label) => Label::Text(label.into_owned()),
                 None => Label::Bytes(token.bits().ok_or_else(|| self.tokens.unexpected("a label"))?),
@@ -291,7 +295,12 @@ impl Parser<'_> {
             () if tokens.eat_word("SIGNED") => {}
             () if tokens.eat_word("ASCII") => def.charset.charset = Some(CharsetName::Named("latin1".into())),
             () if tokens.eat_word("UNICODE") => def.charset.charset = Some(CharsetName::Named("ucs2".into())),
-            () if tokens.eat_word("BYTE") => def.ty.make_binary(),
+            () if tokens.eat_word("BYTE") => {
+                def.ty.make_binary();
+                if matches!(def.ty, DeclaredType::Enum(_) | DeclaredType::Set(_)) {
+                    def.charset.charset = Some(CharsetName::Named("binary".into()));
+                }
+            }
             // The attribute BINARY picks the `_bin` collation of whatever character set it is.
             () if tokens.eat_word("BINARY") => {}
             () => return self.charset_option(&mut def.charset),
@@ -348,7 +357,9 @@ impl Parser<'_> {
             self.tokens.name()?;
         }
         self.tokens.expect_word("CHECK")?;
-        def.json_check |= self.is_mariadb() && self.is_json_check(&def.name);
+        let is_json = self.is_mariadb() && self.is_json_check(&def.name);
+        def.json_check |= is_json;
+        def.other_check |= !is_json;
         self.tokens.skip_parentheses()?;
         if !self.tokens.eat_words("NOT", "ENFORCED") {
             self.tokens.eat_word("ENFORCED");
@@ -507,7 +518,7 @@ impl DeclaredType {
         }
     }
 
-    /// `CHAR(n) BYTE` is BINARY(n), and so on for every text type.
+    /// `CHAR(n) BYTE` is BINARY(n), and so on for every text type. Labels become bytes: see the caller.
     fn make_binary(&mut self) {
         if let DeclaredType::Text { kind, length } = *self {
             let kind = match kind {

@@ -12,6 +12,8 @@ pub const MODE_ANSI_QUOTES: u64 = 1 << 2;
 /// MariaDB only; the bit is unused by the MySQL versions that we read.
 pub const MODE_ORACLE: u64 = 1 << 9;
 pub const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
+/// POSTGRESQL, ORACLE, MSSQL, DB2, MAXDB, NO_TABLE_OPTIONS, MYSQL323, MYSQL40 and ANSI.
+pub const MODES_WITHOUT_OPTIONS: u64 = 0b1_1111 << 8 | 1 << 14 | 0b111 << 16;
 
 /// Which server wrote the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +33,8 @@ pub struct LexRules {
     pub dialect: Dialect,
     /// Server version as a number, 8.0.34 = 80034; executable comments up to it are code.
     pub server_version: u32,
+    /// Executable comments are comments like any other.
+    pub plain_comments: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,6 +245,9 @@ impl<'a> Lexer<'a> {
         let digits = (0..6).take_while(|&i| self.byte(mark + i).is_some_and(|b| b.is_ascii_digit())).count();
         let digits = if digits >= 5 { digits } else { 0 };
         let version = (0..digits).fold(0_u32, |n, i| n * 10 + u32::from(self.byte(mark + i).unwrap_or(b'0') - b'0'));
+        if self.rules.plain_comments {
+            return self.skip_comment(false);
+        }
         if self.runs_comment(mariadb_only, (digits > 0).then_some(version)) {
             self.open_comments += 1;
             self.at += mark + digits;

@@ -9,7 +9,7 @@ use super::ast::{
     AlterSpec, AlterTable, CharsetClause, CharsetName, ColumnDef, Concern, CreateBody, CreateTable, Ddl, DeclaredType, KeyPart, Name,
     Period, Statement, TableBody,
 };
-use super::lexer::{Dialect, LexRules, MODE_ORACLE, MODE_REAL_AS_FLOAT};
+use super::lexer::{Dialect, LexRules, MODE_ORACLE, MODE_REAL_AS_FLOAT, MODES_WITHOUT_OPTIONS};
 use super::tokens::{NotUnderstood, Parsed, Tokens};
 
 /// Words that begin a table element which is no column.
@@ -21,11 +21,12 @@ pub struct Parser<'a> {
     pub(super) tokens: Tokens<'a>,
     pub(super) concerns: Vec<Concern>,
     sql_mode: u64,
+    text: &'a str,
 }
 
 impl<'a> Parser<'a> {
     pub fn new(text: &'a str, rules: LexRules, sql_mode: u64) -> Self {
-        Parser { tokens: Tokens::new(text, rules), concerns: Vec::new(), sql_mode }
+        Parser { tokens: Tokens::new(text, rules), concerns: Vec::new(), sql_mode, text }
     }
 
     pub fn into_concerns(self) -> Vec<Concern> {
@@ -125,7 +126,13 @@ impl<'a> Parser<'a> {
         }
         if tokens.eat_word("COLLATE") {
             tokens.eat_symbol(b'=');
-            into.collation = Some(tokens.name_or_string()?.to_ascii_lowercase());
+            if tokens.is_word("DEFAULT") && !self.is_mariadb() {
+                // Up to 5.7; it takes the character set back as well (tried).
+                self.tokens.next();
+                *into = CharsetClause { charset: Some(CharsetName::Default), collation: None };
+                return Ok(true);
+            }
+            into.collation = Some(self.tokens.name_or_string()?.to_ascii_lowercase());
             return Ok(true);
         }
         Ok(false)
@@ -159,8 +166,23 @@ impl<'a> Parser<'a> {
         if body.columns.is_empty() {
             return Err(NotUnderstood("a table without columns".into()));
         }
+        if body.charset == CharsetClause::default() && self.lacks_options() {
+            return Err(NotUnderstood("the server wrote a definition without its character set, because of the session's sql_mode".into()));
+        }
         body.versioned |= body.columns.iter().any(|c| c.versioned);
         Ok(create(CreateBody::Columns(body)))
+    }
+
+    /// Servers write backslashes twice, also for a session that does not escape them (`append_unescaped`); whether a text
+    /// is theirs is not certain.
+    pub(super) fn backslashes_are_doubtful(&self) -> bool {
+        self.tokens.rules().no_backslash_escapes && self.text.contains("(\n  ")
+    }
+
+    /// Whether the server made this text itself (CREATE TABLE … SELECT), in a mode in which it leaves options out: then
+    /// its own replicas get another character set too (`store_create_info` in `sql_show.cc` of both servers).
+    fn lacks_options(&self) -> bool {
+        self.sql_mode & MODES_WITHOUT_OPTIONS != 0 && self.text.contains("(\n  ")
     }
 
     /// The list between the parentheses of CREATE TABLE.
@@ -369,6 +391,7 @@ impl ColumnDef {
             charset: CharsetClause::default(),
             primary_key: false,
             json_check: false,
+            other_check: false,
             row_boundary: None,
             versioned: false,
         }

@@ -2,9 +2,9 @@
 
 use crate::schema::{BinaryKind, ColumnType, TextKind, collation};
 
-use super::Dialect;
 use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label};
 use super::text;
+use super::{Dialect, StatementContext};
 
 /// The most bytes of a VARCHAR or VARBINARY; longer ones become TEXT or BLOB where `sql_mode` is not strict.
 const VARCHAR_BYTES_MAX: u64 = 65_535;
@@ -25,7 +25,12 @@ pub fn charset(clause: &CharsetClause, default: impl FnOnce() -> Option<String>)
 }
 
 /// A column's type. `forced` is the character set of CONVERT TO, which overrules all but `binary`.
-pub fn column_type(def: &ColumnDef, table_charset: Option<&str>, forced: Option<&str>, dialect: Dialect) -> Result<ColumnType, String> {
+pub fn column_type(
+    def: &ColumnDef,
+    table_charset: Option<&str>,
+    forced: Option<&str>,
+    ctx: &StatementContext<'_>,
+) -> Result<ColumnType, String> {
     let table = || table_charset.map(str::to_string);
     let own = charset(&def.charset, table).map_err(|name| format!("the collation {name} is not known"))?;
     let mut charset = own.or_else(table);
@@ -34,19 +39,24 @@ pub fn column_type(def: &ColumnDef, table_charset: Option<&str>, forced: Option<
     {
         charset = Some(forced.into());
     }
+    // MySQL 8 makes the smallest type of TEXT(0) and BLOB(0); before, and on MariaDB, that is no length (tried).
+    let counted = |n: &Option<u64>| n.filter(|n| *n > 0 || (ctx.dialect == Dialect::MySql && ctx.server_version >= 80_000));
     let ty = match &def.ty {
         DeclaredType::Settled(ColumnType::Other { name, unsigned, .. }) => {
             ColumnType::Other { name: name.clone(), unsigned: *unsigned, charset: None }
         }
+        DeclaredType::Settled(ColumnType::Json) if ctx.dialect == Dialect::MariaDb && def.other_check && !def.json_check => {
+            ColumnType::Text { kind: TextKind::Long, charset: Some("utf8mb4".into()) }
+        }
         DeclaredType::Settled(ty) => ty.clone(),
-        DeclaredType::Text { kind, length } => text_type(*kind, *length, charset),
-        DeclaredType::Binary { kind, length } => ColumnType::Binary { kind: binary_kind(*kind, *length) },
-        DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref())?.into(), charset },
-        DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref())?.into(), charset },
+        DeclaredType::Text { kind, length } => text_type(*kind, counted(length), charset),
+        DeclaredType::Binary { kind, length } => ColumnType::Binary { kind: binary_kind(*kind, counted(length)) },
+        DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
+        DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
     };
-    // What MariaDB calls JSON is text with this check.
-    let is_json = def.json_check && dialect == Dialect::MariaDb && matches!(ty, ColumnType::Text { .. });
-    Ok(if is_json { ColumnType::Json } else { ty })
+    // What MariaDB calls JSON is text with this check. In UTF-16 and the like its bytes could not be output as they are.
+    let is_narrow = matches!(&ty, ColumnType::Text { charset, .. } if keeps_json(charset.as_deref().unwrap_or_default()));
+    Ok(if def.json_check && ctx.dialect == Dialect::MariaDb && is_narrow { ColumnType::Json } else { ty })
 }
 
 pub fn is_binary(charset: Option<&str>) -> bool {
@@ -57,8 +67,7 @@ fn text_type(kind: TextKind, length: Option<u64>, charset: Option<String>) -> Co
     let width = charset.as_deref().and_then(collation::bytes_per_character).unwrap_or(1);
     let bytes = length.map(|n| n.saturating_mul(u64::from(width)));
     let kind = match (kind, bytes) {
-        // TEXT(0) is TEXT.
-        (TextKind::Text, Some(bytes)) if bytes > 0 => TextKind::holding(bytes),
+        (TextKind::Text, Some(bytes)) => TextKind::holding(bytes),
         (TextKind::Varchar, Some(bytes)) if bytes > VARCHAR_BYTES_MAX => TextKind::holding(bytes),
         _ => kind,
     };
@@ -67,10 +76,21 @@ fn text_type(kind: TextKind, length: Option<u64>, charset: Option<String>) -> Co
 
 fn binary_kind(kind: BinaryKind, length: Option<u64>) -> BinaryKind {
     match (kind, length) {
-        (BinaryKind::Blob, Some(bytes)) if bytes > 0 => BinaryKind::holding(bytes),
+        (BinaryKind::Blob, Some(bytes)) => BinaryKind::holding(bytes),
         (BinaryKind::Varbinary, Some(bytes)) if bytes > VARCHAR_BYTES_MAX => BinaryKind::holding(bytes),
         _ => kind,
     }
+}
+
+/// Whether text has the same bytes in both character sets.
+pub fn same_bytes(a: &str, b: &str) -> bool {
+    let utf8 = |c: &str| ["utf8", "utf8mb3", "utf8mb4"].iter().any(|name| c.eq_ignore_ascii_case(name));
+    collation::same_charset(a, b) || utf8(a) && utf8(b)
+}
+
+/// Whether CONVERT TO this character set leaves MariaDB's JSON what it is.
+pub fn keeps_json(to: &str) -> bool {
+    !text::is_wide(&to.to_ascii_lowercase())
 }
 
 /// A column that CONVERT TO CHARACTER SET finds: text and labels change, and a TEXT type grows until as many characters
@@ -94,12 +114,17 @@ pub fn converted(ty: &ColumnType, to: &str) -> ColumnType {
 }
 
 /// Labels as text. The server drops their trailing blanks, unless their character set is `binary`.
-fn labels(labels: &[Label], charset: Option<&str>) -> Result<Vec<String>, String> {
+fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -> Result<Vec<String>, String> {
+    let client = ctx.charset_client.and_then(collation::charset_of_id).unwrap_or("utf8mb4");
+    let client_is_utf8 = matches!(client, "utf8" | "utf8mb4" | "ascii" | "binary");
     labels
         .iter()
         .map(|label| {
             let text = match label {
-                Label::Text(text) => text.clone(),
+                Label::Text(text) if is_binary(charset) && !text.is_ascii() && !client_is_utf8 => {
+                    return Err(format!("a label is given as bytes of the client's character set {client}"));
+                }
+                Label::Text(text) => text::fitted(text, charset.unwrap_or("binary")).into_owned(),
                 Label::Bytes(bytes) => text::label(bytes, charset)?,
             };
             Ok(if is_binary(charset) { text } else { text.trim_end_matches(' ').to_string() })

@@ -41,6 +41,16 @@ impl MySqlStore {
         }
     }
 
+    /// The version that is stored for exactly this place.
+    pub(super) async fn restore_at(&self, position: &Position) -> Result<Option<(SchemaId, Schema)>> {
+        let mut session = self.session().await?;
+        let sha = position_sha(self.options.server_id, position);
+        match self.stored_at(&mut session, &sha).await? {
+            Some(head) => Ok(Some((head, self.restore_version(&mut session, head).await?))),
+            None => Ok(None),
+        }
+    }
+
     /// A version with all its deltas applied.
     pub(super) async fn restore_version(&self, session: &mut Session<'_>, head: SchemaId) -> Result<Schema> {
         let ids = chain(head, &self.bases(session, head).await?)?;

@@ -1,5 +1,6 @@
 //! Statements as data: SQL in, definitions out.
 
+mod found;
 mod golden;
 mod robust;
 mod statements;

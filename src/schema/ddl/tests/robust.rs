@@ -52,6 +52,12 @@ proptest! {
     }
 
     #[test]
+    fn every_character_set(seed in 0..SEEDS.len(), tail in proptest::collection::vec(any::<u8>(), 0..60), collation in 0_u16..400, maria: bool) {
+        let sql = [SEEDS[seed].as_bytes(), b" /*", &tail, b"*/ `", &tail].concat();
+        survive(&sql, 0, maria, collation);
+    }
+
+    #[test]
     fn mutated_statements(
         seed in 0..SEEDS.len(),
         cut in any::<prop::sample::Index>(),
@@ -87,6 +93,11 @@ fn huge_statements() {
     let executable = format!("CREATE TABLE n (a INT) {}", "/*!50000 ".repeat(100_000));
     let label = format!("CREATE TABLE n (e ENUM('{}'))", "x''".repeat(1_000_000));
     let default = format!("CREATE TABLE n (v INT COMMENT '{}')", "y\\'".repeat(5_000_000));
+    // 16 MB, decoded from another character set first.
+    let sjis = [b"CREATE TABLE n (v INT COMMENT '".to_vec(), b"\x95\x5c".repeat(8_000_000), b"')".to_vec()].concat();
+    let begun = std::time::Instant::now();
+    survive(&sjis, 0, false, 13);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     let columns: Vec<String> = (0..4_096).map(|i| format!("c{i} INT")).collect();
     let wide = format!("CREATE TABLE n ({})", columns.join(", "));
     let adds = format!("ALTER TABLE t {}", "ADD x INT AFTER a, ".repeat(200_000));

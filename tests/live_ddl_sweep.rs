@@ -1,0 +1,179 @@
+//! The DDL in the servers' own test suites, run on real servers: what a server accepts goes through our chain, and the
+//! tracked definitions are compared with information_schema.
+//!
+//! Only with BINLOGD_SWEEP_DIR, where scripts/ddl-sweep.sh unpacks the suites (`make test-long`). BINLOGD_SWEEP_SECONDS
+//! bounds the time for each server; the files are taken in an order that makes any part of them a fair sample.
+
+#[path = "ddl_oracle/mod.rs"]
+mod ddl_oracle;
+#[path = "live_support/mod.rs"]
+mod live_support;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Instant;
+
+use binlogd::assemble::spill::SpillDir;
+use ddl_oracle::model::{Model, TableKey, options};
+use ddl_oracle::suite;
+use ddl_oracle::tally::{Kind, Tally};
+use live_support::environment::{need, number, one_at_a_time, variable};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::runtime::Runtime;
+
+/// Of a thousand accepted statements so many have to be understood without a re-read.
+const UNDERSTOOD_PER_MILLE: usize = 995;
+
+const SYSTEM: &str = "('mysql','sys','performance_schema','information_schema')";
+
+async fn databases(conn: &mut Conn) -> Vec<String> {
+    let sql = format!("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN {SYSTEM}");
+    conn.query(sql).await.expect("a list")
+}
+
+struct Sweep<'a> {
+    rt: &'a Runtime,
+    port: u16,
+    model: Model<'a>,
+    /// Looks on; the statements have a session of their own.
+    onlooker: Conn,
+    tally: Tally,
+    mended: usize,
+    /// Databases that were there before.
+    kept: Vec<String>,
+    /// Statements that were run.
+    seen: HashSet<Vec<u8>>,
+}
+
+impl Sweep<'_> {
+    fn file(&mut self, path: &Path) {
+        let text = std::fs::read(path).expect("a readable file");
+        let statements = suite::statements(&text);
+        // Many files say what others said before.
+        let is_new = |s: &Vec<u8>| s.len() > 12 && !s.to_ascii_uppercase().starts_with(b"SET") && !self.seen.contains(s);
+        if !statements.iter().any(is_new) {
+            return;
+        }
+        self.seen.extend(statements.iter().cloned());
+        let mut conn = self.rt.block_on(Conn::new(options(self.port))).expect("root can connect");
+        for sql in ["SET SESSION lock_wait_timeout = 2", "DROP DATABASE IF EXISTS test", "CREATE DATABASE test", "USE test"] {
+            self.rt.block_on(conn.query_drop(sql)).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        }
+        self.look("CREATE DATABASE test", true);
+        for sql in statements {
+            let is_ddl = !sql.to_ascii_uppercase().starts_with(b"SET ") && !sql.to_ascii_uppercase().starts_with(b"USE ")
+                || sql.to_ascii_uppercase().starts_with(b"SET STATEMENT");
+            let accepted = match self.rt.block_on(conn.query_drop(sql.as_slice())) {
+                Ok(()) => true,
+                Err(mysql_async::Error::Server(_)) => false,
+                Err(e) => panic!("{}: the connection broke: {e}: {}", path.display(), String::from_utf8_lossy(&sql)),
+            };
+            if is_ddl {
+                self.tally.tried += 1;
+                self.tally.accepted += usize::from(accepted);
+                self.look(&String::from_utf8_lossy(&sql), accepted);
+            }
+        }
+        drop(conn);
+        for database in self.rt.block_on(databases(&mut self.onlooker)) {
+            if !self.kept.contains(&database) {
+                let sql = format!("DROP DATABASE IF EXISTS `{}`", database.replace('`', "``"));
+                self.rt.block_on(self.onlooker.query_drop(&sql)).ok();
+            }
+        }
+        self.look("DROP DATABASE test", true);
+    }
+
+    /// Reads the log to its end, and compares every table that the statement may have named.
+    fn look(&mut self, sql: &str, accepted: bool) {
+        let before = self.tally.findings.len();
+        let caught_up = self.model.catch_up();
+        let requests = self.model.requests();
+        self.model.messages();
+        match caught_up {
+            Ok(any) if !any && !accepted => return,
+            Ok(_) => {}
+            Err(e) => self.tally.add(Kind::Stopped, sql, e.to_string()),
+        }
+        for request in &requests {
+            if request.why.contains("failed on the server") {
+                self.tally.failed_but_logged += 1;
+            } else {
+                self.tally.add(Kind::Reread, sql, &request.why);
+                self.mended += 1;
+            }
+        }
+        let databases: Vec<String> =
+            self.rt.block_on(databases(&mut self.onlooker)).into_iter().filter(|d| !self.kept.contains(d)).collect();
+        let (all, mut differences) = self.model.list(&databases);
+        let lower = sql.to_lowercase();
+        let named: Vec<TableKey> = all.into_iter().filter(|(_, t)| lower.contains(&t.to_lowercase().replace('`', "``"))).take(40).collect();
+        let (found, compared) = self.model.compare(&named);
+        self.tally.compared += compared;
+        differences.extend(found);
+        for difference in differences {
+            self.tally.add(Kind::Wrong, sql, difference);
+        }
+        if self.tally.findings[before..].iter().any(|f| f.kind != Kind::Reread) {
+            self.model.restart();
+        }
+    }
+}
+
+fn sweep(name: &'static str, port_variable: &'static str, folder: &str) {
+    let Some(root) = variable("BINLOGD_SWEEP_DIR") else {
+        println!("SKIPPED live_ddl_sweep {name}: BINLOGD_SWEEP_DIR is not set (make test-long sets it)");
+        return;
+    };
+    let Some([port]) = need(&format!("live_ddl_sweep {name}"), [port_variable]) else { return };
+    let rt = Runtime::new().expect("a runtime");
+    let _one = rt.block_on(one_at_a_time());
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let scratch = tempfile::tempdir().expect("a folder");
+    let port = port.parse().expect("a port");
+    let model = Model::open(&rt, port, SpillDir::open(scratch.path(), 1 << 30).expect("a spill folder"));
+    let mut onlooker = rt.block_on(Conn::new(options(port))).expect("root can connect");
+    let mut kept = rt.block_on(databases(&mut onlooker));
+    kept.retain(|d| d != "test");
+    let mut sweep = Sweep { rt: &rt, port, model, onlooker, tally: Tally::default(), mended: 0, kept, seen: HashSet::new() };
+    let (started, seconds) = (Instant::now(), number("BINLOGD_SWEEP_SECONDS", u64::MAX));
+    let files = suite::files(&Path::new(&root).join(folder));
+    let mut read = 0;
+    for file in &files {
+        if started.elapsed().as_secs() >= seconds {
+            break;
+        }
+        sweep.file(file);
+        read += 1;
+    }
+    sweep.tally.seconds = started.elapsed().as_secs_f64();
+    let tally = &sweep.tally;
+    let (wrong, stopped) = (tally.count(Kind::Wrong), tally.count(Kind::Stopped));
+    let understood = tally.accepted.saturating_sub(sweep.mended + stopped);
+    println!(
+        "{name}: {read} of {} files: tried {}, accepted {}, understood {understood} ({:.2} %), mended by re-read {}, accepted wrongly {wrong}, stopped {stopped}; {} failed but logged, {} definitions compared; {:.0} s",
+        files.len(),
+        tally.tried,
+        tally.accepted,
+        100.0 * understood as f64 / tally.accepted.max(1) as f64,
+        sweep.mended,
+        tally.failed_but_logged,
+        tally.compared,
+        tally.seconds,
+    );
+    tally.report(60);
+    assert!(tally.accepted > 1000, "{name}: hardly any statement was found in {root}/{folder}");
+    assert_eq!((wrong, stopped), (0, 0), "{name}: accepted wrongly, stopped");
+    assert!(understood * 1000 >= tally.accepted * UNDERSTOOD_PER_MILLE, "{name}: too many statements had to be read again");
+}
+
+#[test]
+fn mysql97() {
+    sweep("mysql97", "BINLOGD_TEST_MYSQL97_PORT", "mysql");
+}
+
+#[test]
+fn mariadb1011() {
+    sweep("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT", "mariadb");
+}
