@@ -140,7 +140,7 @@ async fn accept(listener: UnixListener, options: ConnectionOptions, failures: Ar
     // The semaphore is never closed.
     while let Ok(place) = places.clone().acquire_owned().await {
         match listener.accept().await {
-            Ok((client, _)) if !is_our_own(&client) => tracing::warn!("another process tried to use a connection of binlogd's own"),
+            Ok((client, _)) if !is_our_own(&client) => tracing::debug!("another process tried to use a connection of binlogd's own"),
             Ok((client, _)) => {
                 let (options, failures) = (options.clone(), failures.clone());
                 tokio::spawn(async move {
