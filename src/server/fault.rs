@@ -328,9 +328,7 @@ mod tests {
 
     #[test]
     fn login_methods_that_are_not_spoken_say_what_to_do() {
-        for (name, word) in
-            [("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")]
-        {
+        for (name, word) in [("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")] {
             let error = unknown_plugin(name);
             assert!(error.to_string().contains(name) && error.hint_text().is_some_and(|h| h.contains(word)), "{error}");
         }
