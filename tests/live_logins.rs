@@ -1,5 +1,6 @@
 //! Logins × TLS modes × servers, as a table: each cell is tried on an SQL connection and on a dump connection, and must
-//! succeed (encrypted where it has to be) or fail with the sentence that names the cause.
+//! succeed (encrypted where it has to be) or fail with the sentence that names the cause. And accounts whose login method
+//! the SQL client does not speak: their connections, and a daemon that has no others.
 
 #[path = "live_support/mod.rs"]
 mod live_support;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use binlogd::error::{Error, Result};
 use binlogd::server::connect::KeyStore;
+use binlogd::server::fault::sql_error;
 use binlogd::server::{ConnectionOptions, Server, SslMode, status};
 use binlogd::source::commands::Commands;
 use binlogd::source::{DumpOptions, DumpStream, Start, login};
@@ -328,10 +330,6 @@ async fn run_cells(server: &SqlServer, files: &Files, method: &str, identified: 
         let rounds: &[&str] = if two_ways { &["full", "fast"] } else { &["once"] };
         let usual = matches!(cell.account, Account::Plain) && cell.shown == Shown::Right;
         for kind in ["SQL", "dump"] {
-            if kind == "SQL" && method == "sha256_password" && !usual {
-                // The SQL client gives up on all of them alike.
-                continue;
-            }
             if rounds.len() > 1 {
                 server.run(&["FLUSH PRIVILEGES"]).await;
             }
@@ -339,20 +337,7 @@ async fn run_cells(server: &SqlServer, files: &Files, method: &str, identified: 
                 let place = format!("{} {method} ({round}), {kind} connection", server.name);
                 let outcome = if kind == "SQL" { by_sql(&options).await } else { by_dump(&options, usual.then_some(&start)) };
                 count += 1;
-                if kind == "SQL" && method == "sha256_password" && !matches!(cell.want, Want::Refused(_)) {
-                    let error = outcome.map(drop).expect_err("the SQL client has learned it: take this exception out").to_string();
-                    for word in ["`sha256_password`, which is not supported", "IDENTIFIED WITH caching_sha2_password BY"] {
-                        assert!(error.contains(word), "{place}: no {word:?} in: {error}");
-                    }
-                } else if kind == "SQL"
-                    && method == "sha256_password"
-                    && matches!(&cell.want, Want::Refused(words) if words[0] == "ERROR 1045")
-                {
-                    // The client gives up before the server could judge the password.
-                    assert!(outcome.map(drop).expect_err("refused").to_string().contains("sha256_password"), "{place}");
-                } else {
-                    check(cell, &place, outcome);
-                }
+                check(cell, &place, outcome);
             }
         }
     }
@@ -519,4 +504,116 @@ async fn three_connections(server: &SqlServer, files: &Files, site: &Site) {
     assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
     assert!(!daemon.log_text().contains(STORE_PASSWORD), "{}", daemon.log_text());
     server.run(&[&format!("DROP DATABASE {schema}")]).await;
+}
+
+const SHA256: &str = "IDENTIFIED WITH sha256_password BY 'sha-secret'";
+
+/// Connections through our own login: large values both ways at once, a session's end, a killed one, and nothing left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sha256_connections_are_like_any_other() {
+    use mysql_async::prelude::Queryable;
+    let _alone = one_at_a_time().await;
+    let Some([port]) = need("sha256_password by SQL", ["BINLOGD_TEST_MYSQL97_PORT"]) else { return };
+    let root = SqlServer::new("mysql97", &port);
+    root.run(&["DROP USER IF EXISTS sha_sql@'%'", &format!("CREATE USER sha_sql@'%' {SHA256}")]).await;
+    let sessions = "SELECT id FROM information_schema.processlist WHERE user = 'sha_sql'";
+    for ssl in [SslMode::Disabled, SslMode::Required] {
+        let database = Some("information_schema".to_owned());
+        let options = ConnectionOptions { port: root.port, ssl, database, ..ConnectionOptions::new("127.0.0.1", "sha_sql", "sha-secret") };
+        let server = Server::new(options.clone()).expect("options");
+        let values = (0..5_usize).map(|seed| (0..6_000_000).map(|i| ((i + seed) * 31 % 251) as u8).collect::<Vec<u8>>());
+        let echoes = values.map(async |value| {
+            let rows = server.exec("SELECT ?, DATABASE()", (value.clone(),)).await.expect("a large value");
+            assert_eq!(rows[0].get::<Vec<u8>, _>(0).as_ref(), Some(&value), "{ssl:?}: other bytes came back");
+            assert_eq!(rows[0].get::<String, _>(1).as_deref(), Some("information_schema"), "{ssl:?}");
+        });
+        futures_util::future::join_all(echoes).await;
+
+        let mut conn = server.conn().await.expect("a connection");
+        conn.query_drop("SET @left_over = 1").await.expect("SET");
+        drop(conn);
+        let rows = server.query("SELECT @left_over").await.expect("a session that was reset");
+        assert_eq!(rows[0].get::<Option<i64>, _>(0), Some(None), "{ssl:?}");
+        let error = server.query("SELECT nothing FROM nowhere.at_all").await.expect_err("no such table").to_string();
+        assert!(error.contains("ERROR 1142 (42000)"), "{ssl:?}: {error}");
+
+        let mut conn = server.conn().await.expect("a connection");
+        let ids = root.rows(sessions).await;
+        assert!((1..=5).contains(&ids.len()) && ids.contains(&vec![Some(conn.id().to_string())]), "{ssl:?}: {ids:?}");
+        root.run(&[&format!("KILL {}", conn.id())]).await;
+        let error = conn.query_drop("SELECT 1").await.expect_err("the session is dead");
+        assert!(sql_error(error).is_transient(), "{ssl:?}");
+        drop(conn);
+        server.query("SELECT 1").await.expect("another session");
+        drop(server);
+        eventually("all sessions have ended", Duration::from_secs(20), async || root.rows(sessions).await.is_empty().then_some(())).await;
+
+        let nowhere = ConnectionOptions { database: Some("nowhere".into()), ..options };
+        let error = Server::new(nowhere).expect("options").query("SELECT 1").await.expect_err("no such database");
+        assert!(!error.is_transient() && error.to_string().contains("ERROR 1044 (42000)"), "{ssl:?}: {error}");
+    }
+    root.run(&["DROP USER sha_sql@'%'"]).await;
+}
+
+/// A daemon all of whose accounts have sha256_password delivers a change and saves where it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_daemon_with_sha256_accounts() {
+    let _alone = one_at_a_time().await;
+    let Some([port]) = need("a daemon with sha256_password", ["BINLOGD_TEST_MYSQL97_PORT"]) else { return };
+    let server = SqlServer::new("mysql97", &port);
+    let (data, schema) = ("sha256_data", "maxwell_sha256");
+    server.fresh_databases(data, schema).await;
+    server.run(&[&format!("CREATE TABLE {data}.t (id int PRIMARY KEY, word varchar(20))")]).await;
+    let accounts = ["sha_store", "sha_replication", "sha_capture"];
+    for user in accounts {
+        server.run(&[&format!("DROP USER IF EXISTS {user}@'%'"), &format!("CREATE USER {user}@'%' {SHA256}")]).await;
+        server.run(&[&format!("GRANT ALL ON *.* TO {user}@'%'")]).await;
+    }
+    let site = Site::new("sha256-daemon");
+    let config = Config::for_server(&server, schema)
+        .with("user", accounts[0])
+        .with("password", "sha-secret")
+        .with("replication_host", "127.0.0.1")
+        .with("replication_port", server.port)
+        .with("replication_user", accounts[1])
+        .with("replication_password", "sha-secret")
+        .with("replication_ssl", "REQUIRED")
+        .with("schema_host", "127.0.0.1")
+        .with("schema_port", server.port)
+        .with("schema_user", accounts[2])
+        .with("schema_password", "sha-secret")
+        .with("schema_ssl", "REQUIRED")
+        .with("gtid_mode", true)
+        .with("filter", format!("exclude: *.*, include: {data}.*"));
+    let limit = Duration::from_secs(60);
+    let mut sent = Vec::new();
+    for round in 1..=2 {
+        let mut daemon = Daemon::start(&site, &format!("sha256-{round}"), &config, &[]);
+        let ready = format!("SELECT 1 FROM {schema}.positions WHERE last_heartbeat_read > 0");
+        eventually("the daemon runs", limit, async || {
+            assert!(daemon.ended().is_none(), "the daemon ended\n{}", daemon.log_tail());
+            server.try_rows(&ready).await.ok().filter(|rows| !rows.is_empty())
+        })
+        .await;
+        server.run(&[&format!("INSERT INTO {data}.t VALUES ({round}, 'word')")]).await;
+        let executed = server.rows("SELECT @@global.gtid_executed").await[0][0].clone().expect("GTIDs");
+        eventually("a line", limit, async || {
+            assert!(daemon.ended().is_none(), "the daemon ended\n{}", daemon.log_tail());
+            (!daemon.stdout_text().is_empty()).then_some(())
+        })
+        .await;
+        assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
+        let saved = server.rows(&format!("SELECT GTID_SUBSET('{executed}', gtid_set) FROM {schema}.positions")).await;
+        assert_eq!(saved, [[Some("1".to_owned())]], "the position is not behind the change");
+        assert!(!daemon.log_text().contains("sha-secret"), "{}", daemon.log_text());
+        sent.push(daemon.stdout_text());
+    }
+    for (round, text) in (1..=2).zip(&sent) {
+        assert_eq!(text.lines().count(), 1, "each life sends its own change only: {sent:?}");
+        assert!(text.contains(&format!("\"id\":{round}")), "{text}");
+    }
+    server.drop_databases(data, schema).await;
+    for user in accounts {
+        server.run(&[&format!("DROP USER {user}@'%'")]).await;
+    }
 }

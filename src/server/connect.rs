@@ -11,6 +11,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Pool, PoolConstraints, PoolOp
 
 use super::fault::{is_server_error, login_error, sql_error};
 use super::flavor::ServerVersion;
+use super::relay::{self, Relay};
 use super::rows;
 use super::tls::sql_tls;
 use super::verdict;
@@ -21,7 +22,7 @@ use crate::secret::Secret;
 const CONNECTIONS_MAX: usize = 5;
 
 /// Idle connections are asked for signs of life by the kernel, so that a dead peer is noticed within minutes.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How TLS is used (Maxwell's `ssl`, MySQL's `--ssl-mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -142,6 +143,8 @@ struct State {
     /// What the server said first; versions do not change under a running daemon without a reconnect, and no decision
     /// made from it is unsafe after an upgrade.
     version: Option<ServerVersion>,
+    /// Once the account has shown that it needs it.
+    relay: Option<Relay>,
 }
 
 impl Server {
@@ -152,7 +155,7 @@ impl Server {
     pub fn new(options: ConnectionOptions) -> Result<Self> {
         let opts = Opts::from(options.sql_options()?);
         let pool = Pool::new(opts.clone());
-        Ok(Server { options, state: Mutex::new(State { opts, pool, version: None }) })
+        Ok(Server { options, state: Mutex::new(State { opts, pool, version: None, relay: None }) })
     }
 
     pub fn options(&self) -> &ConnectionOptions {
@@ -174,10 +177,38 @@ impl Server {
             }
             other => other,
         };
+        let result = match result {
+            Err(mysql_async::Error::Driver(mysql_async::DriverError::UnknownAuthPlugin { name })) if name == relay::PLUGIN => {
+                self.use_relay()?;
+                self.try_conn().await
+            }
+            other => other,
+        };
         match result {
             Ok(conn) => Ok(conn),
-            Err(e) => Err(self.place(self.explained(sql_error(e)).await)),
+            Err(e) => Err(match self.relayed(&e) {
+                Some(error) => error,
+                None => self.place(self.explained(sql_error(e)).await),
+            }),
         }
+    }
+
+    /// The error of our own login, where that was the way, complete with its place.
+    fn relayed(&self, error: &mysql_async::Error) -> Option<Error> {
+        self.lock().relay.as_ref()?.failure(error)
+    }
+
+    /// New connections go through our own login from now on.
+    fn use_relay(&self) -> Result<()> {
+        let mut state = self.lock();
+        if state.relay.is_none() {
+            let relay = Relay::start(&self.options).map_err(|e| self.place(e))?;
+            tracing::info!(server = %self.options.address(), "the account uses {}: SQL connections go through binlogd's own login", relay::PLUGIN);
+            state.opts = relay.opts(&state.opts);
+            state.pool = Pool::new(state.opts.clone());
+            state.relay = Some(relay);
+        }
+        Ok(())
     }
 
     /// What else is known about a connection that could not be made.

@@ -238,11 +238,6 @@ pub fn tls_error(text: impl Into<String>) -> Error {
 
 /// Login methods that are not spoken, and what to do where it is more than to take another one.
 const PLUGINS: &[(&str, &str)] = &[
-    (
-        SHA256,
-        "MySQL has deprecated it, and the SQL client does not speak it: ALTER USER … IDENTIFIED WITH caching_sha2_password BY …, which any MySQL \
-         that has it since 8.0 can; on 5.7 IDENTIFIED WITH mysql_native_password BY …",
-    ),
     ("mysql_old_password", "its hash is of MySQL 4.0 and no protection: SET old_passwords=0, then SET PASSWORD for the account"),
     (
         "mysql_clear_password",
@@ -252,9 +247,6 @@ const PLUGINS: &[(&str, &str)] = &[
     ("parsec", "use ALTER USER … IDENTIFIED VIA ed25519 or mysql_native_password"),
     ("auth_gssapi_client", "Kerberos is not supported: use an account with a password of the server's own"),
 ];
-
-/// Spoken on the dump connection only.
-const SHA256: &str = "sha256_password";
 
 /// A login method that we do not speak, or that we refuse because it would send the password in clear.
 pub fn unknown_plugin(name: &str) -> Error {
@@ -336,9 +328,7 @@ mod tests {
 
     #[test]
     fn login_methods_that_are_not_spoken_say_what_to_do() {
-        for (name, word) in
-            [(SHA256, "caching_sha2_password BY"), ("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")]
-        {
+        for (name, word) in [("dialog", "PAM"), ("mysql_clear_password", "never sends"), ("x", "ALTER USER")] {
             let error = unknown_plugin(name);
             assert!(error.to_string().contains(name) && error.hint_text().is_some_and(|h| h.contains(word)), "{error}");
         }

@@ -1,7 +1,7 @@
 //! Talking SQL to MySQL and MariaDB: connections, what a server is and can do, its log's end, and its table definitions.
 //!
-//! Ordinary statements only. The dump connection is `source`'s; Maxwell's tables are `store`'s. Row data of users' tables
-//! is never read here.
+//! Ordinary statements only, and the way to a session (`login`), which the dump connection of `source` takes too; Maxwell's
+//! tables are `store`'s. Row data of users' tables is never read here.
 
 pub mod capture;
 pub mod column_type;
@@ -11,11 +11,15 @@ pub mod flavor;
 pub mod grants;
 pub mod key_store;
 mod labels;
+pub mod login;
+pub mod packet;
 pub mod preflight;
+mod relay;
 pub mod rows;
 pub mod status;
 pub mod tls;
 pub mod verdict;
+pub mod wire;
 
 pub use crate::secret::Secret;
 pub use connect::{ConnectionOptions, Server, SslMode};

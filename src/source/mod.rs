@@ -5,13 +5,11 @@
 pub mod commands;
 pub mod dump;
 pub mod file;
-pub mod login;
 pub mod mariadb;
 pub mod mysql;
-pub mod packet;
 pub mod reader;
 pub mod reconnect;
 pub mod refusal;
-pub mod wire;
 
+pub use crate::server::{login, packet, wire};
 pub use dump::{DumpOptions, DumpStream, EventBlock, Start, Stopper};

@@ -1,13 +1,13 @@
 //! The client/server protocol's packets: a header of three bytes length and one byte number, and the payload, in chunks
 //! when it is long (MySQL internals manual, "MySQL Packets").
 //!
-//! For login and commands, where packets are small and come one by one; the dump's bulk reading is `reader`.
+//! For login and commands, where packets are small and come one by one; the dump's bulk reading is `source::reader`.
 
 use std::io::{Read, Write};
 
+use super::fault::{read_error, server_error};
 use crate::binlog::{Cursor, DecodeError};
 use crate::error::{Error, Result};
-use crate::server::fault::{read_error, server_error};
 
 /// A chunk of this length says that another follows.
 pub const CHUNK_MAX: usize = 0xff_ffff;

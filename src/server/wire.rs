@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use openssl::ssl::{HandshakeError, SslStream};
 use openssl::x509::X509VerifyResult;
 
+use super::connect::{ConnectionOptions, SslMode};
+use super::fault::{io_error, tls_error};
+use super::tls::dump_tls;
 use crate::error::{Error, Result};
-use crate::server::connect::{ConnectionOptions, SslMode};
-use crate::server::fault::{io_error, tls_error};
-use crate::server::tls::dump_tls;
 
 /// Encrypted bytes are taken from the kernel in pieces of this size, many TLS records at once.
 const CIPHER_BUFFER_BYTES: usize = 256 * 1024;
@@ -90,6 +90,12 @@ impl Wire {
     pub fn set_timeouts(&self, wait: Option<Duration>) -> Result<()> {
         let tcp = self.tcp();
         tcp.set_read_timeout(wait).and_then(|()| tcp.set_write_timeout(wait)).map_err(|e| io_error("cannot set the socket's time limit", e))
+    }
+
+    /// From now on reads and writes never wait; the handle tells when they can go on.
+    pub fn non_blocking(&self) -> Result<TcpStream> {
+        let copy = self.tcp().set_nonblocking(true).and_then(|()| self.tcp().try_clone());
+        copy.map_err(|e| io_error("cannot prepare the socket", e))
     }
 
     /// A handle that ends the connection from another thread.

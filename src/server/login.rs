@@ -6,32 +6,32 @@
 use mysql_common::scramble::{create_response_for_ed25519, scramble_native, scramble_sha256};
 use openssl::rsa::{Padding, Rsa};
 
+use super::connect::{ConnectionOptions, SslMode};
+use super::fault::{login_error, no_tls_on_server, unknown_plugin};
+use super::flavor::ServerVersion;
 use super::packet;
+use super::verdict;
 use super::wire::{self, Wire};
 use crate::binlog::{Cursor, DecodeError};
 use crate::error::{Error, Result};
-use crate::server::connect::{ConnectionOptions, SslMode};
-use crate::server::fault::{login_error, no_tls_on_server, unknown_plugin};
-use crate::server::flavor::ServerVersion;
-use crate::server::verdict;
 
-const CLIENT_LONG_PASSWORD: u32 = 1;
-const CLIENT_LONG_FLAG: u32 = 1 << 2;
-const CLIENT_CONNECT_WITH_DB: u32 = 1 << 3;
+pub(super) const CLIENT_LONG_PASSWORD: u32 = 1;
+pub(super) const CLIENT_LONG_FLAG: u32 = 1 << 2;
+pub(super) const CLIENT_CONNECT_WITH_DB: u32 = 1 << 3;
 const CLIENT_PROTOCOL_41: u32 = 1 << 9;
-const CLIENT_SSL: u32 = 1 << 11;
+pub(super) const CLIENT_SSL: u32 = 1 << 11;
 const CLIENT_TRANSACTIONS: u32 = 1 << 13;
-const CLIENT_SECURE_CONNECTION: u32 = 1 << 15;
-const CLIENT_PLUGIN_AUTH: u32 = 1 << 19;
-const CLIENT_CONNECT_ATTRS: u32 = 1 << 20;
-const CLIENT_PLUGIN_AUTH_LENENC_DATA: u32 = 1 << 21;
+pub(super) const CLIENT_SECURE_CONNECTION: u32 = 1 << 15;
+pub(super) const CLIENT_PLUGIN_AUTH: u32 = 1 << 19;
+pub(super) const CLIENT_CONNECT_ATTRS: u32 = 1 << 20;
+pub(super) const CLIENT_PLUGIN_AUTH_LENENC_DATA: u32 = 1 << 21;
 
 /// The longest packet that we say we accept: the protocol's own limit.
 const PACKET_MAX: u32 = 1 << 30;
 /// utf8mb4_general_ci, which every server since 5.5 knows.
-const COLLATION: u8 = 45;
+pub(super) const COLLATION: u8 = 45;
 /// Bytes of the random text that a password is hashed with. MariaDB's ed25519 has a longer one.
-const NONCE_SIZE: usize = 20;
+pub(super) const NONCE_SIZE: usize = 20;
 /// A login takes four or five packets; a server that goes on for ever is given up.
 const STEPS_MAX: usize = 16;
 
@@ -40,7 +40,7 @@ const STEPS_MAX: usize = 16;
 pub struct Greeting {
     pub version: String,
     pub connection_id: u32,
-    capabilities: u32,
+    pub(super) capabilities: u32,
     nonce: Vec<u8>,
     plugin: String,
 }
@@ -82,9 +82,9 @@ fn text_to_nul(c: &mut Cursor<'_>, what: &'static str) -> Result<String, DecodeE
     Ok(text)
 }
 
-const NATIVE: &str = "mysql_native_password";
+pub(super) const NATIVE: &str = "mysql_native_password";
 const CACHING_SHA2: &str = "caching_sha2_password";
-const SHA256: &str = "sha256_password";
+pub(super) const SHA256: &str = "sha256_password";
 const ED25519: &str = "client_ed25519";
 
 /// A logged-in connection.
@@ -92,6 +92,8 @@ pub struct Session {
     pub wire: Wire,
     pub version: ServerVersion,
     pub connection_id: u32,
+    /// What both sides have agreed on.
+    pub capabilities: u32,
 }
 
 /// Connects and logs in. The socket's time limit is the one for connecting; the caller sets another afterwards.
@@ -99,7 +101,12 @@ pub struct Session {
 /// # Errors
 /// Transient when the server cannot be reached or is busy; definite for a wrong password, TLS and login methods.
 pub fn login(options: &ConnectionOptions) -> Result<Session> {
-    login_unplaced(options)
+    login_with(options, 0)
+}
+
+/// As `login`, asking for further capabilities of the protocol: those that the server has too are in `Session`.
+pub fn login_with(options: &ConnectionOptions, more: u32) -> Result<Session> {
+    login_unplaced(options, more)
         .map_err(|e| match e.is_transient() && options.ssl != SslMode::Disabled && options.has_identity() {
             true => verdict::on_certificate(options).unwrap_or(e),
             false => e,
@@ -107,7 +114,7 @@ pub fn login(options: &ConnectionOptions) -> Result<Session> {
         .map_err(|e| e.detail(options.address()))
 }
 
-fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {
+fn login_unplaced(options: &ConnectionOptions, more: u32) -> Result<Session> {
     let tcp = wire::connect(options)?;
     let mut wire = Wire::Plain(tcp);
     wire.set_timeouts(Some(options.connect_timeout()))?;
@@ -122,7 +129,7 @@ fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {
     if greeting.capabilities & needed != needed {
         return Err(Error::definite(format!("the server ({version}) speaks a protocol older than MySQL 4.1")));
     }
-    let mut capabilities = our_capabilities(options) & greeting.capabilities;
+    let mut capabilities = (our_capabilities(options) | more) & greeting.capabilities;
     if wants_tls(options.ssl, greeting.capabilities)? {
         capabilities |= CLIENT_SSL;
         packet::write(&mut wire, &mut sequence, &response_head(capabilities))?;
@@ -139,7 +146,7 @@ fn login_unplaced(options: &ConnectionOptions) -> Result<Session> {
     packet::write(&mut wire, &mut sequence, &handshake_response(capabilities, &auth)?)?;
     let encrypted = auth.encrypted;
     authenticate(&mut wire, &mut sequence, auth).map_err(|e| login_error(e, encrypted, options.has_identity()))?;
-    Ok(Session { wire, version, connection_id: greeting.connection_id })
+    Ok(Session { wire, version, connection_id: greeting.connection_id, capabilities })
 }
 
 fn our_capabilities(options: &ConnectionOptions) -> u32 {
