@@ -292,6 +292,7 @@ fn describe(table: &Table) -> String {
         Some(c) => c.to_ascii_lowercase(),
         None => "-".into(),
     };
+    let seen = |labels: &[String]| labels.iter().map(|label| super::rows::seen(label)).collect::<Vec<_>>();
     let mut parts = vec![format!("table {}.{} {}", table.database, table.name, canonical(table.charset.as_deref()))];
     for column in &table.columns {
         let ty = match &column.ty {
@@ -312,10 +313,10 @@ fn describe(table: &Table) -> String {
             ColumnType::Enum { charset, .. } | ColumnType::Set { charset, .. } if is_wide(charset.as_deref()) => {
                 format!("{}/{}", column.ty.type_name(), canonical(charset.as_deref()))
             }
-            ColumnType::Enum { labels, charset: None } => format!("enum {labels:?}/binary"),
-            ColumnType::Set { labels, charset: None } => format!("set {labels:?}/binary"),
-            ColumnType::Enum { labels, charset } => format!("enum {labels:?}/{}", canonical(charset.as_deref())),
-            ColumnType::Set { labels, charset } => format!("set {labels:?}/{}", canonical(charset.as_deref())),
+            ColumnType::Enum { labels, charset: None } => format!("enum {:?}/binary", seen(labels)),
+            ColumnType::Set { labels, charset: None } => format!("set {:?}/binary", seen(labels)),
+            ColumnType::Enum { labels, charset } => format!("enum {:?}/{}", seen(labels), canonical(charset.as_deref())),
+            ColumnType::Set { labels, charset } => format!("set {:?}/{}", seen(labels), canonical(charset.as_deref())),
             ColumnType::Other { name, .. } => name.clone(),
             other => format!("{other:?}"),
         };

@@ -77,7 +77,8 @@ pub struct ValueStyle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rendered {
     Faithful,
-    /// Bytes that are no characters of the column's charset became U+FFFD.
+    /// Bytes that are no characters of the column's charset became U+FFFD; or the text of a JSON column, which is no JSON,
+    /// became a string.
     InvalidText,
     /// The bytes of a geometry column are no geometry; they were written as base64.
     MalformedGeometry,
@@ -335,11 +336,16 @@ fn write_year(value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// JSON kept as text by the server, emitted as it is.
+/// JSON kept as text by the server, emitted as it is. MariaDB's check of the column can be turned off
+/// (`check_constraint_checks`), and then the text may be anything; as it is, it would break the message.
 fn write_json_text(value: &[u8], out: &mut Vec<u8>) -> Rendered {
     if value.is_empty() {
         out.extend_from_slice(b"null");
         return Rendered::Faithful;
+    }
+    if serde_json::from_slice::<serde::de::IgnoredAny>(value).is_err() {
+        escape::write_string(value, escape::Astral::Escaped, out);
+        return Rendered::InvalidText;
     }
     Rendered::text(lossy::write(value, out))
 }

@@ -104,7 +104,17 @@ fn oddities_are_reported() {
     assert_eq!(utf8.write_json(b"a\xff", &mut out), Ok(Rendered::InvalidText));
     let geometry = codec(WireType::Geometry { pack: 4 }, Declared::Geometry);
     assert_eq!(geometry.write_json(b"abc", &mut out), Ok(Rendered::MalformedGeometry));
-    assert_eq!(String::from_utf8(out).expect("UTF-8"), "\"a\u{fffd}\"\"YWJj\"");
+    assert_eq!(String::from_utf8_lossy(&out), "\"a\u{fffd}\"\"YWJj\"");
+    let json = codec(WireType::Blob { pack: 4 }, Declared::JsonText);
+    for (text, want, rendered) in [
+        (&b"a"[..], "\"a\"", Rendered::InvalidText),
+        (b"{\"a\": 1", "\"{\\\"a\\\": 1\"", Rendered::InvalidText),
+        (b"[1, {}] ", "[1, {}] ", Rendered::Faithful),
+    ] {
+        out.clear();
+        assert_eq!(json.write_json(text, &mut out), Ok(rendered));
+        assert_eq!(String::from_utf8_lossy(&out), want);
+    }
 }
 
 #[test]
