@@ -129,8 +129,15 @@ impl Parser<'_> {
         if !known && !self.tokens.second().is_symbol(b'=') {
             return Err(self.tokens.unexpected("a clause of ALTER TABLE"));
         }
+        // `DISCARD PARTITION p0, p1 TABLESPACE`: the commas divide no clauses.
+        if self.tokens.eat_any(&["DISCARD", "IMPORT"]) {
+            while !self.tokens.at_end() && !self.tokens.eat_word("TABLESPACE") {
+                self.tokens.skip_one()?;
+            }
+            return Ok(());
+        }
         // `ALTER [COLUMN] c SET DEFAULT expression` may hold anything; an option has a name and one value.
-        if self.tokens.is_any(&["ALTER", "DISCARD", "IMPORT", "WITH", "WITHOUT"]) {
+        if self.tokens.is_any(&["ALTER", "WITH", "WITHOUT"]) {
             return self.skip_to_partitioning();
         }
         self.tokens.next();

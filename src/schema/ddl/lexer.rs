@@ -312,14 +312,17 @@ impl<'a> Token<'a> {
         matches!(self.kind, TokenKind::End | TokenKind::Unterminated)
     }
 
-    /// The name that this token stands for, if a name may be written so.
+    /// The name that this token stands for, if a name may be written so. Names are kept in utf8mb3: MySQL puts a question mark
+    /// for each character beyond it, and MariaDB refuses the statement.
     pub fn name(&self) -> Option<Cow<'a, str>> {
-        match self.kind {
-            TokenKind::Word => Some(Cow::Borrowed(self.text)),
-            TokenKind::Quoted => Some(undouble(inside(self.text), '`')),
-            TokenKind::DoubleQuoted => Some(undouble(inside(self.text), '"')),
-            _ => None,
-        }
+        let name = match self.kind {
+            TokenKind::Word => Cow::Borrowed(self.text),
+            TokenKind::Quoted => undouble(inside(self.text), '`'),
+            TokenKind::DoubleQuoted => undouble(inside(self.text), '"'),
+            _ => return None,
+        };
+        let beyond = |c: char| c > '\u{ffff}';
+        Some(if name.contains(beyond) { Cow::Owned(name.replace(beyond, "?")) } else { name })
     }
 
     /// The string that this token stands for, with escapes resolved (MySQL manual, "String Literals").

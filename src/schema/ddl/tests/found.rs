@@ -121,3 +121,15 @@ fn keys_with_periods() {
         "d.t(id int, s date, e date, row_start timestamp(6), row_end timestamp(6); key id, row_end, e, s)"
     );
 }
+
+#[test]
+fn names_beyond_three_bytes() {
+    let statements = ["CREATE TABLE `a😀b` (`c🐬` INT, k INT)", "ALTER TABLE `a😀b` RENAME COLUMN k TO 𝕊"];
+    assert_eq!(after(&MYSQL, &statements), "d.a?b(c? int, ? int)");
+}
+
+#[test]
+fn tablespaces_of_partitions() {
+    let statements = ["CREATE TABLE t (a INT)", "ALTER TABLE t DISCARD PARTITION p0, p1 TABLESPACE, ADD b INT"];
+    assert_eq!(after(&MYSQL, &statements), "d.t(a int, b int)");
+}
