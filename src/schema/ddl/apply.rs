@@ -9,7 +9,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{CaseRule, Database, Schema, Table, collation};
 
 use super::alter_table::Alteration;
-use super::ast::{AlterSpec, AlterTable, CharsetClause, Concern, CreateBody, CreateTable, Ddl, Name, TableBody};
+use super::ast::{AlterSpec, AlterTable, CharsetClause, Concern, CreateBody, CreateTable, Ddl, Name, SEQUENCE_COLUMN, TableBody};
 use super::resolve;
 use super::{Dialect, SkipRule, StatementContext};
 
@@ -62,9 +62,13 @@ pub fn apply(schema: &mut Schema, ddl: &Ddl, ctx: &StatementContext<'_>, skip: S
                 run.rename_table(&from, &to, *if_exists)?;
             }
         }
-        Ddl::DropTables { names } => {
+        Ddl::DropTables { names, only_sequences } => {
             for name in names {
                 let name = run.qualified(name)?;
+                let is_sequence = |t: &Table| t.columns.first().is_some_and(|c| c.name == SEQUENCE_COLUMN);
+                if *only_sequences && run.schema.table(&name.database, &name.table).is_some_and(|t| !is_sequence(t)) {
+                    continue;
+                }
                 run.drop_table(&name);
             }
         }

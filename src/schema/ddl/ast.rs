@@ -32,14 +32,34 @@ pub enum Statement {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ddl {
-    CreateDatabase { name: String, if_not_exists: bool, or_replace: bool, charset: CharsetClause },
-    AlterDatabase { name: Option<String>, charset: CharsetClause },
-    DropDatabase { name: String },
+    CreateDatabase {
+        name: String,
+        if_not_exists: bool,
+        or_replace: bool,
+        charset: CharsetClause,
+    },
+    AlterDatabase {
+        name: Option<String>,
+        charset: CharsetClause,
+    },
+    DropDatabase {
+        name: String,
+    },
     CreateTable(Box<CreateTable>),
     AlterTable(Box<AlterTable>),
-    RenameTables { renames: Vec<(Name, Name)>, if_exists: bool },
-    DropTables { names: Vec<Name> },
+    RenameTables {
+        renames: Vec<(Name, Name)>,
+        if_exists: bool,
+    },
+    /// `only_sequences`: by DROP SEQUENCE, which leaves a table that is none where it is.
+    DropTables {
+        names: Vec<Name>,
+        only_sequences: bool,
+    },
 }
+
+/// The first column of MariaDB's sequences, which are tables; nothing else is called so.
+pub const SEQUENCE_COLUMN: &str = "next_not_cached_value";
 
 /// CHARACTER SET and COLLATE of a database, table or column; the last of each counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

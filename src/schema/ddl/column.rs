@@ -241,6 +241,7 @@ impl Parser<'_> {
             "date" => ColumnType::Date,
             "time" => ColumnType::Time { fraction: self.fraction()? },
             "datetime" => ColumnType::Datetime { fraction: self.fraction()? },
+            "timestamp" if self.timestamp_is_datetime() => ColumnType::Datetime { fraction: self.fraction()? },
             "timestamp" => ColumnType::Timestamp { fraction: self.fraction()? },
             "year" => {
                 self.tokens.skip_parentheses_if_any()?;

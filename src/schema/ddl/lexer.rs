@@ -11,6 +11,8 @@ pub const MODE_REAL_AS_FLOAT: u64 = 1;
 pub const MODE_ANSI_QUOTES: u64 = 1 << 2;
 /// MariaDB only; the bit is unused by the MySQL versions that we read.
 pub const MODE_ORACLE: u64 = 1 << 9;
+/// Makes a DATETIME of TIMESTAMP (MySQL 5.7 manual, "Server SQL Modes").
+pub const MODE_MAXDB: u64 = 1 << 12;
 pub const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
 /// POSTGRESQL, ORACLE, MSSQL, DB2, MAXDB, NO_TABLE_OPTIONS, MYSQL323, MYSQL40 and ANSI.
 pub const MODES_WITHOUT_OPTIONS: u64 = 0b1_1111 << 8 | 1 << 14 | 0b111 << 16;

@@ -7,9 +7,9 @@ use crate::schema::{ColumnType, IntWidth};
 
 use super::ast::{
     AlterSpec, AlterTable, CharsetClause, CharsetName, ColumnDef, Concern, CreateBody, CreateTable, Ddl, DeclaredType, KeyPart, Name,
-    Period, Statement, TableBody,
+    Period, SEQUENCE_COLUMN, Statement, TableBody,
 };
-use super::lexer::{Dialect, LexRules, MODE_ORACLE, MODE_REAL_AS_FLOAT, MODES_WITHOUT_OPTIONS};
+use super::lexer::{Dialect, LexRules, MODE_MAXDB, MODE_ORACLE, MODE_REAL_AS_FLOAT, MODES_WITHOUT_OPTIONS};
 use super::tokens::{NotUnderstood, Parsed, Tokens};
 
 /// Words that begin a table element which is no column.
@@ -39,6 +39,10 @@ impl<'a> Parser<'a> {
 
     pub(super) fn real_is_float(&self) -> bool {
         self.sql_mode & MODE_REAL_AS_FLOAT != 0
+    }
+
+    pub(super) fn timestamp_is_datetime(&self) -> bool {
+        self.sql_mode & MODE_MAXDB != 0
     }
 
     pub(super) fn oracle_mode(&self) -> bool {
@@ -327,7 +331,7 @@ impl<'a> Parser<'a> {
         }
         let int = |width, unsigned| ColumnType::Int { width, unsigned };
         let columns = [
-            ("next_not_cached_value", value_type.clone()),
+            (SEQUENCE_COLUMN, value_type.clone()),
             ("minimum_value", value_type.clone()),
             ("maximum_value", value_type.clone()),
             ("start_value", value_type),
@@ -350,7 +354,7 @@ impl<'a> Parser<'a> {
         self.tokens.eat_wait();
         self.tokens.eat_any(&["RESTRICT", "CASCADE"]);
         self.tokens.expect_end()?;
-        Ok(Ddl::DropTables { names })
+        Ok(Ddl::DropTables { names, only_sequences: false })
     }
 
     /// Only the index called PRIMARY matters.

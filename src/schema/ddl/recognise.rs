@@ -3,7 +3,7 @@
 //! Statements that change no table, column, database, character set or name are passed over by their first words, so
 //! that nothing in them can be misread. What changes definitions goes to `parser`.
 
-use super::ast::{Concern, Statement};
+use super::ast::{Concern, Ddl, Statement};
 use super::parser::Parser;
 use super::tokens::{NotUnderstood, Parsed};
 
@@ -215,8 +215,14 @@ fn drop_objects(parser: &mut Parser<'_>) -> Parsed<Statement> {
     if parser.tokens.eat_any(&["DATABASE", "SCHEMA"]) {
         return parser.drop_database().map(Statement::Ddl);
     }
-    if parser.tokens.eat_any(&["TABLE", "TABLES", "SEQUENCE"]) {
+    if parser.tokens.eat_any(&["TABLE", "TABLES"]) {
         return parser.drop_tables().map(Statement::Ddl);
+    }
+    if parser.tokens.eat_word("SEQUENCE") {
+        return parser.drop_tables().map(|ddl| match ddl {
+            Ddl::DropTables { names, .. } => Statement::Ddl(Ddl::DropTables { names, only_sequences: true }),
+            other => Statement::Ddl(other),
+        });
     }
     while parser.tokens.eat_any(&["ONLINE", "OFFLINE"]) {}
     if parser.tokens.eat_word("INDEX") {

@@ -6,8 +6,11 @@ use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label};
 use super::text;
 use super::{Dialect, StatementContext};
 
-/// The most bytes of a VARCHAR or VARBINARY; longer ones become TEXT or BLOB where `sql_mode` is not strict.
-const VARCHAR_BYTES_MAX: u64 = 65_535;
+/// The most bytes of a VARCHAR or VARBINARY; longer ones become TEXT or BLOB where `sql_mode` is not strict. MariaDB counts
+/// length and null bits in (MariaDB Knowledge Base, "VARCHAR").
+fn varchar_bytes_max(dialect: Dialect) -> u64 {
+    if dialect == Dialect::MariaDb { 65_532 } else { 65_535 }
+}
 
 /// What a clause says: the character set by name, by DEFAULT, or by a collation that belongs to one; `None` if it says
 /// nothing. The error is the name of a collation that is not known.
@@ -49,8 +52,8 @@ pub fn column_type(
             ColumnType::Text { kind: TextKind::Long, charset: Some("utf8mb4".into()) }
         }
         DeclaredType::Settled(ty) => ty.clone(),
-        DeclaredType::Text { kind, length } => text_type(*kind, counted(length), charset),
-        DeclaredType::Binary { kind, length } => ColumnType::Binary { kind: binary_kind(*kind, counted(length)) },
+        DeclaredType::Text { kind, length } => text_type(*kind, counted(length), charset, ctx.dialect),
+        DeclaredType::Binary { kind, length } => ColumnType::Binary { kind: binary_kind(*kind, counted(length), ctx.dialect) },
         DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
         DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
     };
@@ -63,21 +66,21 @@ pub fn is_binary(charset: Option<&str>) -> bool {
     charset.is_some_and(|c| c.eq_ignore_ascii_case("binary"))
 }
 
-fn text_type(kind: TextKind, length: Option<u64>, charset: Option<String>) -> ColumnType {
+fn text_type(kind: TextKind, length: Option<u64>, charset: Option<String>, dialect: Dialect) -> ColumnType {
     let width = charset.as_deref().and_then(collation::bytes_per_character).unwrap_or(1);
     let bytes = length.map(|n| n.saturating_mul(u64::from(width)));
     let kind = match (kind, bytes) {
         (TextKind::Text, Some(bytes)) => TextKind::holding(bytes),
-        (TextKind::Varchar, Some(bytes)) if bytes > VARCHAR_BYTES_MAX => TextKind::holding(bytes),
+        (TextKind::Varchar, Some(bytes)) if bytes > varchar_bytes_max(dialect) => TextKind::holding(bytes),
         _ => kind,
     };
     ColumnType::Text { kind, charset }
 }
 
-fn binary_kind(kind: BinaryKind, length: Option<u64>) -> BinaryKind {
+fn binary_kind(kind: BinaryKind, length: Option<u64>, dialect: Dialect) -> BinaryKind {
     match (kind, length) {
         (BinaryKind::Blob, Some(bytes)) => BinaryKind::holding(bytes),
-        (BinaryKind::Varbinary, Some(bytes)) if bytes > VARCHAR_BYTES_MAX => BinaryKind::holding(bytes),
+        (BinaryKind::Varbinary, Some(bytes)) if bytes > varchar_bytes_max(dialect) => BinaryKind::holding(bytes),
         _ => kind,
     }
 }

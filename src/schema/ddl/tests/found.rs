@@ -133,3 +133,23 @@ fn tablespaces_of_partitions() {
     let statements = ["CREATE TABLE t (a INT)", "ALTER TABLE t DISCARD PARTITION p0, p1 TABLESPACE, ADD b INT"];
     assert_eq!(after(&MYSQL, &statements), "d.t(a int, b int)");
 }
+
+#[test]
+fn a_sequence_is_dropped_and_a_table_of_that_name_is_not() {
+    assert_eq!(after(&MARIADB, &["CREATE TABLE t (a INT)", "CREATE SEQUENCE s", "DROP SEQUENCE IF EXISTS t, s"]), "d.t(a int)");
+}
+
+#[test]
+fn the_longest_varchar_of_mariadb() {
+    let longest = ["CREATE TABLE t (a VARCHAR(65532) CHARSET latin1)"];
+    let longer = ["CREATE TABLE t (a VARCHAR(65533) CHARSET latin1, b VARBINARY(65533))"];
+    assert_eq!(after(&MARIADB, &longest), "d.t(a varchar/latin1)");
+    assert_eq!(after(&MARIADB, &longer), "d.t(a text/latin1, b blob)");
+    assert_eq!(after(&MYSQL, &longer), "d.t(a varchar/latin1, b varbinary)");
+}
+
+#[test]
+fn timestamps_under_maxdb() {
+    let maxdb = StatementContext { sql_mode: lexer::MODE_MAXDB, ..MARIADB };
+    assert_eq!(after(&maxdb, &["CREATE TABLE t (a TIMESTAMP, b TIMESTAMP(5))"]), "d.t(a datetime, b datetime(5))");
+}
