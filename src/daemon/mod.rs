@@ -48,8 +48,8 @@ use crate::error::{Error, Result};
 use logging::Logging;
 use reload::ReadAgain;
 
-/// The daemon, from start to stop. SIGHUP calls `read_again` for the configuration as it stands then. Returns when a stop was requested and everything is put away, or with the error that
-/// ends the process.
+/// The daemon, from start to stop. SIGHUP calls `read_again` for the configuration as it stands then. Returns when a stop was
+/// requested and everything is put away, or with the error that ends the process.
 pub fn run_daemon(config: Config, logging: Logging, read_again: ReadAgain) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,3 +1,5 @@
+//! Tests of `jdbc`: every entry of its table, what is honoured, left out and refused.
+
 use super::*;
 use crate::config::cli::{Invocation, parse_in};
 use crate::config::layers::Surroundings;
