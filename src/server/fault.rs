@@ -177,7 +177,7 @@ pub fn login_error(error: Error, encrypted: bool, has_certificate: bool) -> Erro
 }
 
 /// ER_ACCESS_DENIED_ERROR
-const ACCESS_DENIED: u16 = 1045;
+pub(super) const ACCESS_DENIED: u16 = 1045;
 
 /// The server offers no TLS, but the mode asks for it.
 pub fn no_tls_on_server() -> Error {

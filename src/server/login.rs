@@ -94,6 +94,8 @@ pub struct Session {
     pub connection_id: u32,
     /// What both sides have agreed on.
     pub capabilities: u32,
+    /// The account's login method.
+    pub(super) plugin: String,
 }
 
 /// Connects and logs in. The socket's time limit is the one for connecting; the caller sets another afterwards.
@@ -114,39 +116,68 @@ pub fn login_with(options: &ConnectionOptions, more: u32) -> Result<Session> {
         .map_err(|e| e.detail(options.address()))
 }
 
+/// Whether the account is one with MariaDB's ed25519 and we are let in. Asks no other server, so that a wrong password
+/// counts once there (MySQL's FAILED_LOGIN_ATTEMPTS).
+pub fn enters_by_ed25519(options: &ConnectionOptions) -> bool {
+    let session = Dialog::start(options).and_then(|dialog| match dialog.version.is_mariadb() {
+        true => dialog.login(options, 0).map(Some),
+        false => Ok(None),
+    });
+    matches!(session, Ok(Some(session)) if session.plugin == ED25519)
+}
+
 fn login_unplaced(options: &ConnectionOptions, more: u32) -> Result<Session> {
-    let tcp = wire::connect(options)?;
-    let mut wire = Wire::Plain(tcp);
-    wire.set_timeouts(Some(options.connect_timeout()))?;
-    let mut sequence = 0;
-    let first = packet::read(&mut wire, &mut sequence)?;
-    if first.first() == Some(&packet::ERR) {
-        return Err(packet::error_of(&first));
+    Dialog::start(options)?.login(options, more)
+}
+
+/// A connection whose server has greeted us.
+struct Dialog {
+    wire: Wire,
+    sequence: u8,
+    greeting: Greeting,
+    version: ServerVersion,
+}
+
+impl Dialog {
+    fn start(options: &ConnectionOptions) -> Result<Self> {
+        let tcp = wire::connect(options)?;
+        let mut wire = Wire::Plain(tcp);
+        wire.set_timeouts(Some(options.connect_timeout()))?;
+        let mut sequence = 0;
+        let first = packet::read(&mut wire, &mut sequence)?;
+        if first.first() == Some(&packet::ERR) {
+            return Err(packet::error_of(&first));
+        }
+        let greeting = Greeting::parse(&first).map_err(packet::malformed)?;
+        let version = ServerVersion::parse(&greeting.version)?;
+        let needed = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION;
+        if greeting.capabilities & needed != needed {
+            return Err(Error::definite(format!("the server ({version}) speaks a protocol older than MySQL 4.1")));
+        }
+        Ok(Dialog { wire, sequence, greeting, version })
     }
-    let greeting = Greeting::parse(&first).map_err(packet::malformed)?;
-    let version = ServerVersion::parse(&greeting.version)?;
-    let needed = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION;
-    if greeting.capabilities & needed != needed {
-        return Err(Error::definite(format!("the server ({version}) speaks a protocol older than MySQL 4.1")));
+
+    fn login(self, options: &ConnectionOptions, more: u32) -> Result<Session> {
+        let Dialog { mut wire, mut sequence, greeting, version } = self;
+        let mut capabilities = (our_capabilities(options) | more) & greeting.capabilities;
+        if wants_tls(options.ssl, greeting.capabilities)? {
+            capabilities |= CLIENT_SSL;
+            packet::write(&mut wire, &mut sequence, &response_head(capabilities))?;
+            wire = match wire {
+                Wire::Plain(tcp) => wire::encrypt(tcp, options)?,
+                Wire::Tls(_) => return Err(Error::bug("TLS inside of TLS")),
+            };
+        }
+        let mut auth = Auth { options, encrypted: wire.is_encrypted(), plugin: greeting.plugin.clone(), nonce: greeting.nonce.clone() };
+        if !auth.is_known() {
+            // The server's default is nothing to us; what counts is the account's, to which it will switch.
+            auth.plugin = NATIVE.to_owned();
+        }
+        packet::write(&mut wire, &mut sequence, &handshake_response(capabilities, &auth)?)?;
+        let encrypted = auth.encrypted;
+        let plugin = authenticate(&mut wire, &mut sequence, auth).map_err(|e| login_error(e, encrypted, options.has_identity()))?;
+        Ok(Session { wire, version, connection_id: greeting.connection_id, capabilities, plugin })
     }
-    let mut capabilities = (our_capabilities(options) | more) & greeting.capabilities;
-    if wants_tls(options.ssl, greeting.capabilities)? {
-        capabilities |= CLIENT_SSL;
-        packet::write(&mut wire, &mut sequence, &response_head(capabilities))?;
-        wire = match wire {
-            Wire::Plain(tcp) => wire::encrypt(tcp, options)?,
-            Wire::Tls(_) => return Err(Error::bug("TLS inside of TLS")),
-        };
-    }
-    let mut auth = Auth { options, encrypted: wire.is_encrypted(), plugin: greeting.plugin.clone(), nonce: greeting.nonce.clone() };
-    if !auth.is_known() {
-        // The server's default is nothing to us; what counts is the account's, to which it will switch.
-        auth.plugin = NATIVE.to_owned();
-    }
-    packet::write(&mut wire, &mut sequence, &handshake_response(capabilities, &auth)?)?;
-    let encrypted = auth.encrypted;
-    authenticate(&mut wire, &mut sequence, auth).map_err(|e| login_error(e, encrypted, options.has_identity()))?;
-    Ok(Session { wire, version, connection_id: greeting.connection_id, capabilities })
 }
 
 fn our_capabilities(options: &ConnectionOptions) -> u32 {
@@ -297,12 +328,12 @@ fn nul_ended(password: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Answers the server until it lets us in.
-fn authenticate(wire: &mut Wire, sequence: &mut u8, mut auth: Auth<'_>) -> Result<()> {
+/// Answers the server until it lets us in. Gives the account's login method.
+fn authenticate(wire: &mut Wire, sequence: &mut u8, mut auth: Auth<'_>) -> Result<String> {
     for _ in 0..STEPS_MAX {
         let answer = packet::read(wire, sequence)?;
         match answer.split_first() {
-            Some((&packet::OK, _)) => return Ok(()),
+            Some((&packet::OK, _)) => return Ok(auth.plugin),
             Some((&packet::ERR, _)) => return Err(packet::error_of(&answer)),
             Some((&packet::EOF, [])) => return Err(unknown_plugin("mysql_old_password")),
             Some((&packet::EOF, switch)) => {

@@ -1,4 +1,5 @@
-//! A door for accounts whose login method the SQL client does not speak (`sha256_password`, and it has no hook for more).
+//! A door for accounts whose login method the SQL client does not speak (`sha256_password`, and it has no hook for more),
+//! or speaks with a flaw (MariaDB's `ed25519`: one login in 256 is refused).
 //!
 //! The client connects to a Unix socket of ours, to which nobody but this process is let in. For each such connection we
 //! log in at the server with our own `login`, let the client in without a password, and copy bytes. What the two ends have
@@ -27,9 +28,6 @@ use super::login::{self, Session};
 use super::packet;
 use super::wire::Wire;
 use crate::error::{Error, Result};
-
-/// The login method that the client lacks and `login` has.
-pub const PLUGIN: &str = login::SHA256;
 
 const CLIENT_MULTI_STATEMENTS: u32 = 1 << 16;
 const CLIENT_MULTI_RESULTS: u32 = 1 << 17;
@@ -82,9 +80,9 @@ impl Relay {
     pub fn start(options: &ConnectionOptions) -> Result<Self> {
         let name = format!("\0binlogd-{}", uuid::Uuid::new_v4().simple());
         let listener = UnixListener::bind(&name).map_err(|e| {
-            Error::definite(format!("an account with {PLUGIN} needs a Unix socket, and there is none"))
+            Error::definite("an account with sha256_password or ed25519 needs a Unix socket, and there is none")
                 .source(e)
-                .hint("allow this process Unix sockets (AF_UNIX), or give the account caching_sha2_password")
+                .hint("allow this process Unix sockets (AF_UNIX), or give the account another login method (caching_sha2_password, mysql_native_password)")
         })?;
         let failures = Arc::new(Failures::default());
         let accepting = tokio::spawn(accept(listener, options.clone(), failures.clone())).abort_handle();
@@ -368,8 +366,13 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let wire = Wire::Plain(std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap());
         let version = super::super::flavor::ServerVersion::parse("9.7.4-log").unwrap();
-        let session =
-            Session { wire, version, connection_id: 7, capabilities: login::CLIENT_SSL | login::CLIENT_PLUGIN_AUTH | CLIENT_DEPRECATE_EOF };
+        let session = Session {
+            wire,
+            version,
+            connection_id: 7,
+            capabilities: login::CLIENT_SSL | login::CLIENT_PLUGIN_AUTH | CLIENT_DEPRECATE_EOF,
+            plugin: login::SHA256.to_owned(),
+        };
         let parsed = login::Greeting::parse(&greeting(&session)).unwrap();
         assert_eq!((parsed.version.as_str(), parsed.connection_id), ("9.7.4-log", 7));
         assert_eq!(parsed.capabilities, login::CLIENT_PLUGIN_AUTH | CLIENT_DEPRECATE_EOF);
