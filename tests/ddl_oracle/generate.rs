@@ -80,6 +80,10 @@ impl Generator {
         let charsets = ["latin1", "utf8mb4", "cp1251 COLLATE cp1251_bin", "utf8"];
         let mut all: Vec<String> =
             self.databases().iter().zip(charsets).map(|(d, c)| format!("CREATE DATABASE `{d}` CHARACTER SET {c}")).collect();
+        if self.style.mariadb {
+            // Else the server refuses nearly every change of a versioned table.
+            all.push("SET SESSION system_versioning_alter_history = KEEP".into());
+        }
         all.push(format!("USE `{}`", self.default_database));
         all
     }
@@ -393,7 +397,8 @@ impl Generator {
                 6 => return None,
                 _ => {
                     t.kw("CREATE");
-                    let replaced = mariadb && inside < 4 && t.dice.percent(20);
+                    // Replacing it leaves the session without a default database.
+                    let replaced = mariadb && !own && inside < 4 && t.dice.percent(20);
                     if replaced {
                         t.kw("OR REPLACE");
                     }

@@ -194,8 +194,7 @@ impl<'a> Model<'a> {
             let views: Vec<&String> = listed.iter().filter(|(_, kind)| is_view(kind)).map(|(name, _)| name).collect();
             let mut theirs: Vec<&String> = listed.iter().filter(|(_, kind)| !is_view(kind)).map(|(name, _)| name).collect();
             let ours = self.chain.assembler.schema().database(database);
-            let mut ours: Vec<&String> =
-                ours.into_iter().flat_map(|d| &d.tables).map(|t| &t.name).filter(|n| !views.contains(n)).collect();
+            let mut ours: Vec<&String> = ours.into_iter().flat_map(|d| &d.tables).map(|t| &t.name).filter(|n| !views.contains(n)).collect();
             theirs.sort();
             ours.sort();
             if ours != theirs {

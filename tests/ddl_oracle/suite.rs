@@ -188,6 +188,7 @@ fn push(sql: &[u8], wanted: &mut Vec<Vec<u8>>) {
         "BENCHMARK",
         "DATA DIRECTORY",
         "WITH RECURSIVE",
+        "SQL_LOG_BIN",
     ]
     .iter()
     .any(|word| text.contains(word))

@@ -257,6 +257,14 @@ impl Parser<'_> {
         if tokens.is_word("PARTITION") {
             return tokens.skip_rest();
         }
+        if tokens.are_words("CONSTRAINT", "PRIMARY") {
+            // MariaDB takes `CONSTRAINT PRIMARY KEY` too; a constraint of that name is the key in any case.
+            tokens.next();
+            tokens.next();
+            tokens.eat_word("KEY");
+            specs.push(AlterSpec::DropPrimaryKey);
+            return Ok(());
+        }
         if tokens.eat_words("PRIMARY", "KEY") {
             tokens.eat_if_exists();
             specs.push(AlterSpec::DropPrimaryKey);
