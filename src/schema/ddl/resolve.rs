@@ -135,6 +135,8 @@ fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -
                 Label::Text(text) if is_binary(charset) && !text.is_ascii() && !(is_utf8(client) && is_utf8(connection)) => {
                     return Err(format!("a label is given as bytes of the client's character set {client}, or {connection}"));
                 }
+                // A literal of bytes is not converted, but taken as the column's character set (tried).
+                Label::Text(text) if connection == "binary" && !is_binary(charset) => text::label(text.as_bytes(), charset)?,
                 Label::Text(text) => text::fitted(text, charset.unwrap_or("binary")).into_owned(),
                 Label::Bytes(bytes) => text::label(bytes, charset)?,
             };
