@@ -2,7 +2,7 @@
 //! from the server, and rows are what SELECT says. With row metadata FULL, and with MINIMAL, where only the parser can know.
 //!
 //! BINLOGD_TEST_SEED=N is another run than the usual one, `clock` one that nobody tried; BINLOGD_TEST_DDL=N sets the number of
-//! statements per server.
+//! statements that each server has to accept.
 
 #[path = "ddl_oracle/mod.rs"]
 mod ddl_oracle;
@@ -22,8 +22,8 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::runtime::Runtime;
 
-/// Statements per server.
-const STATEMENTS: u64 = 2_200;
+/// Statements that a server has to accept.
+const STATEMENTS: u64 = 2_000;
 /// Why a definition may be read again: what servers do there is their own secret, or is not in the binlog. All else is the
 /// parser's fault.
 const DOUBTFUL: &[&str] = &[
@@ -70,8 +70,8 @@ fn run(name: &str, port: u16, statements: usize, seed: u64) -> Tally {
     let has_metadata = version.is_mariadb() || number >= 80_001;
     let started = Instant::now();
     let mut tally = Tally::default();
-    while tally.tried < statements {
-        let minimal = tally.tried < statements / 2;
+    while tally.accepted < statements && tally.tried < statements * 3 {
+        let minimal = tally.accepted < statements / 2;
         if has_metadata && (tally.tried == 0 || minimal != generator.style.minimal) {
             generator.style.minimal = minimal;
             let metadata = if minimal { "MINIMAL" } else { "FULL" };
@@ -190,7 +190,7 @@ fn oracle(name: &'static str, variable: &'static str, usual: u64) {
     assert!(tally.findings.is_empty(), "{name}: {} findings with BINLOGD_TEST_SEED={seed}", tally.findings.len());
     assert!(tally.doubtful * 20 < tally.accepted, "{name}: {} statements in doubt", tally.doubtful);
     // A generator whose statements are all refused would prove nothing.
-    assert!(tally.accepted * 5 > tally.tried * 2, "{name}: the server refused most statements");
+    assert!(tally.accepted >= statements, "{name}: the server refused most statements");
     assert!(tally.rows * 8 > tally.accepted, "{name}: hardly any row was compared");
 }
 

@@ -15,6 +15,7 @@ pub fn interpret(query: &Query<'_>, flavor: Flavor, version: (u8, u8, u8), schem
         default_database: (!query.database.is_empty()).then_some(query.database),
         sql_mode: query.status.sql_mode.unwrap_or(0),
         charset_client: query.status.charset_client,
+        collation_connection: query.status.collation_connection,
         collation_server: query.status.collation_server,
         error_code: query.error_code,
         dialect: match flavor {

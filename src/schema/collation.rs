@@ -136,6 +136,7 @@ const WIDTHS: &[(&str, u8)] = &[
     ("dec8", 1),
     ("eucjpms", 3),
     ("euckr", 2),
+    ("filename", 5),
     ("gb18030", 4),
     ("gb2312", 2),
     ("gbk", 2),

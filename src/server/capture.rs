@@ -163,10 +163,11 @@ impl Drafts {
         );
         each(conn, sql, params, |row| drafts.add_column(row, &json)).await?;
 
+        // A foreign key may be called PRIMARY too.
         let (condition, params) = scope.condition("TABLE_SCHEMA", "TABLE_NAME");
         let sql = format!(
             "SELECT TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION, COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE \
-             WHERE CONSTRAINT_NAME = 'PRIMARY' AND {condition}"
+             WHERE CONSTRAINT_NAME = 'PRIMARY' AND REFERENCED_TABLE_NAME IS NULL AND {condition}"
         );
         each(conn, sql, params, |row| drafts.add_key(row)).await?;
         Ok(drafts)

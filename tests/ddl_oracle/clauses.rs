@@ -70,7 +70,7 @@ pub fn table_elements(t: &mut Text<'_>) {
         }
         if i == 0 && inline_key {
             t.name(&name).kw("INT").maybe(30, &["UNSIGNED"]).maybe(50, &["NOT NULL"]).maybe(40, &["AUTO_INCREMENT"]);
-            t.maybe(100, &["PRIMARY KEY", "KEY", "PRIMARY", "PRIMARY KEY COMMENT 'x'", "PRIMARY KEY"]);
+            t.maybe(100, &["PRIMARY KEY", "KEY", "PRIMARY KEY COMMENT 'x'", "PRIMARY KEY"]);
         } else {
             let sort = columns::definition(t, &name, &keyable);
             if matches!(sort, Sort::Integer | Sort::Date | Sort::Year | Sort::ShortBinary | Sort::Decimal) {
@@ -140,18 +140,18 @@ pub fn index(t: &mut Text<'_>, column: &str) {
 
 /// A default character set.
 pub fn charset_option(t: &mut Text<'_>) {
-    let charset = t.dice.pick(CHARSETS).to_owned();
-    let collation = t.dice.pick(COLLATIONS).to_owned();
+    let charset = t.known(CHARSETS);
+    let collation = t.known(COLLATIONS);
     match t.dice.below(9) {
-        0 => drop(t.kw("CHARACTER SET").raw(&charset)),
-        1 => drop(t.kw("DEFAULT CHARACTER SET =").raw(&charset)),
-        2 => drop(t.kw("CHARSET=").string(&charset)),
+        0 => drop(t.kw("CHARACTER SET").raw(charset)),
+        1 => drop(t.kw("DEFAULT CHARACTER SET =").raw(charset)),
+        2 => drop(t.kw("CHARSET=").string(charset)),
         3 => drop(t.kw("DEFAULT CHARSET").raw(&charset.to_ascii_uppercase())),
-        4 => drop(t.kw("COLLATE").raw(&collation)),
-        5 => drop(t.kw("DEFAULT COLLATE =").string(&collation)),
+        4 => drop(t.kw("COLLATE").raw(collation)),
+        5 => drop(t.kw("DEFAULT COLLATE =").string(collation)),
         6 => {
             let own = collation.split('_').next().unwrap_or_default().to_owned();
-            t.kw("CHARSET").raw(&own).kw("COLLATE").raw(&collation);
+            t.kw("CHARSET").raw(&own).kw("COLLATE").raw(collation);
         }
         7 => drop(t.kw("CHARACTER SET DEFAULT")),
         _ => drop(t.kw("CHAR SET utf8mb4")),
@@ -204,15 +204,19 @@ pub fn option(t: &mut Text<'_>) {
 
 /// What follows the columns of CREATE TABLE.
 pub fn table_options(t: &mut Text<'_>) {
-    for _ in 0..t.dice.below(3) {
-        option(t);
-        if t.dice.percent(20) {
+    let mut charsets = 0;
+    for i in 0..t.dice.below(3) {
+        if i > 0 && t.dice.percent(40) {
             t.comma();
-        } else if t.dice.percent(50) {
+        }
+        option(t);
+        // Two of them contradict each other mostly.
+        if t.dice.percent(if charsets == 0 { 40 } else { 4 }) {
             charset_option(t);
+            charsets += 1;
         }
     }
-    charset_maybe(t, 35);
+    charset_maybe(t, if charsets == 0 { 35 } else { 4 });
     if t.dice.percent(5) {
         t.kw("PARTITION BY").maybe(
             100,
@@ -227,9 +231,12 @@ pub fn charset_maybe(t: &mut Text<'_>, chance: u64) {
     }
 }
 
-/// A column of the table, in whatever case.
+/// A column of the table, in whatever case; rarely one that is hidden, or that an earlier clause took away.
 fn existing(t: &mut Text<'_>, table: &Table) -> Option<String> {
-    let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).filter(|n| t.style.can_send(n)).collect();
+    let any = t.dice.percent(4);
+    let hidden = ["row_start", "row_end", "my_row_id"];
+    let fits = |n: &String| any || !t.used.contains(&n.to_lowercase()) && !hidden.contains(&n.as_str());
+    let names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).filter(|n| t.style.can_send(n) && fits(n)).collect();
     let name = t.dice.of(&names).cloned()?;
     Some(if t.dice.percent(10) { name.to_uppercase() } else { name })
 }
@@ -251,6 +258,26 @@ fn placement(t: &mut Text<'_>, table: &Table, new: &[String]) {
     }
 }
 
+/// A name for a column, rarely one that another has.
+fn new_name(t: &mut Text<'_>, table: &Table) -> String {
+    loop {
+        let name = column_name(t);
+        let lower = name.to_lowercase();
+        let is_taken = t.used.contains(&lower) || table.columns.iter().any(|c| c.name.to_lowercase() == lower);
+        if !is_taken || t.dice.percent(4) {
+            t.used.push(lower);
+            return name;
+        }
+    }
+}
+
+/// A column for the clause alone: later ones of the statement leave it.
+fn taken(t: &mut Text<'_>, table: &Table) -> Option<String> {
+    let name = existing(t, table)?;
+    t.used.push(name.to_lowercase());
+    Some(name)
+}
+
 /// Columns that may stand in a key.
 fn keyable(table: &Table) -> Vec<String> {
     let fits = |ty: &ColumnType| matches!(ty, ColumnType::Int { .. } | ColumnType::Date | ColumnType::Year | ColumnType::Decimal);
@@ -266,17 +293,17 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
             if mariadb {
                 t.maybe(15, &["IF NOT EXISTS"]);
             }
-            let name = if mariadb && t.dice.percent(10) { existing(t, table)? } else { column_name(t) };
+            let name = if mariadb && t.dice.percent(6) { existing(t, table)? } else { new_name(t, table) };
             columns::definition(t, &name, &keyable(table));
             placement(t, table, new);
             new.push(name);
         }
         8 => {
             t.kw("ADD").maybe(50, &["COLUMN"]).open();
-            let name = column_name(t);
+            let name = new_name(t, table);
             columns::definition(t, &name, &[]);
             t.comma();
-            let second = column_name(t);
+            let second = new_name(t, table);
             columns::definition(t, &second, &[]);
             t.close();
             new.extend([name, second]);
@@ -286,12 +313,12 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
             if mariadb {
                 t.maybe(15, &["IF EXISTS"]);
             }
-            let old = existing(t, table)?;
-            // Half of them take another column's name: swaps.
-            let name = match t.dice.below(4) {
+            let old = taken(t, table)?;
+            // Some take another column's name: mistakes, but for swaps.
+            let name = match t.dice.below(8) {
                 0 => existing(t, table)?,
-                1 => old.clone(),
-                _ => column_name(t),
+                1..=4 => old.clone(),
+                _ => new_name(t, table),
             };
             t.name(&old);
             columns::definition(t, &name, &[]);
@@ -302,7 +329,7 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
             if mariadb {
                 t.maybe(15, &["IF EXISTS"]);
             }
-            let name = existing(t, table)?;
+            let name = taken(t, table)?;
             columns::definition(t, &name, &[]);
             placement(t, table, new);
         }
@@ -312,12 +339,12 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
                 t.kw("IF EXISTS");
                 column_name(t)
             } else {
-                existing(t, table)?
+                taken(t, table)?
             };
             t.name(&name).maybe(10, &["RESTRICT", "CASCADE"].map(|w| if mariadb || version < 80_000 { w } else { "" }));
         }
         24..=26 if mariadb || version >= 80_000 => {
-            let (from, to) = (existing(t, table)?, column_name(t));
+            let (from, to) = (taken(t, table)?, new_name(t, table));
             t.kw("RENAME COLUMN");
             if mariadb {
                 t.maybe(10, &["IF EXISTS"]);
@@ -325,11 +352,11 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
             t.name(&from).kw("TO").name(&to);
         }
         27 if mariadb || version >= 80_000 => {
-            let (a, b) = (existing(t, table)?, existing(t, table)?);
+            let (a, b) = (taken(t, table)?, taken(t, table)?);
             t.kw("RENAME COLUMN").name(&a).kw("TO").name(&b).comma().kw("RENAME COLUMN").name(&b).kw("TO").name(&a);
         }
         28 => {
-            let (a, b) = (existing(t, table)?, existing(t, table)?);
+            let (a, b) = (taken(t, table)?, taken(t, table)?);
             t.kw("CHANGE").name(&a);
             columns::definition(t, &b, &[]);
             t.comma().kw("CHANGE").name(&b);
@@ -350,15 +377,15 @@ pub fn alter_clause(t: &mut Text<'_>, table: &Table, new: &mut Vec<String>) -> O
         // Nor of JSON that is converted to another character set and back.
         31 | 32 if mariadb && table.columns.iter().any(|c| c.ty == ColumnType::Json) => drop(t.kw("FORCE")),
         31 => {
-            let charset = t.dice.pick(CHARSETS).to_owned();
-            t.kw("CONVERT TO CHARACTER SET").raw(&charset);
+            let charset = t.known(CHARSETS);
+            t.kw("CONVERT TO CHARACTER SET").raw(charset);
         }
         32 => match t.dice.below(4) {
             0 => drop(t.kw("CONVERT TO CHARSET DEFAULT")),
             1 => {
-                let collation = t.dice.pick(COLLATIONS).to_owned();
+                let collation = t.known(COLLATIONS);
                 let charset = collation.split('_').next().unwrap_or_default().to_owned();
-                t.kw("CONVERT TO CHARACTER SET").raw(&charset).kw("COLLATE").raw(&collation);
+                t.kw("CONVERT TO CHARACTER SET").raw(&charset).kw("COLLATE").raw(collation);
             }
             _ => drop(t.kw("CONVERT TO CHARACTER SET utf8mb4")),
         },

@@ -202,21 +202,21 @@ pub const LABELS: &[&str] = &[
 fn charset(t: &mut Text<'_>) {
     match t.dice.below(11) {
         0 => {
-            let name = t.dice.pick(CHARSETS).to_owned();
-            t.kw("CHARACTER SET").raw(&name);
+            let name = t.known(CHARSETS);
+            t.kw("CHARACTER SET").raw(name);
         }
         1 => {
-            let name = t.dice.pick(CHARSETS).to_owned();
-            t.kw("CHARSET").string(&name);
+            let name = t.known(CHARSETS);
+            t.kw("CHARSET").string(name);
         }
         2 => {
-            let name = t.dice.pick(COLLATIONS).to_owned();
-            t.kw("COLLATE").raw(&name);
+            let name = t.known(COLLATIONS);
+            t.kw("COLLATE").raw(name);
         }
         3 => {
-            let pair = t.dice.pick(COLLATIONS).to_owned();
+            let pair = t.known(COLLATIONS);
             let name = pair.split('_').next().unwrap_or_default().to_owned();
-            t.kw("CHAR SET").raw(&name.to_ascii_uppercase()).kw("COLLATE").raw(&pair);
+            t.kw("CHAR SET").raw(&name.to_ascii_uppercase()).kw("COLLATE").raw(pair);
         }
         4 => drop(t.kw("ASCII")),
         5 => drop(t.kw("UNICODE")),
@@ -268,9 +268,12 @@ pub fn column_type(t: &mut Text<'_>) -> Sort {
     };
     match roll {
         0..=21 => {
-            list(t, INTEGERS);
+            let words = t.dice.pick(INTEGERS);
+            t.kw(words);
+            // No sign stands behind BOOL, nor two of them.
+            let signs = if words.starts_with("BOOL") { 2 } else { 50 };
             t.maybe(
-                50,
+                signs,
                 &["UNSIGNED", "SIGNED", "ZEROFILL", "UNSIGNED ZEROFILL", "ZEROFILL UNSIGNED", "UNSIGNED SIGNED", "SIGNED ZEROFILL"],
             );
             Sort::Integer
@@ -468,14 +471,15 @@ pub fn definition(t: &mut Text<'_>, name: &str, others: &[String]) -> Sort {
     }
     // On MariaDB a long unique value has a hidden column, which is proved with row metadata FULL only.
     t.maybe(if mariadb && t.style.minimal { 0 } else { 3 }, &["UNIQUE", "UNIQUE KEY"])
-        .maybe(4, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
+        .maybe(if mariadb { 0 } else { 4 }, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
     if mariadb || version >= 80_023 {
         t.maybe(5, &["INVISIBLE"]);
     }
     if mariadb || version >= 80_016 {
-        t.maybe(5, &["CHECK (1 = 1)", "CONSTRAINT CHECK (length('a,)') > 0)"]);
+        let unnamed = if mariadb { "CHECK (length('a,)') > 0)" } else { "CONSTRAINT CHECK (length('a,)') > 0)" };
+        t.maybe(5, &["CHECK (1 = 1)", unnamed]);
         if !mariadb {
-            t.maybe(3, &["CHECK (1) NOT ENFORCED", "CONSTRAINT CHECK (1 + 1) ENFORCED"]);
+            t.maybe(3, &["CHECK (1 = 2) NOT ENFORCED", "CONSTRAINT CHECK (1 + 1 = 2) ENFORCED"]);
         }
     }
     if !mariadb && version >= 80_021 {
@@ -483,7 +487,8 @@ pub fn definition(t: &mut Text<'_>, name: &str, others: &[String]) -> Sort {
     }
     if sort == Sort::ShortText || sort == Sort::LongText {
         // A collation may also stand among the attributes.
-        t.maybe(5, &["COLLATE utf8mb4_bin", "COLLATE latin1_bin", "COLLATE DEFAULT", "COLLATE binary"]);
+        let default = if mariadb || version < 50_700 { "COLLATE DEFAULT" } else { "COLLATE utf8mb4_bin" };
+        t.maybe(3, &["COLLATE utf8mb4_bin", "COLLATE latin1_bin", default, "COLLATE binary"]);
     }
     sort
 }

@@ -1,6 +1,6 @@
 //! Statements made by chance: what a session does next, in which manner, on which tables.
 
-use binlogd::schema::{Schema, Table};
+use binlogd::schema::{ColumnType, Schema, Table};
 
 use super::clauses;
 use super::dice::Dice;
@@ -80,6 +80,10 @@ impl Generator {
         let charsets = ["latin1", "utf8mb4", "cp1251 COLLATE cp1251_bin", "utf8"];
         let mut all: Vec<String> =
             self.databases().iter().zip(charsets).map(|(d, c)| format!("CREATE DATABASE `{d}` CHARACTER SET {c}")).collect();
+        if self.style.mariadb {
+            // Else the server refuses nearly every change of a versioned table.
+            all.push("SET SESSION system_versioning_alter_history = KEEP".into());
+        }
         all.push(format!("USE `{}`", self.default_database));
         all
     }
@@ -201,10 +205,14 @@ impl Generator {
         }
         let qualifier = self.qualifier(&key);
         let source = self.dice.of(&known).cloned().filter(|s| !self.temporaries.contains(s));
+        let has_odd_labels = source.as_ref().and_then(|s| schema.table(&s.0, &s.1)).is_some_and(|table| {
+            let is_binary = |ty: &ColumnType| ty.charset().is_none_or(|c| c.eq_ignore_ascii_case("binary"));
+            table.columns.iter().any(|c| is_binary(&c.ty) && c.ty.labels().is_some_and(|labels| labels.iter().any(|l| !l.is_ascii())))
+        });
         let source_database = source.as_ref().and_then(|s| self.qualifier(s));
         let kind = self.dice.below(20);
         // What is in doubt there is proved by nothing before its rows come, in the same transaction.
-        if matches!(kind, 2 | 3) && (self.loses_options || self.style.no_backslash_escapes) {
+        if matches!(kind, 2 | 3) && (has_odd_labels || self.loses_options || self.style.no_backslash_escapes) {
             return None;
         }
         let mariadb = self.style.mariadb;
@@ -393,7 +401,8 @@ impl Generator {
                 6 => return None,
                 _ => {
                     t.kw("CREATE");
-                    let replaced = mariadb && inside < 4 && t.dice.percent(20);
+                    // Replacing it leaves the session without a default database.
+                    let replaced = mariadb && !own && inside < 4 && t.dice.percent(20);
                     if replaced {
                         t.kw("OR REPLACE");
                     }

@@ -45,6 +45,9 @@ impl<'a> Writer<'a> {
         if table.columns.iter().any(|c| has_wide_labels(&c.ty)) {
             return Ok(0);
         }
+        if table.columns.iter().any(|c| c.ty.labels().is_some()) && self.has_cut_labels(key) {
+            return Ok(0);
+        }
         let Ok(before) = self.select(&table, &name) else { return Ok(0) };
         if self.rt.block_on(self.conn.query_drop(format!("DELETE FROM {name}"))).is_err() {
             return Ok(0);
@@ -71,6 +74,13 @@ impl<'a> Writer<'a> {
             }
         }
         Ok(compared)
+    }
+
+    /// Whether information_schema shows labels up to bytes that are no characters only, so that no capture has them all.
+    fn has_cut_labels(&mut self, key: &TableKey) -> bool {
+        let sql = "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? \
+                   AND DATA_TYPE IN ('enum', 'set') AND RIGHT(COLUMN_TYPE, 1) <> ')'";
+        self.rt.block_on(self.conn.exec_first::<u64, _, _>(sql, key)).expect("information_schema answers") != Some(0)
     }
 
     fn select(&mut self, table: &Table, name: &str) -> Result<Vec<Values>, mysql_async::Error> {
@@ -242,6 +252,8 @@ fn same(ty: &ColumnType, value: Option<&[u8]>, raw: &str) -> bool {
         {
             true
         }
+        // SELECT shows a label up to bytes that are no characters.
+        ColumnType::Enum { .. } | ColumnType::Set { .. } if raw.contains('\u{fffd}') => true,
         ColumnType::Enum { .. } => seen(string) == text,
         ColumnType::Set { .. } => {
             let labels: Vec<&str> = json.as_array().into_iter().flatten().filter_map(Json::as_str).filter(|l| !l.is_empty()).collect();

@@ -23,6 +23,22 @@ impl Style {
     }
 }
 
+impl Style {
+    /// Whether the server has this character set, or the one of this collation.
+    pub fn knows(&self, name: &str) -> bool {
+        let (mariadb, version) = (self.mariadb, self.version);
+        match name {
+            n if n.starts_with("gb18030") || n == "utf8_tolower_ci" => !mariadb && version >= 50_700,
+            n if n.contains("uca1400") => mariadb && version >= 101_000,
+            n if n.contains("nopad") => mariadb,
+            n if n.contains("_0900_") => !mariadb && version >= 80_000 || version >= 110_400 && mariadb,
+            n if n.starts_with("utf8mb3_") => mariadb || version >= 80_030,
+            "utf8mb3" => mariadb || version >= 80_000,
+            _ => true,
+        }
+    }
+}
+
 /// Text in a client's character set; `None` for what it lacks. Of the wide ones only what the tests use is known.
 pub fn encode(charset: &str, text: &str) -> Option<Vec<u8>> {
     if text.is_ascii() || matches!(charset, "utf8" | "utf8mb4") {
@@ -51,6 +67,8 @@ pub struct Text<'a> {
     pub style: &'a Style,
     pub dice: &'a mut Dice,
     out: String,
+    /// Columns, in lower case, that earlier clauses of the statement took away or changed.
+    pub used: Vec<String>,
     /// Whether odd spellings are used at all.
     fancy: bool,
     /// An executable comment that is open.
@@ -62,7 +80,7 @@ const COMMENTS: [&str; 6] = ["/* c */", "/**/", "/* ), ' ` \" */", "-- x'\n", "#
 impl<'a> Text<'a> {
     pub fn new(style: &'a Style, dice: &'a mut Dice) -> Self {
         let fancy = dice.percent(40);
-        Text { style, dice, out: String::new(), fancy, open_comment: false }
+        Text { style, dice, out: String::new(), used: Vec::new(), fancy, open_comment: false }
     }
 
     pub fn finish(mut self) -> String {
@@ -215,6 +233,12 @@ impl<'a> Text<'a> {
             self.out.push_str(text);
         }
         self
+    }
+
+    /// One of these that the server knows, or rarely one that it does not.
+    pub fn known(&mut self, names: &[&'static str]) -> &'static str {
+        let name = self.dice.pick(names);
+        if self.style.knows(name) || self.dice.percent(4) { name } else { self.known(names) }
     }
 
     /// One of these, in so many of a hundred cases.

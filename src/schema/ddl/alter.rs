@@ -111,6 +111,12 @@ impl Parser<'_> {
             () if tokens.eat_word("DROP") => self.drop_spec(specs),
             () if tokens.eat_word("RENAME") => self.rename_spec(specs),
             () if tokens.eat_word("CONVERT") => self.convert(specs),
+            () if tokens.is_word("WITH") && tokens.second().is_word("SYSTEM") => {
+                tokens.next();
+                tokens.next();
+                specs.push(AlterSpec::AddVersioning);
+                tokens.expect_word("VERSIONING")
+            }
             () if tokens.is_any(LAST) => tokens.skip_rest(),
             () => self.table_option(specs),
         }
@@ -220,7 +226,7 @@ impl Parser<'_> {
     fn change(&mut self, specs: &mut Vec<AlterSpec>) -> Parsed<()> {
         self.tokens.eat_word("COLUMN");
         let if_exists = self.tokens.eat_if_exists();
-        let old = self.tokens.name()?;
+        let old = self.column_name()?;
         let def = self.column_def()?;
         let place = self.placement()?;
         specs.push(AlterSpec::Change { old, def, place, if_exists });
@@ -251,6 +257,14 @@ impl Parser<'_> {
         if tokens.is_word("PARTITION") {
             return tokens.skip_rest();
         }
+        if tokens.are_words("CONSTRAINT", "PRIMARY") {
+            // MariaDB takes `CONSTRAINT PRIMARY KEY` too; a constraint of that name is the key in any case.
+            tokens.next();
+            tokens.next();
+            tokens.eat_word("KEY");
+            specs.push(AlterSpec::DropPrimaryKey);
+            return Ok(());
+        }
         if tokens.eat_words("PRIMARY", "KEY") {
             tokens.eat_if_exists();
             specs.push(AlterSpec::DropPrimaryKey);
@@ -260,7 +274,8 @@ impl Parser<'_> {
             specs.push(AlterSpec::DropVersioning);
             return Ok(());
         }
-        if tokens.are_words("FOREIGN", "KEY") || tokens.are_words("PERIOD", "FOR") || tokens.is_word("CHECK") {
+        let is_period = tokens.are_words("PERIOD", "FOR") || tokens.are_words("PERIOD", "IF");
+        if tokens.are_words("FOREIGN", "KEY") || is_period || tokens.is_word("CHECK") {
             return self.skip_to_partitioning();
         }
         if tokens.eat_any(&["INDEX", "KEY", "CONSTRAINT"]) {

@@ -4,9 +4,10 @@
 //! statement: first the old columns are kept, changed, renamed or dropped in their order, then new and moved columns
 //! are placed in the order of their clauses, and keys follow their columns by old name. So swaps of names come right.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::schema::{Column, ColumnType, IntWidth, Table};
+use crate::schema::{Column, ColumnType, IntWidth, Table, TextKind};
 
 use super::ast::{AlterSpec, CharsetClause, ColumnDef, DeclaredType, KeyPart, Period, Placement, RowBoundary};
 use super::{Dialect, StatementContext, resolve, text};
@@ -17,6 +18,10 @@ const COLUMNS_MAX: usize = 8192;
 /// MariaDB's names of the columns that WITH SYSTEM VERSIONING adds by itself.
 const ROW_START: &str = "row_start";
 const ROW_END: &str = "row_end";
+
+/// Types of a period's columns: times, or numbers of transactions.
+const PERIOD_TYPE: ColumnType = ColumnType::Timestamp { fraction: 6 };
+const PERIOD_NUMBER: ColumnType = ColumnType::Int { width: IntWidth::Big, unsigned: true };
 
 /// MySQL's name of a generated invisible primary key.
 const GENERATED_KEY: &str = "my_row_id";
@@ -59,6 +64,8 @@ pub(super) struct Alteration<'a> {
     new_key: Option<Vec<KeyPart>>,
     periods: Vec<Period>,
     versioned: bool,
+    /// The statement ends the versioning.
+    unversioned: bool,
 }
 
 fn fold(name: &str) -> String {
@@ -75,6 +82,8 @@ fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> b
             let becomes_text = matches!(def.ty, DeclaredType::Text { kind, .. } if kind.max_bytes().is_some());
             is_mysql && entry.known_as.is_some() && becomes_text
         }
+        // Whether it is too long for a CHAR in this character set.
+        Content::Kept(ColumnType::Text { kind: TextKind::Char, .. }) => !is_mysql && to.eq_ignore_ascii_case("filename"),
         Content::Kept(ColumnType::Json) => !is_mysql && !resolve::keeps_json(to),
         Content::Kept(ty) => {
             let Some((labels, from)) = ty.labels().zip(ty.charset()) else { return false };
@@ -104,6 +113,7 @@ impl<'a> Alteration<'a> {
             new_key: None,
             periods: Vec::new(),
             versioned: false,
+            unversioned: false,
         }
     }
 
@@ -130,15 +140,46 @@ impl<'a> Alteration<'a> {
         if specs.len().saturating_add(self.table.columns.len()) > COLUMNS_MAX {
             return Err("more columns than a table can have".into());
         }
-        let specs = self.effective(specs);
+        let merged = self.merged(specs);
+        let specs = self.effective(&merged);
         self.options(&specs)?;
         self.old_columns(&specs)?;
         self.key_of_old_columns(&specs)?;
         self.place(&specs)?;
+        self.period_columns_stay(&specs)?;
         self.generated_key_first(&specs)
     }
 
     /// The clauses that IF EXISTS and IF NOT EXISTS leave (MariaDB's `handle_if_exists_options`).
+    /// MariaDB: MODIFY and CHANGE of a column that an earlier clause adds take that clause's place (tried); a key that it
+    /// declares stays.
+    fn merged<'s>(&self, specs: &'s [AlterSpec]) -> Cow<'s, [AlterSpec]> {
+        let is_new = |name: &str| self.ctx.dialect == Dialect::MariaDb && self.table.column_index(name).is_none();
+        let changes_new = |spec: &AlterSpec| matches!(spec, AlterSpec::Change { old, .. } if is_new(old));
+        let adds = specs.iter().any(|spec| matches!(spec, AlterSpec::Add { .. }));
+        if !adds || !specs.iter().any(changes_new) {
+            return Cow::Borrowed(specs);
+        }
+        let mut merged: Vec<AlterSpec> = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let AlterSpec::Change { old, def, place, .. } = spec else {
+                merged.push(spec.clone());
+                continue;
+            };
+            let is_added = |s: &AlterSpec| matches!(s, AlterSpec::Add { def, if_not_exists: false, .. } if fold(&def.name) == fold(old));
+            match merged.iter().position(is_added).filter(|_| fold(&def.name) == fold(old)) {
+                Some(at) => {
+                    let had_key = matches!(merged.remove(at), AlterSpec::Add { def, .. } if def.primary_key);
+                    let mut def = def.clone();
+                    def.primary_key |= had_key;
+                    merged.push(AlterSpec::Add { def, place: place.clone(), if_not_exists: false });
+                }
+                None => merged.push(spec.clone()),
+            }
+        }
+        Cow::Owned(merged)
+    }
+
     fn effective<'s>(&self, specs: &'s [AlterSpec]) -> Vec<&'s AlterSpec> {
         let mut names: HashSet<String> = self.table.columns.iter().map(|c| fold(&c.name)).collect();
         let old: HashSet<String> = names.clone();
@@ -184,7 +225,6 @@ impl<'a> Alteration<'a> {
                 AlterSpec::AddPeriod(period) => self.periods.push(period.clone()),
                 AlterSpec::AddVersioning => self.versioned = true,
                 AlterSpec::AddPrimaryKey { parts, .. } => self.new_key = Some(parts.clone()),
-                AlterSpec::Add { def, .. } => self.versioned |= def.versioned,
                 _ => {}
             }
         }
@@ -265,6 +305,10 @@ impl<'a> Alteration<'a> {
             }
         }
         self.key = self.table.primary_key.iter().filter_map(|part| names.get(&fold(part)).cloned()).collect();
+        // MariaDB drops a key of which nothing but the row's end is left (tried).
+        if self.key.len() < self.table.primary_key.len() && self.key == [ROW_END] && !self.tail.is_empty() {
+            self.key.clear();
+        }
         let moves = specs.iter().any(|spec| match spec {
             AlterSpec::Change { old, def, .. } => !def.name.eq_ignore_ascii_case(old),
             AlterSpec::RenameColumn { .. } => true,
@@ -328,6 +372,7 @@ impl<'a> Alteration<'a> {
             return Err("which columns were the versioning columns is not known".into());
         }
         self.tail.clear();
+        self.unversioned = true;
         self.key.retain(|part| part != ROW_END);
         Ok(())
     }
@@ -356,6 +401,45 @@ impl<'a> Alteration<'a> {
         }
         let key = self.entries.remove(at);
         self.entries.insert(0, key);
+        Ok(())
+    }
+
+    /// MariaDB: a versioned table whose own period columns are dropped, always both at once, gets hidden ones (tried). That
+    /// it is versioned does not show here.
+    fn period_columns_stay(&self, specs: &[&AlterSpec]) -> Result<(), String> {
+        if self.ctx.dialect != Dialect::MariaDb || self.unversioned || !self.tail.is_empty() {
+            return Ok(());
+        }
+        let dropped = specs.iter().filter_map(|spec| match spec {
+            AlterSpec::Drop { name, .. } => self.table.columns.get(self.table.column_index(name)?),
+            _ => None,
+        });
+        let dropped: Vec<&Column> = dropped.collect();
+        let stamps = dropped.iter().filter(|c| c.ty == PERIOD_TYPE).count();
+        let in_key = dropped.iter().any(|c| self.table.primary_key.contains(&c.name));
+        let numbers = dropped.iter().filter(|c| c.ty == PERIOD_NUMBER && in_key).count();
+        if stamps > 1 || numbers > 1 {
+            return Err("whether hidden columns take the place of the versioning columns is not certain".into());
+        }
+        Ok(())
+    }
+
+    /// MariaDB: whether a table, to which this statement gives a new key, is a versioned one, so that the key ends with the
+    /// column of the row's end, does not show where there was no key before.
+    fn new_key_of_versioned(&self) -> Result<(), String> {
+        let is_old = !self.table.columns.is_empty() && self.ctx.dialect == Dialect::MariaDb && !self.versioned && !self.unversioned;
+        let is = |e: &Entry, ty: &ColumnType| matches!(&e.content, Content::Kept(kept) if kept == ty);
+        let has = |name: &str| self.entries.iter().any(|e| e.folded == name && is(e, &PERIOD_NUMBER));
+        let times = self.entries.iter().filter(|e| is(e, &PERIOD_TYPE)).count();
+        let may_be = times > 1 || has(ROW_START) && has(ROW_END);
+        if !is_old || !may_be || self.row_end().is_some() {
+            return Ok(());
+        }
+        let is_end = |name: &String| name != ROW_END && self.entries.iter().any(|e| e.name == *name && is(e, &PERIOD_TYPE));
+        let old_key = &self.table.primary_key;
+        if old_key.is_empty() || old_key.iter().any(is_end) {
+            return Err("which columns were the versioning columns, whose last stands in every key, is not certain".into());
+        }
         Ok(())
     }
 
@@ -395,7 +479,7 @@ impl<'a> Alteration<'a> {
 
     /// Adds MariaDB's hidden versioning columns where the statement declares none of its own.
     fn versioning_columns(&mut self) {
-        if !self.versioned || !self.tail.is_empty() || self.row_end().is_some() {
+        if !self.versioned || self.unversioned || !self.tail.is_empty() || self.row_end().is_some() {
             return;
         }
         for name in [ROW_START, ROW_END] {
@@ -413,6 +497,9 @@ impl<'a> Alteration<'a> {
     /// The key's columns: declared in the statement, or what is left of the old key.
     fn final_key(&self) -> Result<Vec<String>, String> {
         let inline = self.entries.iter().find(|e| matches!(&e.content, Content::Declared(def) if def.primary_key));
+        if self.new_key.is_some() || inline.is_some() {
+            self.new_key_of_versioned()?;
+        }
         let mut key = match (&self.new_key, inline) {
             (Some(parts), _) => self.key_columns(parts)?,
             (None, Some(entry)) => vec![entry.name.clone()],

@@ -16,6 +16,13 @@ pub(super) struct TypeClause {
     pub charset: CharsetClause,
 }
 
+/// Whose types a word means: the session's mode says so, or a prefix.
+#[derive(Clone, Copy)]
+struct TypeSystem {
+    oracle: bool,
+    maxdb: bool,
+}
+
 impl From<ColumnType> for TypeClause {
     fn from(ty: ColumnType) -> Self {
         TypeClause { ty: DeclaredType::Settled(ty), charset: CharsetClause::default() }
@@ -38,7 +45,7 @@ fn binary(kind: BinaryKind, length: Option<u64>) -> TypeClause {
 
 impl Parser<'_> {
     pub(super) fn column_def(&mut self) -> Parsed<ColumnDef> {
-        let name = self.tokens.name()?;
+        let name = self.column_name()?;
         let clause = self.declared_type()?;
         let mut def = ColumnDef {
             name,
@@ -54,13 +61,24 @@ impl Parser<'_> {
         Ok(def)
     }
 
+    /// A column's name; the servers take its table and database before it.
+    pub(super) fn column_name(&mut self) -> Parsed<String> {
+        self.tokens.eat_symbol(b'.');
+        let mut name = self.tokens.name()?;
+        while self.tokens.eat_symbol(b'.') {
+            name = self.tokens.name()?;
+        }
+        Ok(name)
+    }
+
     // ---- types ----
 
     pub(super) fn declared_type(&mut self) -> Parsed<TypeClause> {
         // MariaDB names its type systems where the session's mode would mean another type.
-        let mut oracle = self.oracle_mode();
+        let mut system = TypeSystem { oracle: self.oracle_mode(), maxdb: self.timestamp_is_datetime() };
         if self.tokens.is_any(&["MARIADB_SCHEMA", "ORACLE_SCHEMA", "MAXDB_SCHEMA"]) && self.tokens.second().is_symbol(b'.') {
-            oracle = self.tokens.next().is_word("ORACLE_SCHEMA");
+            let word = self.tokens.next();
+            system = TypeSystem { oracle: word.is_word("ORACLE_SCHEMA"), maxdb: word.is_word("MAXDB_SCHEMA") };
             self.tokens.next();
         }
         let Some(word) = self.tokens.peek().name() else {
@@ -71,10 +89,10 @@ impl Parser<'_> {
         if let Some(ty) = self.numeric_type(&word)? {
             return Ok(ty);
         }
-        if let Some(ty) = self.text_type(&word, oracle)? {
+        if let Some(ty) = self.text_type(&word)? {
             return Ok(ty);
         }
-        self.other_type(word, oracle)
+        self.other_type(word, system)
     }
 
     fn numeric_type(&mut self, word: &str) -> Parsed<Option<TypeClause>> {
@@ -157,7 +175,7 @@ impl Parser<'_> {
         Ok(Some(token.number().unwrap_or(u64::MAX)))
     }
 
-    fn text_type(&mut self, word: &str, oracle: bool) -> Parsed<Option<TypeClause>> {
+    fn text_type(&mut self, word: &str) -> Parsed<Option<TypeClause>> {
         let ty = match word {
             "char" | "character" => {
                 let kind = if self.tokens.eat_word("VARYING") { TextKind::Varchar } else { TextKind::Char };
@@ -179,7 +197,8 @@ impl Parser<'_> {
             "varbinary" | "raw" => binary(BinaryKind::Varbinary, self.length()?),
             "tinyblob" => binary(BinaryKind::Tiny, None),
             "blob" => match self.length()? {
-                None if oracle => binary(BinaryKind::Long, None),
+                // By the mode alone, whichever type system is named (tried).
+                None if self.oracle_mode() => binary(BinaryKind::Long, None),
                 length => binary(BinaryKind::Blob, length),
             },
             "mediumblob" => binary(BinaryKind::Medium, None),
@@ -235,13 +254,13 @@ impl Parser<'_> {
         Ok(labels)
     }
 
-    fn other_type(&mut self, word: String, oracle: bool) -> Parsed<TypeClause> {
+    fn other_type(&mut self, word: String, system: TypeSystem) -> Parsed<TypeClause> {
         let ty = match word.as_str() {
-            "date" if oracle => ColumnType::Datetime { fraction: 0 },
+            "date" if system.oracle => ColumnType::Datetime { fraction: 0 },
             "date" => ColumnType::Date,
             "time" => ColumnType::Time { fraction: self.fraction()? },
             "datetime" => ColumnType::Datetime { fraction: self.fraction()? },
-            "timestamp" if self.timestamp_is_datetime() => ColumnType::Datetime { fraction: self.fraction()? },
+            "timestamp" if system.maxdb => ColumnType::Datetime { fraction: self.fraction()? },
             "timestamp" => ColumnType::Timestamp { fraction: self.fraction()? },
             "year" => {
                 self.tokens.skip_parentheses_if_any()?;
@@ -352,10 +371,13 @@ impl Parser<'_> {
         }
     }
 
-    /// `[CONSTRAINT [name]] CHECK (expression) [[NOT] ENFORCED]`.
+    /// `[CONSTRAINT [name]] CHECK (expression) [[NOT] ENFORCED]`, or REFERENCES behind the name.
     fn check(&mut self, def: &mut ColumnDef) -> Parsed<()> {
-        if self.tokens.eat_word("CONSTRAINT") && !self.tokens.is_word("CHECK") {
+        if self.tokens.eat_word("CONSTRAINT") && !self.tokens.is_any(&["CHECK", "REFERENCES"]) {
             self.tokens.name()?;
+        }
+        if self.tokens.eat_word("REFERENCES") {
+            return self.references();
         }
         self.tokens.expect_word("CHECK")?;
         let is_json = self.is_mariadb() && self.is_json_check(&def.name);
@@ -431,6 +453,12 @@ impl Parser<'_> {
         if tokens.eat_any(&with_value) {
             tokens.eat_symbol(b'=');
             tokens.skip_one()?;
+            return Ok(true);
+        }
+        // MySQL 9.7.
+        if tokens.eat_words("MASKING", "POLICY") {
+            tokens.name()?;
+            tokens.skip_parentheses_if_any()?;
             return Ok(true);
         }
         if tokens.eat_word("COMPRESSED") {

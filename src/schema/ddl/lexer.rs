@@ -11,9 +11,13 @@ pub const MODE_REAL_AS_FLOAT: u64 = 1;
 pub const MODE_ANSI_QUOTES: u64 = 1 << 2;
 /// MariaDB only; the bit is unused by the MySQL versions that we read.
 pub const MODE_ORACLE: u64 = 1 << 9;
+/// On MariaDB names may stand in square brackets, with `]]` for a bracket (tried); MySQL up to 5.7 has the mode without that.
+pub const MODE_MSSQL: u64 = 1 << 10;
 /// Makes a DATETIME of TIMESTAMP (MySQL 5.7 manual, "Server SQL Modes").
 pub const MODE_MAXDB: u64 = 1 << 12;
 pub const MODE_NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
+/// INTERPRET_UTF8_AS_UTF8MB4 of MySQL 9.7; MariaDB means something else by the bit.
+pub const MODE_UTF8_IS_UTF8MB4: u64 = 1 << 33;
 /// POSTGRESQL, ORACLE, MSSQL, DB2, MAXDB, NO_TABLE_OPTIONS, MYSQL323, MYSQL40 and ANSI.
 pub const MODES_WITHOUT_OPTIONS: u64 = 0b1_1111 << 8 | 1 << 14 | 0b111 << 16;
 
@@ -32,6 +36,8 @@ pub struct LexRules {
     pub ansi_quotes: bool,
     /// A backslash in a string is an ordinary character.
     pub no_backslash_escapes: bool,
+    /// Square brackets enclose identifiers too.
+    pub brackets: bool,
     pub dialect: Dialect,
     /// Server version as a number, 8.0.34 = 80034; executable comments up to it are code.
     pub server_version: u32,
@@ -43,7 +49,7 @@ pub struct LexRules {
 pub enum TokenKind {
     /// A keyword or an unquoted name.
     Word,
-    /// A name in back-quotes.
+    /// A name in back-quotes or brackets.
     Quoted,
     /// Double quotes: a string, or a name where one is expected.
     DoubleQuoted,
@@ -107,6 +113,7 @@ impl<'a> Lexer<'a> {
         let after_dot = std::mem::replace(&mut self.after_dot, false);
         let kind = match first {
             b'`' => self.quoted(b'`', false, TokenKind::Quoted),
+            b'[' if self.rules.brackets => self.quoted(b']', false, TokenKind::Quoted),
             b'"' => self.quoted(b'"', !self.rules.ansi_quotes && !self.rules.no_backslash_escapes, TokenKind::DoubleQuoted),
             b'\'' => self.string(TokenKind::Str),
             b'n' | b'N' if self.byte(1) == Some(b'\'') => {
@@ -319,7 +326,7 @@ impl<'a> Token<'a> {
     pub fn name(&self) -> Option<Cow<'a, str>> {
         let name = match self.kind {
             TokenKind::Word => Cow::Borrowed(self.text),
-            TokenKind::Quoted => undouble(inside(self.text), '`'),
+            TokenKind::Quoted => undouble(inside(self.text), if self.text.starts_with('[') { ']' } else { '`' }),
             TokenKind::DoubleQuoted => undouble(inside(self.text), '"'),
             _ => return None,
         };

@@ -23,7 +23,7 @@ mod tests;
 use super::Schema;
 use super::delta::SchemaChange;
 use ast::{Concern, Statement};
-use lexer::{LexRules, MODE_ANSI_QUOTES, MODE_NO_BACKSLASH_ESCAPES};
+use lexer::{LexRules, MODE_ANSI_QUOTES, MODE_MSSQL, MODE_NO_BACKSLASH_ESCAPES};
 
 pub use lexer::Dialect;
 
@@ -34,10 +34,11 @@ pub struct StatementContext<'a> {
     pub default_database: Option<&'a str>,
     /// `sql_mode` from the status variables (Q_SQL_MODE_CODE).
     pub sql_mode: u64,
-    /// Collation ids from the status variables (Q_CHARSET_CODE): the client's, in which the text is written, and the
-    /// server's, whose character set a new database gets. `None` where the event has none: UTF-8 is assumed, and the
-    /// captured default.
+    /// Collation ids from the status variables (Q_CHARSET_CODE): the client's, in which the text is written, the
+    /// connection's, in which its literals are, and the server's, whose character set a new database gets. `None` where the
+    /// event has none: UTF-8 is assumed, the client's, and the captured default.
     pub charset_client: Option<u16>,
+    pub collation_connection: Option<u16>,
     pub collation_server: Option<u16>,
     /// The event's error code. Not zero: the statement failed half-way and proves nothing.
     pub error_code: u16,
@@ -63,19 +64,19 @@ pub enum Outcome {
 
 /// Moves `schema` on by one statement of the binlog. On `Nothing` and `Unproved` it is left as it was.
 pub fn interpret(sql: &[u8], ctx: &StatementContext<'_>, schema: &mut Schema, skip: SkipRule<'_>) -> Outcome {
-    let decoded = match text::statement(sql, ctx.charset_client) {
+    let decoded = match text::statement(sql, ctx) {
         Ok(decoded) => decoded,
         Err(why) => return undecoded(sql, ctx, skip, why),
     };
     let (statement, concerns) = recognised(&decoded.text, ctx);
     let ddl = match statement {
         Statement::PassOver(_) => return Outcome::Nothing,
+        _ if ctx.error_code != 0 => {
+            return unproved(concerns, format!("the statement failed on the server with error {}", ctx.error_code), ctx, skip);
+        }
         Statement::NotUnderstood { concerns, why } => return unproved(concerns, why, ctx, skip),
         Statement::Ddl(ddl) => ddl,
     };
-    if ctx.error_code != 0 {
-        return unproved(concerns, format!("the statement failed on the server with error {}", ctx.error_code), ctx, skip);
-    }
     let mut next = schema.clone();
     match apply::apply(&mut next, &ddl, ctx, skip) {
         Ok(changes) if changes.is_empty() => Outcome::Nothing,
@@ -95,6 +96,7 @@ fn recognised(text: &str, ctx: &StatementContext<'_>) -> (Statement, Vec<Concern
     let rules = LexRules {
         ansi_quotes: ctx.sql_mode & MODE_ANSI_QUOTES != 0,
         no_backslash_escapes: ctx.sql_mode & MODE_NO_BACKSLASH_ESCAPES != 0,
+        brackets: ctx.dialect == Dialect::MariaDb && ctx.sql_mode & MODE_MSSQL != 0,
         dialect: ctx.dialect,
         server_version: ctx.server_version,
         // MariaDB's own DROP TABLE repeats a comment of the user's statement before the names (`comment_length` in

@@ -9,7 +9,7 @@ use super::ast::{
     AlterSpec, AlterTable, CharsetClause, CharsetName, ColumnDef, Concern, CreateBody, CreateTable, Ddl, DeclaredType, KeyPart, Name,
     Period, SEQUENCE_COLUMN, Statement, TableBody,
 };
-use super::lexer::{Dialect, LexRules, MODE_MAXDB, MODE_ORACLE, MODE_REAL_AS_FLOAT, MODES_WITHOUT_OPTIONS};
+use super::lexer::{Dialect, LexRules, MODE_MAXDB, MODE_ORACLE, MODE_REAL_AS_FLOAT, MODE_UTF8_IS_UTF8MB4, MODES_WITHOUT_OPTIONS};
 use super::tokens::{NotUnderstood, Parsed, Tokens};
 
 /// Words that begin a table element which is no column.
@@ -35,6 +35,11 @@ impl<'a> Parser<'a> {
 
     pub(super) fn is_mariadb(&self) -> bool {
         self.tokens.rules().dialect == Dialect::MariaDb
+    }
+
+    /// Whether the word `utf8` means four bytes here; NATIONAL keeps three (tried).
+    fn utf8_is_utf8mb4(&self) -> bool {
+        !self.is_mariadb() && self.sql_mode & MODE_UTF8_IS_UTF8MB4 != 0
     }
 
     pub(super) fn real_is_float(&self) -> bool {
@@ -136,7 +141,11 @@ impl<'a> Parser<'a> {
                 *into = CharsetClause { charset: Some(CharsetName::Default), collation: None };
                 return Ok(true);
             }
-            into.collation = Some(self.tokens.name_or_string()?.to_ascii_lowercase());
+            let name = self.tokens.name_or_string()?.to_ascii_lowercase();
+            into.collation = Some(match name.strip_prefix("utf8_") {
+                Some(rest) if self.utf8_is_utf8mb4() => format!("utf8mb4_{rest}"),
+                _ => name,
+            });
             return Ok(true);
         }
         Ok(false)
@@ -146,7 +155,8 @@ impl<'a> Parser<'a> {
         if self.tokens.eat_word("DEFAULT") {
             return Ok(CharsetName::Default);
         }
-        Ok(CharsetName::Named(self.tokens.name_or_string()?.to_ascii_lowercase()))
+        let name = self.tokens.name_or_string()?.to_ascii_lowercase();
+        Ok(CharsetName::Named(if name == "utf8" && self.utf8_is_utf8mb4() { "utf8mb4".into() } else { name }))
     }
 
     // ---- tables ----
@@ -220,7 +230,7 @@ impl<'a> Parser<'a> {
     pub(super) fn at_key_element(&self) -> bool {
         let tokens = &self.tokens;
         match () {
-            () if tokens.is_word("PERIOD") => tokens.second().is_word("FOR"),
+            () if tokens.is_word("PERIOD") => tokens.second().is_word("FOR") || tokens.second().is_word("IF"),
             () if tokens.is_word("VECTOR") => tokens.second().is_any_word(&["INDEX", "KEY"]),
             () => tokens.is_any(KEY_WORDS),
         }
@@ -228,10 +238,12 @@ impl<'a> Parser<'a> {
 
     /// `PERIOD FOR name (start, end)`.
     pub(super) fn period_if_any(&mut self) -> Parsed<Option<Period>> {
-        if !self.tokens.eat_words("PERIOD", "FOR") {
+        if !self.tokens.is_word("PERIOD") || !self.tokens.second().is_any_word(&["FOR", "IF"]) {
             return Ok(None);
         }
+        self.tokens.next();
         self.tokens.eat_if_not_exists();
+        self.tokens.expect_word("FOR")?;
         let name = self.tokens.name()?;
         self.tokens.expect_symbol(b'(')?;
         let start = self.tokens.name()?;

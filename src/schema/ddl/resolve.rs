@@ -12,6 +12,10 @@ fn varchar_bytes_max(dialect: Dialect) -> u64 {
     if dialect == Dialect::MariaDb { 65_532 } else { 65_535 }
 }
 
+/// The most bytes of a CHAR on MariaDB; a longer one becomes a VARCHAR where `sql_mode` is not strict (tried). Only the
+/// character set `filename` has so wide characters.
+const CHAR_BYTES_MAX: u64 = 1_023;
+
 /// What a clause says: the character set by name, by DEFAULT, or by a collation that belongs to one; `None` if it says
 /// nothing. The error is the name of a collation that is not known.
 pub fn charset(clause: &CharsetClause, default: impl FnOnce() -> Option<String>) -> Result<Option<String>, String> {
@@ -71,6 +75,7 @@ fn text_type(kind: TextKind, length: Option<u64>, charset: Option<String>, diale
     let bytes = length.map(|n| n.saturating_mul(u64::from(width)));
     let kind = match (kind, bytes) {
         (TextKind::Text, Some(bytes)) => TextKind::holding(bytes),
+        (TextKind::Char, Some(bytes)) if bytes > CHAR_BYTES_MAX && dialect == Dialect::MariaDb => TextKind::Varchar,
         (TextKind::Varchar, Some(bytes)) if bytes > varchar_bytes_max(dialect) => TextKind::holding(bytes),
         _ => kind,
     };
@@ -119,14 +124,19 @@ pub fn converted(ty: &ColumnType, to: &str) -> ColumnType {
 /// Labels as text. The server drops their trailing blanks, unless their character set is `binary`.
 fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -> Result<Vec<String>, String> {
     let client = ctx.charset_client.and_then(collation::charset_of_id).unwrap_or("utf8mb4");
-    let client_is_utf8 = matches!(client, "utf8" | "utf8mb4" | "ascii" | "binary");
+    let connection = ctx.collation_connection.and_then(collation::charset_of_id).unwrap_or(client);
+    let is_utf8 = |charset: &str| matches!(charset, "utf8" | "utf8mb4" | "ascii" | "binary");
     labels
         .iter()
         .map(|label| {
             let text = match label {
-                Label::Text(text) if is_binary(charset) && !text.is_ascii() && !client_is_utf8 => {
-                    return Err(format!("a label is given as bytes of the client's character set {client}"));
+                // A literal's bytes are taken as they are (tried).
+                Label::Text(text) if is_binary(charset) && text::is_wide(connection) => text::bytes_of_label(text, connection)?,
+                Label::Text(text) if is_binary(charset) && !text.is_ascii() && !(is_utf8(client) && is_utf8(connection)) => {
+                    return Err(format!("a label is given as bytes of the client's character set {client}, or {connection}"));
                 }
+                // A literal of bytes is not converted, but taken as the column's character set (tried).
+                Label::Text(text) if connection == "binary" && !is_binary(charset) => text::label(text.as_bytes(), charset)?,
                 Label::Text(text) => text::fitted(text, charset.unwrap_or("binary")).into_owned(),
                 Label::Bytes(bytes) => text::label(bytes, charset)?,
             };

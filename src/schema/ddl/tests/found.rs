@@ -149,6 +149,169 @@ fn the_longest_varchar_of_mariadb() {
 }
 
 #[test]
+fn utf8_of_four_bytes() {
+    let ctx = StatementContext { sql_mode: lexer::MODE_UTF8_IS_UTF8MB4, ..MYSQL };
+    let t = "CREATE TABLE t (a CHAR(3) CHARSET utf8, b CHAR(3) CHARSET UTF8MB3, n NCHAR(3), m TEXT(20000) COLLATE utf8_bin, d CHAR(1)) CHARSET 'utf8'";
+    let meant = "d.t(a char/utf8mb4, b char/utf8mb3, n char/utf8, m mediumtext/utf8mb4, d char/utf8mb4)";
+    assert_eq!(after(&ctx, &[t]), meant);
+    let plain = "d.t(a char/utf8, b char/utf8mb3, n char/utf8, m text/utf8, d char/utf8)";
+    assert_eq!(after(&MYSQL, &[t]), plain);
+    // MariaDB has another mode there.
+    assert_eq!(after(&StatementContext { sql_mode: ctx.sql_mode, ..MARIADB }, &[t]), plain);
+    let convert = ["CREATE TABLE t (a CHAR(3))", "ALTER TABLE t CONVERT TO CHARACTER SET utf8"];
+    assert_eq!(after(&ctx, &convert), "d.t(a char/utf8mb4)");
+}
+
+#[test]
+fn partitions_of_a_table_that_is_not_there() {
+    for clause in ["REPAIR PARTITION p0", "ANALYZE PARTITION ALL", "OPTIMIZE PARTITION p1, p2"] {
+        assert_eq!(after(&MYSQL, &[&format!("ALTER TABLE t {clause}")]), "");
+    }
+    assert!(doubt(&MYSQL, &[], b"ALTER TABLE t ADD a INT").contains("is not known"));
+}
+
+#[test]
+fn names_of_columns_with_their_table() {
+    let statements =
+        ["CREATE TABLE t (t.a INT, d.t.b INT, .c INT)", "ALTER TABLE t CHANGE t.a d.t.a2 BIGINT, ADD (t.d INT), MODIFY t.b BIGINT"];
+    assert_eq!(after(&MYSQL, &statements), "d.t(a2 bigint, b bigint, c int, d int)");
+}
+
+#[test]
+fn periods_if_they_are_not_there_yet() {
+    let t = "CREATE TABLE t (s DATE, e DATE)";
+    let statements = [t, "ALTER TABLE t ADD PERIOD IF NOT EXISTS FOR p (s, e), DROP PERIOD IF EXISTS FOR q, ADD a INT"];
+    assert_eq!(after(&MARIADB, &statements), "d.t(s date, e date, a int)");
+    let period = ["CREATE TABLE t (period INT)", "ALTER TABLE t ADD period2 INT, DROP period"];
+    assert_eq!(after(&MARIADB, &period), "d.t(period2 int)");
+}
+
+#[test]
+fn periods_of_versioned_tables() {
+    let own = "CREATE TABLE t (a INT, s TIMESTAMP(6) AS ROW START, e TIMESTAMP(6) AS ROW END, PERIOD FOR SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING";
+    let keyed = own.replace("a INT", "a INT PRIMARY KEY");
+    let numbered = keyed.replace("TIMESTAMP(6)", "BIGINT UNSIGNED").replace("s BIG", "row_start BIG").replace("e BIG", "row_end BIG");
+    let hidden = "CREATE TABLE t (a INT) WITH SYSTEM VERSIONING";
+    let two = "CREATE TABLE t (a INT PRIMARY KEY, s TIMESTAMP(6), e TIMESTAMP(6))";
+    for (create, alter) in [
+        (own, "DROP s, DROP e"),
+        (&*keyed, "DROP e, DROP s, ADD b INT"),
+        (&*numbered, "DROP row_start, DROP row_end"),
+        (own, "ADD PRIMARY KEY (a)"),
+        (hidden, "ADD PRIMARY KEY (a)"),
+        (&*keyed, "DROP PRIMARY KEY, ADD PRIMARY KEY (a)"),
+    ] {
+        let why = doubt(&MARIADB, &[create], format!("ALTER TABLE t {alter}").as_bytes());
+        assert!(why.contains("versioning columns"), "{create}; {alter}: {why}");
+    }
+    for (create, alter, expected) in [
+        (own, "DROP s, DROP e, DROP SYSTEM VERSIONING", "d.t(a int)"),
+        (own, "DROP a", "d.t(s timestamp(6), e timestamp(6))"),
+        (two, "DROP s, ADD b INT", "d.t(a int, e timestamp(6), b int; key a)"),
+        (two, "ADD b INT, DROP PRIMARY KEY, ADD PRIMARY KEY (b)", "d.t(a int, s timestamp(6), e timestamp(6), b int; key b)"),
+    ] {
+        assert_eq!(after(&MARIADB, &[create, &format!("ALTER TABLE t {alter}")]), expected, "{create}; {alter}");
+    }
+}
+
+#[test]
+fn characters_of_five_bytes() {
+    let t = "CREATE TABLE t (a CHAR(205), b CHAR(204), c TEXT(60)) CHARSET filename";
+    assert_eq!(after(&MARIADB, &[t]), "d.t(a varchar/filename, b char/filename, c text/filename)");
+    assert!(doubt(&MARIADB, &["CREATE TABLE t (a CHAR(3))"], b"ALTER TABLE t CONVERT TO CHARSET filename").contains("the column a"));
+}
+
+#[test]
+fn labels_in_the_connections_character_set() {
+    let ctx = StatementContext { collation_connection: Some(60), ..MARIADB };
+    let t = "CREATE TABLE t (a ENUM('a','b') CHARSET binary, b ENUM('a'))";
+    assert_eq!(after(&ctx, &[t]), "d.t(a enum{\0\0\0a|\0\0\0b}/binary, b enum{a}/latin1)");
+    let binary = StatementContext { charset_client: Some(63), collation_connection: Some(63), ..MYSQL };
+    let t =
+        "CREATE TABLE t (a ENUM('a\\\\') CHARSET swe7, b ENUM('é') CHARSET latin1, c ENUM('a') CHARSET ucs2, d ENUM('é') CHARSET binary)";
+    assert_eq!(after(&binary, &[t]), "d.t(a enum{aÖ}/swe7, b enum{Ã©}/latin1, c enum{a}/ucs2, d enum{é}/binary)");
+    let why =
+        doubt(&StatementContext { collation_connection: Some(8), ..MYSQL }, &[], "CREATE TABLE t (e ENUM('é') CHARSET binary)".as_bytes());
+    assert!(why.contains("latin1"), "{why}");
+}
+
+#[test]
+fn names_of_a_drop_that_the_server_wrote() {
+    let latin1 = StatementContext { charset_client: Some(8), ..MARIADB };
+    let latin1_old = StatementContext { dialect: Dialect::MySql, server_version: 50_624, ..latin1 };
+    // Two letters in latin1, one in UTF-8.
+    let bytes = b"DROP TABLE `t\xd1\x91` /* generated by server */";
+    for (ctx, left) in [(&latin1, "d.t\u{451}(a int)"), (&latin1_old, "d.t\u{d1}\u{2018}(a int)")] {
+        let mut schema = schema();
+        run(
+            &StatementContext { charset_client: Some(255), ..*ctx },
+            &mut schema,
+            &["CREATE TABLE t\u{451} (a INT)", "CREATE TABLE t\u{d1}\u{2018} (a INT)"],
+        );
+        interpret(bytes, ctx, &mut schema, &no_skip);
+        assert_eq!(describe_all(&schema), left, "{ctx:?}");
+    }
+}
+
+#[test]
+fn columns_changed_by_the_statement_that_adds_them() {
+    let t = "CREATE TABLE t (a INT, b INT)";
+    for (clauses, expected) in [
+        ("ADD c INT FIRST, MODIFY c BIGINT, CHANGE b b2 BIGINT", "d.t(a int, b2 bigint, c bigint)"),
+        ("ADD c INT, ADD d INT, MODIFY c BIGINT", "d.t(a int, b int, d int, c bigint)"),
+        ("ADD c INT PRIMARY KEY, MODIFY c BIGINT FIRST", "d.t(c bigint, a int, b int; key c)"),
+        ("ADD C INT, CHANGE c c BIGINT AFTER a, MODIFY c INT", "d.t(a int, b int, c int)"),
+        ("ADD IF NOT EXISTS c INT, MODIFY IF EXISTS c BIGINT FIRST", "d.t(a int, b int, c int)"),
+    ] {
+        assert_eq!(after(&MARIADB, &[t, &format!("ALTER TABLE t {clauses}")]), expected, "{clauses}");
+    }
+    assert!(doubt(&MYSQL, &[t], b"ALTER TABLE t ADD c INT, MODIFY c BIGINT").contains("is not known"));
+}
+
+#[test]
+fn a_key_dropped_as_a_constraint() {
+    for drop in ["DROP CONSTRAINT PRIMARY KEY", "DROP CONSTRAINT `PRIMARY`", "DROP CONSTRAINT IF EXISTS `primary`"] {
+        let statements = ["CREATE TABLE t (a INT PRIMARY KEY)", &format!("ALTER TABLE t {drop}")];
+        assert_eq!(after(&MARIADB, &statements), "d.t(a int)", "{drop}");
+    }
+}
+
+#[test]
+fn versioning_as_an_option() {
+    let t = "CREATE TABLE t (x INT PRIMARY KEY, y INT)";
+    let on = "ALTER TABLE t WITH SYSTEM VERSIONING, ADD z INT";
+    let hidden = "row_start timestamp(6), row_end timestamp(6)";
+    assert_eq!(after(&MARIADB, &[t, on]), format!("d.t(x int, y int, z int, {hidden}; key x, row_end)"));
+    assert_eq!(after(&MARIADB, &[t, on, "ALTER TABLE t DROP x"]), format!("d.t(y int, z int, {hidden})"));
+    let off = "ALTER TABLE t ADD f INT WITH SYSTEM VERSIONING, DROP SYSTEM VERSIONING";
+    assert_eq!(after(&MARIADB, &["CREATE TABLE t (x INT) WITH SYSTEM VERSIONING", off]), "d.t(x int, f int)");
+}
+
+#[test]
+fn names_in_brackets() {
+    let mssql = StatementContext { sql_mode: lexer::MODE_MSSQL | lexer::MODE_ANSI_QUOTES, ..MARIADB };
+    assert_eq!(after(&mssql, &["CREATE TABLE [t[1]]] ([a b] INT, [c`d] INT, `[` INT)"]), "d.t[1](a b int, c`d int, [ int)");
+    assert!(doubt(&MARIADB, &[], b"CREATE TABLE t ([a] INT)").contains("a name expected"));
+}
+
+#[test]
+fn references_with_a_name() {
+    let t = "CREATE TABLE t (y INT CONSTRAINT fk REFERENCES u (x) ON DELETE SET NULL, z INT CONSTRAINT REFERENCES u (x) NOT NULL)";
+    assert_eq!(after(&MARIADB, &[t]), "d.t(y int, z int)");
+}
+
+#[test]
+fn types_of_other_systems() {
+    let t =
+        "CREATE TABLE t (d TIMESTAMP, m mariadb_schema.TIMESTAMP, x maxdb_schema.TIMESTAMP(3), o oracle_schema.DATE, b maxdb_schema.BLOB)";
+    let oracle = StatementContext { sql_mode: lexer::MODE_ORACLE, ..MARIADB };
+    let maxdb = StatementContext { sql_mode: lexer::MODE_MAXDB, ..MARIADB };
+    assert_eq!(after(&MARIADB, &[t]), "d.t(d timestamp, m timestamp, x datetime(3), o datetime, b blob)");
+    assert_eq!(after(&maxdb, &[t]), "d.t(d datetime, m timestamp, x datetime(3), o datetime, b blob)");
+    assert_eq!(after(&oracle, &[t]), "d.t(d timestamp, m timestamp, x datetime(3), o datetime, b longblob)");
+}
+
+#[test]
 fn timestamps_under_maxdb() {
     let maxdb = StatementContext { sql_mode: lexer::MODE_MAXDB, ..MARIADB };
     assert_eq!(after(&maxdb, &["CREATE TABLE t (a TIMESTAMP, b TIMESTAMP(5))"]), "d.t(a datetime, b datetime(5))");

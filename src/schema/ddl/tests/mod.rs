@@ -13,6 +13,7 @@ pub(super) const MYSQL: StatementContext<'static> = StatementContext {
     default_database: Some("d"),
     sql_mode: 0,
     charset_client: Some(255),
+    collation_connection: None,
     collation_server: None,
     error_code: 0,
     dialect: Dialect::MySql,

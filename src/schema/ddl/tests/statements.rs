@@ -292,6 +292,11 @@ fn converting_nothing_on_5_6() {
         (statements("ALTER TABLE t CONVERT TO CHARSET sjis"), statements("ALTER TABLE t CONVERT TO CHARSET sjis, COMMENT ''"));
     check(&old, &[(&alone, "d.t(a int, b char/latin1)"), (&mixed, "d.t(a int, b char/sjis)")]);
     check(&MYSQL, &[(&alone, "d.t(a int, b char/sjis)")]);
+    // Columns that have the character set already may have another collation of it.
+    let mut schema = schema();
+    run(&old, &mut schema, &["CREATE TABLE t (a CHAR(3) CHARSET sjis)"]);
+    let outcome = interpret(b"ALTER TABLE t CONVERT TO CHARSET sjis COLLATE sjis_bin", &old, &mut schema, &no_skip);
+    assert!(matches!(outcome, Outcome::Unproved { why, .. } if why.contains("what the server makes of the columns")));
 }
 
 #[test]
