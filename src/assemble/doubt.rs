@@ -70,6 +70,11 @@ impl From<BinlogPosition> for Bound {
 }
 
 impl Bound {
+    /// A place that no stream reaches: nobody could be asked.
+    pub fn never() -> Self {
+        Bound { at: BinlogPosition::new("", 0), gtids: None, foreign: true }
+    }
+
     /// Whether the stream has come here. `executed` is its own set, if it is followed by GTIDs.
     fn is_reached(&self, at: &BinlogPosition, executed: Option<&Gtids>) -> bool {
         // Sets of two kinds of server are never one in the other.
