@@ -619,7 +619,7 @@ impl Assembler {
             Outcome::Nothing => return Ok(self.statement_end(inside)),
             Outcome::Changes(changes) => {
                 self.tables.quarantine.cut(&doubt::concerned(&changes));
-                let doubted = self.tables.doubts.statement(&changes, &at);
+                let doubted = self.tables.doubts.statement(&changes, &at, untouched.as_ref().unwrap_or(&self.schema));
                 (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
             }
             Outcome::Unproved { concerns, why } => {

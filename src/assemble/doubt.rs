@@ -138,9 +138,21 @@ impl Doubts {
     /// The tables of which an understood statement says too little: all that it names if it stands inside the capture
     /// window, or if it builds on a definition that is in doubt. Not some of them only, because then the statement as a
     /// whole is not applied. Empty if it is to be believed; what it says the whole definition of is then in doubt no more.
-    pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition) -> Vec<TableName> {
+    /// `before` is the schema that the statement found.
+    pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition, before: &Schema) -> Vec<TableName> {
         let in_window = self.window.as_ref().is_some_and(|until| !until.is_reached(at, None));
-        let named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
+        let mut named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
+        for change in changes {
+            if let SchemaChange::TableCreate { database, table, def } = change
+                && self.is_copy_of_doubted(def, before)
+            {
+                // As if it named the other one.
+                let name = TableName::new(database, table);
+                named.retain(|(n, _)| *n != name);
+                named.push((name.clone(), false));
+                return named.into_iter().map(|(name, _)| name).collect();
+            }
+        }
         if in_window || named.iter().any(|(name, whole)| !whole && self.is_doubted_name(name)) {
             return named.into_iter().map(|(name, _)| name).collect();
         }
@@ -191,6 +203,16 @@ impl Doubts {
     pub fn candidate(&self, database: &str, table: &str) -> Option<&Captured> {
         let name = TableName::new(database, table);
         self.candidates.iter().map(|c| &c.captured).find(|c| name.covers(self.case, &c.database, &c.table))
+    }
+
+    /// Whether a new table looks like CREATE TABLE … LIKE of one that is in doubt: all columns of that one, perhaps behind
+    /// an invisible key. The statement's text is not known here, so another one that looks so is taken for a copy too.
+    fn is_copy_of_doubted(&self, def: &Table, before: &Schema) -> bool {
+        let tables = self.doubted.iter().flat_map(|doubt| {
+            let of_database = before.database(&doubt.name.database).map_or(&[][..], |d| &d.tables[..]);
+            of_database.iter().filter(|t| doubt.name.covers(self.case, &doubt.name.database, &t.name))
+        });
+        tables.into_iter().any(|t| !t.columns.is_empty() && def.columns.ends_with(&t.columns))
     }
 
     fn is_doubted_name(&self, name: &TableName) -> bool {
@@ -363,7 +385,7 @@ mod tests {
         doubts.raise(&[TableName::new("d", "t")], &cause());
         doubts.candidates(vec![captured("t")], at(100).into());
         let alter = SchemaChange::TableAlter { database: "d".into(), table: "t".into(), old: table("t"), def: table("t") };
-        let left = doubts.statement(&[alter], &at(50));
+        let left = doubts.statement(&[alter], &at(50), &Schema::default());
         assert_eq!(left, [TableName::new("d", "t")]);
         doubts.raise(&left, &cause());
         assert!(doubts.proved_at(&at(100), None).is_empty() && doubts.is_doubted("d", "t"));
@@ -375,9 +397,30 @@ mod tests {
         doubts.raise(&[TableName::new("d", "t")], &cause());
         let rename =
             |from: &str, to: &str| SchemaChange::TableAlter { database: "d".into(), table: from.into(), old: table(from), def: table(to) };
-        let named = doubts.statement(&[rename("a", "b"), rename("t", "u")], &at(10));
+        let named = doubts.statement(&[rename("a", "b"), rename("t", "u")], &at(10), &Schema::default());
         assert_eq!(named, ["a", "b", "t", "u"].map(|t| TableName::new("d", t)));
-        assert!(doubts.statement(&[rename("a", "b")], &at(10)).is_empty());
+        assert!(doubts.statement(&[rename("a", "b")], &at(10), &Schema::default()).is_empty());
+    }
+
+    #[test]
+    fn a_copy_of_a_doubted_table_is_in_doubt_too() {
+        let with = |name: &str, columns: &[&str]| {
+            let columns =
+                columns.iter().map(|c| crate::schema::Column { name: (*c).into(), ty: crate::schema::ColumnType::Double }).collect();
+            Arc::new(Table { columns, ..Table::clone(&table(name)) })
+        };
+        let database = Database { name: "d".into(), charset: "latin1".into(), tables: vec![with("t", &["a", "b"]), with("v", &["c"])] };
+        let before = Schema { databases: vec![database], ..Schema::default() };
+        let create = |columns: &[&str]| [SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: with("u", columns) }];
+        let mut doubts = Doubts::default();
+        let named = |doubts: &mut Doubts, columns: &[&str]| doubts.statement(&create(columns), &at(10), &before).len();
+        assert_eq!(named(&mut doubts, &["a", "b"]), 0, "nothing is in doubt");
+        doubts.raise(&[TableName::new("d", "t")], &cause());
+        assert_eq!(named(&mut doubts, &["a", "b"]), 1);
+        assert_eq!(named(&mut doubts, &["my_row_id", "a", "b"]), 1);
+        assert_eq!((named(&mut doubts, &["b", "a"]), named(&mut doubts, &["c"])), (0, 0));
+        doubts.raise(&[TableName { database: "d".into(), table: None }], &cause());
+        assert_eq!(named(&mut doubts, &["c"]), 1);
     }
 
     #[test]
@@ -385,12 +428,12 @@ mod tests {
         let create = SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def: table("t") };
         let mut doubts = Doubts::default();
         doubts.raise(&[TableName::new("d", "t")], &cause());
-        assert!(doubts.statement(std::slice::from_ref(&create), &at(10)).is_empty());
+        assert!(doubts.statement(std::slice::from_ref(&create), &at(10), &Schema::default()).is_empty());
         assert!(!doubts.is_doubted("d", "t"));
         doubts.captured_until(at(100));
-        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99)).len(), 1);
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99), &Schema::default()).len(), 1);
         assert!(doubts.proved_at(&at(100), None).is_empty());
-        assert!(doubts.statement(&[create], &at(100)).is_empty());
+        assert!(doubts.statement(&[create], &at(100), &Schema::default()).is_empty());
     }
 
     #[test]
@@ -403,10 +446,10 @@ mod tests {
         // Places beyond the old bound on the new server are before the capture all the same.
         assert!(doubts.server_changed(&at(5000)));
         let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
-        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000)).len(), 1);
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000), &Schema::default()).len(), 1);
         assert!(doubts.proved_at(&at(4000), None).is_empty() && doubts.is_doubted("d", "t"));
         assert_eq!(doubts.proved_at(&at(5000), None).len(), 1);
-        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000)).is_empty());
+        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000), &Schema::default()).is_empty());
     }
 
     #[test]

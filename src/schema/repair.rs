@@ -261,7 +261,10 @@ fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>, dialect: Dialect
             "uuid" | "inet6" => kind == WireKind::String { bytes: 16 },
             "inet4" => kind == WireKind::String { bytes: 4 },
             _ => {
-                matches!(kind, WireKind::Vector | WireKind::String { .. } | WireKind::Varchar { .. } | WireKind::Blob { .. } | WireKind::Unknown)
+                matches!(
+                    kind,
+                    WireKind::Vector | WireKind::String { .. } | WireKind::Varchar { .. } | WireKind::Blob { .. } | WireKind::Unknown
+                )
             }
         },
     }
@@ -331,7 +334,8 @@ mod tests {
         }
     }
 
-    const KINDS: [WireKind; 4] = [WireKind::Int(IntWidth::Int), WireKind::Varchar { bytes: 40 }, WireKind::Enum, WireKind::String { bytes: 16 }];
+    const KINDS: [WireKind; 4] =
+        [WireKind::Int(IntWidth::Int), WireKind::Varchar { bytes: 40 }, WireKind::Enum, WireKind::String { bytes: 16 }];
     const CHARSETS: [Option<&str>; 4] = [None, Some("utf8"), Some("latin1"), Some("binary")];
 
     fn names(list: [&str; 4]) -> Vec<String> {

@@ -23,7 +23,7 @@ pub enum Spoil {
 impl Spoil {
     pub fn all() -> Vec<Spoil> {
         let mut all = vec![Spoil::Forget, Spoil::Replace, Spoil::Swap(0, 1), Spoil::Swap(1, 2), Spoil::Swap(0, 5)];
-        for nth in 0..6 {
+        for nth in 0..4 {
             all.extend([Spoil::Drop(nth), Spoil::Rename(nth), Spoil::AddBefore(nth), Spoil::Type(nth), Spoil::NearType(nth)]);
         }
         all

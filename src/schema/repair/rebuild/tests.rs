@@ -231,7 +231,10 @@ fn a_key_of_old_columns_is_no_new_primary_key() {
     for (tracked, server, key, expected, assumes) in cases {
         let known = Known { tracked, server, ..Known::default() };
         let found = rebuilt(Dialect::MySql, &known, &columns, key).expect("names");
-        assert_eq!((found.table.primary_key.iter().map(String::as_str).collect::<Vec<_>>(), found.assumes_key), (expected.to_vec(), assumes));
+        assert_eq!(
+            (found.table.primary_key.iter().map(String::as_str).collect::<Vec<_>>(), found.assumes_key),
+            (expected.to_vec(), assumes)
+        );
     }
 }
 
