@@ -18,7 +18,7 @@ use crate::binlog::{
 };
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::position::{BinlogPosition, Gtid, Gtids, ResumePoint};
+use crate::position::{BinlogPosition, Bound, Gtid, Gtids, ResumePoint};
 use crate::schema::ddl::Outcome;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
@@ -260,14 +260,16 @@ impl Assembler {
 
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
-    pub fn captured_until(&mut self, until: BinlogPosition) {
-        if self.at.is_before(&until) {
+    pub fn captured_until(&mut self, until: Bound) {
+        if !until.is_reached(&self.at, None) {
             self.tables.doubts.captured_until(until);
         }
     }
 
-    /// Behind the connection is another server, whose log ends at `end`. True if the first capture is not proved yet.
-    pub fn server_changed(&mut self, end: &BinlogPosition) -> bool {
+    /// Behind the connection is another server, whose log ends at `end`. Up to where the first capture is not proved, if
+    /// it is not yet.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> Option<Bound> {
+        self.tables.quarantine.server_changed();
         self.tables.doubts.server_changed(end)
     }
 

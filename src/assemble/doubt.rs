@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+pub use crate::position::Bound;
 use crate::position::{BinlogPosition, Gtids};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{CaseRule, Database, Schema, Table};
@@ -24,17 +25,6 @@ pub struct Captured {
     pub database_charset: Option<String>,
     pub table: String,
     pub def: Option<Arc<Table>>,
-}
-
-/// A place that the server's log had reached when definitions had been read from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bound {
-    pub at: BinlogPosition,
-    /// The executed set there, if the stream is followed by GTIDs: another server's files have other places, but every
-    /// server of a group comes to hold this set.
-    pub gtids: Option<Gtids>,
-    /// The stream now comes from another server, on which `at` means nothing.
-    pub foreign: bool,
 }
 
 /// Why a definition is in doubt: a statement, or a table map that does not agree.
@@ -63,26 +53,6 @@ struct Doubt {
     cause: Arc<Cause>,
 }
 
-impl From<BinlogPosition> for Bound {
-    fn from(at: BinlogPosition) -> Self {
-        Bound { at, gtids: None, foreign: false }
-    }
-}
-
-impl Bound {
-    /// A place that no stream reaches: nobody could be asked.
-    pub fn never() -> Self {
-        Bound { at: BinlogPosition::new("", 0), gtids: None, foreign: true }
-    }
-
-    /// Whether the stream has come here. `executed` is its own set, if it is followed by GTIDs.
-    fn is_reached(&self, at: &BinlogPosition, executed: Option<&Gtids>) -> bool {
-        // Sets of two kinds of server are never one in the other.
-        let contained = |set: &Gtids| executed.is_some_and(|executed| set.is_subset(executed).unwrap_or(false));
-        (!self.foreign && !at.is_before(&self.at)) || self.gtids.as_ref().is_some_and(contained)
-    }
-}
-
 #[derive(Debug, Default)]
 pub struct Doubts {
     /// Statements before this place ran while the first capture was taken.
@@ -103,22 +73,20 @@ impl TableName {
 }
 
 impl Doubts {
-    pub fn captured_until(&mut self, until: BinlogPosition) {
-        self.window = Some(until.into());
+    pub fn captured_until(&mut self, until: Bound) {
+        self.window = Some(until);
     }
 
     /// The stream comes from another server now, on which the old one's places mean nothing. What was read together with
     /// an executed set is proved when the stream has executed that set; anything else that was read from a server before,
-    /// at `until`, this server's log end. True if definitions of the first capture are among it.
-    pub fn server_changed(&mut self, until: &BinlogPosition) -> bool {
+    /// at `end`, this server's log end. Up to where statements may be in the definitions of the first capture, if that
+    /// place is still ahead.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> Option<Bound> {
         let places = self.window.iter_mut().chain(self.doubted.iter_mut().filter_map(|d| d.until.as_mut()));
         for place in places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)) {
-            match place.gtids {
-                Some(_) => place.foreign = true,
-                None => place.at = until.clone(),
-            }
+            *place = place.on_another_server(end);
         }
-        self.window.is_some()
+        self.window.clone()
     }
 
     pub fn set_case(&mut self, case: CaseRule) {
@@ -357,7 +325,7 @@ mod tests {
             doubts
         };
         let mut doubts = doubted();
-        assert!(!doubts.server_changed(&at(50)));
+        assert_eq!(doubts.server_changed(&at(50)), None);
         assert!(
             doubts.proved_at(&BinlogPosition::new("b.000077", 4), Some(&half)).is_empty(),
             "a later file of another server proves nothing"
@@ -368,6 +336,21 @@ mod tests {
         // On the same server either will do.
         assert_eq!(doubted().proved_at(&at(100), Some(&half)).len(), 1);
         assert!(doubted().proved_at(&at(99), Some(&half)).is_empty());
+    }
+
+    #[test]
+    fn the_capture_window_goes_along_to_another_server() {
+        let set = |text: &str| Gtids::parse(text).expect("a set");
+        let (half, whole) = (set("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"), set("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9"));
+        let create = || [SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def: table("t") }];
+        let mut doubts = Doubts::default();
+        doubts.captured_until(Bound { at: at(100), gtids: Some(whole.clone()), foreign: false });
+        assert_eq!(doubts.server_changed(&at(50)), Some(Bound::of_gtids(whole.clone())));
+        doubts.proved_at(&at(5000), Some(&half));
+        assert_eq!(doubts.statement(&create(), &at(5000), &Schema::default()).len(), 1, "far behind on the new server, and yet before");
+        doubts.forget(&[TableName::new("d", "t")]);
+        doubts.proved_at(&at(60), Some(&whole));
+        assert!(doubts.statement(&create(), &at(60), &Schema::default()).is_empty());
     }
 
     #[test]
@@ -430,7 +413,7 @@ mod tests {
         doubts.raise(&[TableName::new("d", "t")], &cause());
         assert!(doubts.statement(std::slice::from_ref(&create), &at(10), &Schema::default()).is_empty());
         assert!(!doubts.is_doubted("d", "t"));
-        doubts.captured_until(at(100));
+        doubts.captured_until(at(100).into());
         assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99), &Schema::default()).len(), 1);
         assert!(doubts.proved_at(&at(100), None).is_empty());
         assert!(doubts.statement(&[create], &at(100), &Schema::default()).is_empty());
@@ -439,12 +422,12 @@ mod tests {
     #[test]
     fn another_server_has_places_of_its_own() {
         let mut doubts = Doubts::default();
-        assert!(!doubts.server_changed(&at(9)));
-        doubts.captured_until(at(100));
+        assert_eq!(doubts.server_changed(&at(9)), None);
+        doubts.captured_until(at(100).into());
         doubts.raise(&[TableName::new("d", "t")], &cause());
         doubts.candidates(vec![captured("t")], at(100).into());
         // Places beyond the old bound on the new server are before the capture all the same.
-        assert!(doubts.server_changed(&at(5000)));
+        assert_eq!(doubts.server_changed(&at(5000)), Some(at(5000).into()));
         let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
         assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000), &Schema::default()).len(), 1);
         assert!(doubts.proved_at(&at(4000), None).is_empty() && doubts.is_doubted("d", "t"));

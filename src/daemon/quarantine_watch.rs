@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::assemble::{HeldTable, Quarantine};
+use crate::assemble::{First, HeldTable, Quarantine};
 use crate::error::{Error, Result};
 use crate::position::BinlogPosition;
 use crate::status::CauseKind;
@@ -45,14 +45,14 @@ impl QuarantineWatch {
         board.metrics.quarantined(held.len() as u64, rows, bytes);
         let due = held.iter().any(|t| t.stuck) || now.duration_since(since) >= PATIENCE;
         if due && (!self.is_ill || held != self.posted) {
-            board.ill(CauseKind::Quarantine, sentence(&held, quarantine.first().map(|(at, _)| at)));
+            board.ill(CauseKind::Quarantine, sentence(&held, quarantine.first().map(|first| &first.at)));
             self.is_ill = true;
         }
         self.posted = held;
     }
 
     /// The place of the first held row, when it is time to ask the server whether it will keep it.
-    pub fn purge_check_due<'a>(&mut self, quarantine: &'a Quarantine) -> Option<&'a (BinlogPosition, u32)> {
+    pub fn purge_check_due<'a>(&mut self, quarantine: &'a Quarantine) -> Option<&'a First> {
         let first = quarantine.first()?;
         let now = Instant::now();
         let last = *self.checked.get_or_insert(now);

@@ -102,7 +102,7 @@ fn find(
     servers: &Servers,
     handle: &Handle,
     from: Position,
-    captured_until: Option<BinlogPosition>,
+    captured_until: Option<Bound>,
     (database, table): (String, String),
 ) -> Result<Option<Doubt>> {
     let config = &servers.config;
@@ -128,7 +128,7 @@ fn find(
     // The daemon does not run, so its folder is ours meanwhile.
     let spill = SpillDir::open(&config.memory.spill_dir, config.memory.spill_bytes_max)?;
     let mut assembler = Assembler::new(options, spill, schema, Some(id), from.at.clone(), from.heartbeat);
-    if let Some(until) = captured_until.filter(|until| from.at.is_before(until)) {
+    if let Some(until) = captured_until.filter(|until| !until.is_reached(&from.at, from.gtids.as_ref())) {
         assembler.captured_until(until);
     }
     let encoder = Encoder::new(OutputOptions::default(), Arc::new(Topics::new()));
