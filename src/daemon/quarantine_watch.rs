@@ -14,7 +14,7 @@ use super::tables::Remaining;
 /// A definition that was just read is proved as soon as the stream has come to the server's end; that is no ill health.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the server is asked what it still keeps.
-const PURGE_CHECK_EVERY: Duration = Duration::from_secs(60);
+const PURGE_CHECK_EVERY: Duration = Duration::from_secs(10);
 /// The run ends when less than this part of the server's keeping time is left.
 const REMAINING_PART: u32 = 10;
 
