@@ -3,8 +3,12 @@
 #[path = "live_support/mod.rs"]
 mod live_support;
 
+use std::time::Duration;
+
 use binlogd::schema::Schema;
 use binlogd::server::{ConnectionOptions, Server, capture, preflight};
+use live_support::clock::eventually;
+use live_support::daemon::{Config, Daemon, Site};
 use live_support::environment::{need, one_at_a_time};
 use live_support::sql::SqlServer;
 
@@ -60,6 +64,52 @@ async fn characters_beyond_u_ffff() {
         assert!(one[1].is_none());
         println!("labels beyond U+FFFF are captured from {name}");
         client.close().await;
+        server.drop_databases(DATA, SCHEMA).await;
+    }
+}
+
+/// A user who may not make temporary tables captures question marks; with row metadata FULL the first row mends them, without
+/// any right more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_metadata_tells_labels_without_the_right_to_read_them() {
+    let _alone = one_at_a_time().await;
+    for (variable, name) in [SERVERS[0], SERVERS[3]] {
+        let Some([port]) = need(&format!("labels by row metadata on {name}"), [variable]) else { continue };
+        let (server, site) = (SqlServer::new(name, &port), Site::new(&format!("labels_{name}")));
+        server.fresh_databases(DATA, SCHEMA).await;
+        let before = server.rows("SELECT @@GLOBAL.binlog_row_metadata").await.remove(0).remove(0).expect("a word");
+        server
+            .run(&[
+                "SET GLOBAL binlog_row_metadata = 'FULL'",
+                "SET NAMES utf8mb4",
+                "DROP USER IF EXISTS labels@'%'",
+                "CREATE USER labels@'%' IDENTIFIED BY 'labels'",
+                "GRANT SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO labels@'%'",
+                &format!("GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES ON {SCHEMA}.* TO labels@'%'"),
+                &format!(
+                    "CREATE TABLE {DATA}.t (id int PRIMARY KEY, e enum('a', '😀', 'why?'), s set('x', '𝄞') NOT NULL) CHARACTER SET utf8mb4"
+                ),
+            ])
+            .await;
+        let config = Config::for_server(&server, SCHEMA)
+            .with("user", "labels")
+            .with("password", "labels")
+            .with("producer", "stdout")
+            .with("filter", format!("exclude: *.*, include: {DATA}.*"));
+        let mut daemon = Daemon::start(&site, "binlogd", &config, &[]);
+        let soon = Duration::from_secs(30);
+        eventually("the daemon follows", soon, async || daemon.log_text().contains("following the binlog").then_some(())).await;
+        assert!(daemon.log_text().contains("they could not be read"), "{}", daemon.log_tail());
+        server.run(&["SET NAMES utf8mb4", &format!("INSERT INTO {DATA}.t VALUES (1, '😀', '𝄞'), (2, 'why?', 'x,𝄞')")]).await;
+        eventually("the rows", soon, async || (daemon.stdout_text().lines().count() == 2).then_some(())).await;
+        let text = daemon.stdout_text();
+        let read = |line: &str| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["data"].clone();
+        let rows: Vec<serde_json::Value> = text.lines().map(read).collect();
+        let want = [serde_json::json!({"id": 1, "e": "😀", "s": ["𝄞"]}), serde_json::json!({"id": 2, "e": "why?", "s": ["x", "𝄞"]})];
+        assert_eq!(rows, want, "{name}");
+        assert!(daemon.log_text().contains("is mended from the binlog: column e tracked with 3 labels"), "{}", daemon.log_tail());
+        assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
+        server.run(&[&format!("SET GLOBAL binlog_row_metadata = '{before}'"), "DROP USER labels@'%'"]).await;
         server.drop_databases(DATA, SCHEMA).await;
     }
 }

@@ -18,7 +18,7 @@ use crate::binlog::{
 };
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::position::{BinlogPosition, Gtid, Gtids, ResumePoint};
+use crate::position::{BinlogPosition, Bound, Gtid, Gtids, ResumePoint};
 use crate::schema::ddl::Outcome;
 use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
@@ -28,7 +28,7 @@ use super::own_tables;
 use super::quarantine::{HeldRows, Quarantine};
 use super::spill::{Pushed, SpillBuffer, SpillDir};
 use super::statement::{self, Statement};
-use super::tables::{Resolved, Tables};
+use super::tables::{Need, Resolved, Tables};
 use super::transaction::{TableRole, Transaction, TxnEvent, TxnMeta};
 
 /// So much of a statement is told of it.
@@ -93,6 +93,8 @@ pub struct TableRequest {
     /// Why, in a sentence, for the log.
     pub why: String,
     pub at: BinlogPosition,
+    /// The table map that asks says enough by itself if nobody has an answer.
+    pub stated: bool,
     /// End of the statement that asks, unless it stands inside a transaction. Its GTID is executed, whatever it did.
     pub end: Option<ResumePoint>,
     /// GTID of the statement or transaction that asks.
@@ -258,14 +260,16 @@ impl Assembler {
 
     /// Definitions were captured while the stream stood before `until`: statements up to there put the tables they
     /// name in doubt, because the capture may have seen them or not (design §5.3).
-    pub fn captured_until(&mut self, until: BinlogPosition) {
-        if self.at.is_before(&until) {
+    pub fn captured_until(&mut self, until: Bound) {
+        if !until.is_reached(&self.at, None) {
             self.tables.doubts.captured_until(until);
         }
     }
 
-    /// Behind the connection is another server, whose log ends at `end`. True if the first capture is not proved yet.
-    pub fn server_changed(&mut self, end: &BinlogPosition) -> bool {
+    /// Behind the connection is another server, whose log ends at `end`. Up to where the first capture is not proved, if
+    /// it is not yet.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> Option<Bound> {
+        self.tables.quarantine.server_changed();
         self.tables.doubts.server_changed(end)
     }
 
@@ -420,6 +424,7 @@ impl Assembler {
         let format = FormatDescription::parse(event).map_err(|e| bad(&event.header, e))?;
         self.flavor = format.flavor();
         self.server_version = format.version();
+        self.tables.set_server_version(self.server_version);
         self.tables.clear();
         Ok(Step::More)
     }
@@ -616,7 +621,7 @@ impl Assembler {
             Outcome::Nothing => return Ok(self.statement_end(inside)),
             Outcome::Changes(changes) => {
                 self.tables.quarantine.cut(&doubt::concerned(&changes));
-                let doubted = self.tables.doubts.statement(&changes, &at);
+                let doubted = self.tables.doubts.statement(&changes, &at, untouched.as_ref().unwrap_or(&self.schema));
                 (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
             }
             Outcome::Unproved { concerns, why } => {
@@ -640,7 +645,7 @@ impl Assembler {
             }
             let gtid = self.gtid.clone();
             let end = (!inside).then(|| self.end_here(gtid.clone(), true));
-            return Ok(Step::NeedsTables(TableRequest { tables, why, at, end, gtid, timestamp: event.header.timestamp }));
+            return Ok(Step::NeedsTables(TableRequest { tables, why, at, stated: false, end, gtid, timestamp: event.header.timestamp }));
         }
         let gtid = self.gtid.clone();
         let end = (!inside).then(|| self.end_here(gtid.clone(), true));
@@ -656,19 +661,19 @@ impl Assembler {
         match self.tables.map(&event, self.flavor, &self.schema)? {
             Resolved::Ready => Ok(Step::More),
             Resolved::Mended(mended) => {
-                mended.log();
                 let at = BinlogPosition { file: self.at.file.clone(), offset: start };
+                mended.log(&at);
                 let change = self.tables.install_mended(*mended, &mut self.schema);
                 match self.tables.map(&event, self.flavor, &self.schema)? {
-                    Resolved::Ready => Ok(Step::Schema(self.repair_step(vec![change], at, event.header.timestamp))),
+                    Resolved::Ready => Ok(self.proved_by_map(change.into_iter().collect(), at, &event)),
                     _ => Err(Error::bug(format!("a mended definition does not fit its table map at {at}"))),
                 }
             }
-            Resolved::Needs(table, why) => {
+            Resolved::Needs(Need { name, why, stated }) => {
                 let at = BinlogPosition { file: self.at.file.clone(), offset: start };
                 let (gtid, timestamp) = (self.gtid.clone(), event.header.timestamp);
                 self.stalled = Some((event, start));
-                Ok(Step::NeedsTables(TableRequest { tables: vec![table], why, at, end: None, gtid, timestamp }))
+                Ok(Step::NeedsTables(TableRequest { tables: vec![name], why, at, stated, end: None, gtid, timestamp }))
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+pub use crate::position::Bound;
 use crate::position::{BinlogPosition, Gtids};
 use crate::schema::delta::SchemaChange;
 use crate::schema::{CaseRule, Database, Schema, Table};
@@ -24,17 +25,6 @@ pub struct Captured {
     pub database_charset: Option<String>,
     pub table: String,
     pub def: Option<Arc<Table>>,
-}
-
-/// A place that the server's log had reached when definitions had been read from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bound {
-    pub at: BinlogPosition,
-    /// The executed set there, if the stream is followed by GTIDs: another server's files have other places, but every
-    /// server of a group comes to hold this set.
-    pub gtids: Option<Gtids>,
-    /// The stream now comes from another server, on which `at` means nothing.
-    pub foreign: bool,
 }
 
 /// Why a definition is in doubt: a statement, or a table map that does not agree.
@@ -63,21 +53,6 @@ struct Doubt {
     cause: Arc<Cause>,
 }
 
-impl From<BinlogPosition> for Bound {
-    fn from(at: BinlogPosition) -> Self {
-        Bound { at, gtids: None, foreign: false }
-    }
-}
-
-impl Bound {
-    /// Whether the stream has come here. `executed` is its own set, if it is followed by GTIDs.
-    fn is_reached(&self, at: &BinlogPosition, executed: Option<&Gtids>) -> bool {
-        // Sets of two kinds of server are never one in the other.
-        let contained = |set: &Gtids| executed.is_some_and(|executed| set.is_subset(executed).unwrap_or(false));
-        (!self.foreign && !at.is_before(&self.at)) || self.gtids.as_ref().is_some_and(contained)
-    }
-}
-
 #[derive(Debug, Default)]
 pub struct Doubts {
     /// Statements before this place ran while the first capture was taken.
@@ -98,22 +73,20 @@ impl TableName {
 }
 
 impl Doubts {
-    pub fn captured_until(&mut self, until: BinlogPosition) {
-        self.window = Some(until.into());
+    pub fn captured_until(&mut self, until: Bound) {
+        self.window = Some(until);
     }
 
     /// The stream comes from another server now, on which the old one's places mean nothing. What was read together with
     /// an executed set is proved when the stream has executed that set; anything else that was read from a server before,
-    /// at `until`, this server's log end. True if definitions of the first capture are among it.
-    pub fn server_changed(&mut self, until: &BinlogPosition) -> bool {
+    /// at `end`, this server's log end. Up to where statements may be in the definitions of the first capture, if that
+    /// place is still ahead.
+    pub fn server_changed(&mut self, end: &BinlogPosition) -> Option<Bound> {
         let places = self.window.iter_mut().chain(self.doubted.iter_mut().filter_map(|d| d.until.as_mut()));
         for place in places.chain(self.candidates.iter_mut().map(|c| &mut c.reached)) {
-            match place.gtids {
-                Some(_) => place.foreign = true,
-                None => place.at = until.clone(),
-            }
+            *place = place.on_another_server(end);
         }
-        self.window.is_some()
+        self.window.clone()
     }
 
     pub fn set_case(&mut self, case: CaseRule) {
@@ -133,9 +106,21 @@ impl Doubts {
     /// The tables of which an understood statement says too little: all that it names if it stands inside the capture
     /// window, or if it builds on a definition that is in doubt. Not some of them only, because then the statement as a
     /// whole is not applied. Empty if it is to be believed; what it says the whole definition of is then in doubt no more.
-    pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition) -> Vec<TableName> {
+    /// `before` is the schema that the statement found.
+    pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition, before: &Schema) -> Vec<TableName> {
         let in_window = self.window.as_ref().is_some_and(|until| !until.is_reached(at, None));
-        let named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
+        let mut named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
+        for change in changes {
+            if let SchemaChange::TableCreate { database, table, def } = change
+                && self.is_copy_of_doubted(def, before)
+            {
+                // As if it named the other one.
+                let name = TableName::new(database, table);
+                named.retain(|(n, _)| *n != name);
+                named.push((name.clone(), false));
+                return named.into_iter().map(|(name, _)| name).collect();
+            }
+        }
         if in_window || named.iter().any(|(name, whole)| !whole && self.is_doubted_name(name)) {
             return named.into_iter().map(|(name, _)| name).collect();
         }
@@ -186,6 +171,16 @@ impl Doubts {
     pub fn candidate(&self, database: &str, table: &str) -> Option<&Captured> {
         let name = TableName::new(database, table);
         self.candidates.iter().map(|c| &c.captured).find(|c| name.covers(self.case, &c.database, &c.table))
+    }
+
+    /// Whether a new table looks like CREATE TABLE … LIKE of one that is in doubt: all columns of that one, perhaps behind
+    /// an invisible key. The statement's text is not known here, so another one that looks so is taken for a copy too.
+    fn is_copy_of_doubted(&self, def: &Table, before: &Schema) -> bool {
+        let tables = self.doubted.iter().flat_map(|doubt| {
+            let of_database = before.database(&doubt.name.database).map_or(&[][..], |d| &d.tables[..]);
+            of_database.iter().filter(|t| doubt.name.covers(self.case, &doubt.name.database, &t.name))
+        });
+        tables.into_iter().any(|t| !t.columns.is_empty() && def.columns.ends_with(&t.columns))
     }
 
     fn is_doubted_name(&self, name: &TableName) -> bool {
@@ -330,7 +325,7 @@ mod tests {
             doubts
         };
         let mut doubts = doubted();
-        assert!(!doubts.server_changed(&at(50)));
+        assert_eq!(doubts.server_changed(&at(50)), None);
         assert!(
             doubts.proved_at(&BinlogPosition::new("b.000077", 4), Some(&half)).is_empty(),
             "a later file of another server proves nothing"
@@ -341,6 +336,21 @@ mod tests {
         // On the same server either will do.
         assert_eq!(doubted().proved_at(&at(100), Some(&half)).len(), 1);
         assert!(doubted().proved_at(&at(99), Some(&half)).is_empty());
+    }
+
+    #[test]
+    fn the_capture_window_goes_along_to_another_server() {
+        let set = |text: &str| Gtids::parse(text).expect("a set");
+        let (half, whole) = (set("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"), set("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9"));
+        let create = || [SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def: table("t") }];
+        let mut doubts = Doubts::default();
+        doubts.captured_until(Bound { at: at(100), gtids: Some(whole.clone()), foreign: false });
+        assert_eq!(doubts.server_changed(&at(50)), Some(Bound::of_gtids(whole.clone())));
+        doubts.proved_at(&at(5000), Some(&half));
+        assert_eq!(doubts.statement(&create(), &at(5000), &Schema::default()).len(), 1, "far behind on the new server, and yet before");
+        doubts.forget(&[TableName::new("d", "t")]);
+        doubts.proved_at(&at(60), Some(&whole));
+        assert!(doubts.statement(&create(), &at(60), &Schema::default()).is_empty());
     }
 
     #[test]
@@ -358,7 +368,7 @@ mod tests {
         doubts.raise(&[TableName::new("d", "t")], &cause());
         doubts.candidates(vec![captured("t")], at(100).into());
         let alter = SchemaChange::TableAlter { database: "d".into(), table: "t".into(), old: table("t"), def: table("t") };
-        let left = doubts.statement(&[alter], &at(50));
+        let left = doubts.statement(&[alter], &at(50), &Schema::default());
         assert_eq!(left, [TableName::new("d", "t")]);
         doubts.raise(&left, &cause());
         assert!(doubts.proved_at(&at(100), None).is_empty() && doubts.is_doubted("d", "t"));
@@ -370,9 +380,30 @@ mod tests {
         doubts.raise(&[TableName::new("d", "t")], &cause());
         let rename =
             |from: &str, to: &str| SchemaChange::TableAlter { database: "d".into(), table: from.into(), old: table(from), def: table(to) };
-        let named = doubts.statement(&[rename("a", "b"), rename("t", "u")], &at(10));
+        let named = doubts.statement(&[rename("a", "b"), rename("t", "u")], &at(10), &Schema::default());
         assert_eq!(named, ["a", "b", "t", "u"].map(|t| TableName::new("d", t)));
-        assert!(doubts.statement(&[rename("a", "b")], &at(10)).is_empty());
+        assert!(doubts.statement(&[rename("a", "b")], &at(10), &Schema::default()).is_empty());
+    }
+
+    #[test]
+    fn a_copy_of_a_doubted_table_is_in_doubt_too() {
+        let with = |name: &str, columns: &[&str]| {
+            let columns =
+                columns.iter().map(|c| crate::schema::Column { name: (*c).into(), ty: crate::schema::ColumnType::Double }).collect();
+            Arc::new(Table { columns, ..Table::clone(&table(name)) })
+        };
+        let database = Database { name: "d".into(), charset: "latin1".into(), tables: vec![with("t", &["a", "b"]), with("v", &["c"])] };
+        let before = Schema { databases: vec![database], ..Schema::default() };
+        let create = |columns: &[&str]| [SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: with("u", columns) }];
+        let mut doubts = Doubts::default();
+        let named = |doubts: &mut Doubts, columns: &[&str]| doubts.statement(&create(columns), &at(10), &before).len();
+        assert_eq!(named(&mut doubts, &["a", "b"]), 0, "nothing is in doubt");
+        doubts.raise(&[TableName::new("d", "t")], &cause());
+        assert_eq!(named(&mut doubts, &["a", "b"]), 1);
+        assert_eq!(named(&mut doubts, &["my_row_id", "a", "b"]), 1);
+        assert_eq!((named(&mut doubts, &["b", "a"]), named(&mut doubts, &["c"])), (0, 0));
+        doubts.raise(&[TableName { database: "d".into(), table: None }], &cause());
+        assert_eq!(named(&mut doubts, &["c"]), 1);
     }
 
     #[test]
@@ -380,28 +411,28 @@ mod tests {
         let create = SchemaChange::TableCreate { database: "d".into(), table: "t".into(), def: table("t") };
         let mut doubts = Doubts::default();
         doubts.raise(&[TableName::new("d", "t")], &cause());
-        assert!(doubts.statement(std::slice::from_ref(&create), &at(10)).is_empty());
+        assert!(doubts.statement(std::slice::from_ref(&create), &at(10), &Schema::default()).is_empty());
         assert!(!doubts.is_doubted("d", "t"));
-        doubts.captured_until(at(100));
-        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99)).len(), 1);
+        doubts.captured_until(at(100).into());
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(99), &Schema::default()).len(), 1);
         assert!(doubts.proved_at(&at(100), None).is_empty());
-        assert!(doubts.statement(&[create], &at(100)).is_empty());
+        assert!(doubts.statement(&[create], &at(100), &Schema::default()).is_empty());
     }
 
     #[test]
     fn another_server_has_places_of_its_own() {
         let mut doubts = Doubts::default();
-        assert!(!doubts.server_changed(&at(9)));
-        doubts.captured_until(at(100));
+        assert_eq!(doubts.server_changed(&at(9)), None);
+        doubts.captured_until(at(100).into());
         doubts.raise(&[TableName::new("d", "t")], &cause());
         doubts.candidates(vec![captured("t")], at(100).into());
         // Places beyond the old bound on the new server are before the capture all the same.
-        assert!(doubts.server_changed(&at(5000)));
+        assert_eq!(doubts.server_changed(&at(5000)), Some(at(5000).into()));
         let create = SchemaChange::TableCreate { database: "d".into(), table: "u".into(), def: table("u") };
-        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000)).len(), 1);
+        assert_eq!(doubts.statement(std::slice::from_ref(&create), &at(4000), &Schema::default()).len(), 1);
         assert!(doubts.proved_at(&at(4000), None).is_empty() && doubts.is_doubted("d", "t"));
         assert_eq!(doubts.proved_at(&at(5000), None).len(), 1);
-        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000)).is_empty());
+        assert!(!doubts.is_doubted("d", "t") && doubts.statement(&[create], &at(5000), &Schema::default()).is_empty());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Definitions mended from a table map alone: where it states what differs, nobody has to be asked (design §5.1).
 //!
-//! Only differences of sign, character set, labels and key are mended here, and a VARCHAR that grew to a MEDIUMTEXT. Other names, types or numbers of columns are
-//! read again from the server, which also knows what no table map says.
+//! `mended` puts right what does not touch the columns themselves: signs, character sets, labels and the key, and a VARCHAR
+//! that grew to a MEDIUMTEXT. `rebuild` makes a definition with other columns, or one of a table that is not tracked, as far
+//! as column names and wire types prove it.
 
 use std::sync::Arc;
 
 use crate::binlog::TableMap;
 use crate::binlog::table_map::WireType;
-use crate::schema::repair::Difference;
+use crate::position::BinlogPosition;
+use crate::schema::repair::{Difference, Known, Rebuilt};
 use crate::schema::{ColumnType, Table, TextKind};
 
 use super::metadata;
@@ -15,9 +17,24 @@ use super::metadata;
 /// A mended definition, with every difference that was found, for the log.
 #[derive(Debug)]
 pub struct Mended {
-    pub old: Arc<Table>,
+    /// `None`: the table was not tracked.
+    pub old: Option<Arc<Table>>,
     pub def: Arc<Table>,
     pub differences: Vec<Difference>,
+    /// The key is taken for the primary key, though it may be a unique key of a table that has none.
+    pub assumes_key: bool,
+}
+
+/// What a table map proves of a definition that it does not agree with.
+#[derive(Debug)]
+pub enum Rebuild {
+    /// All that output depends on.
+    Proved(Mended),
+    /// All but what other statements build on: the table's default character set, or whether its key is primary. Who knows
+    /// more should be asked first.
+    Nearly(Mended),
+    /// Less: in words, what it leaves open.
+    Open(String),
 }
 
 /// The definition as the table map has it; `None` if both agree, or if the table map does not say enough.
@@ -35,7 +52,7 @@ pub fn mended(table: &Arc<Table>, map: &TableMap) -> Option<Mended> {
     if !metadata::differences(&def, map).is_empty() {
         return None;
     }
-    Some(Mended { old: table.clone(), def: Arc::new(def), differences })
+    Some(Mended { old: Some(table.clone()), def: Arc::new(def), differences, assumes_key: false })
 }
 
 /// CONVERT TO a wider character set makes a MEDIUMTEXT of a VARCHAR that would be too long (outside of strict mode). Its
@@ -52,17 +69,46 @@ fn promoted(table: &Table, map: &TableMap, differences: &[Difference]) -> Option
     (found > 0 && found == differences.len()).then_some(def)
 }
 
+/// The definition that the table map states; `None` if it carries no names.
+pub fn rebuild(tracked: Option<&Arc<Table>>, known: &Known<'_>, map: &TableMap) -> Option<Rebuild> {
+    let Rebuilt { table, open, assumes_key } = metadata::rebuilt(known, map)?;
+    if !open.is_empty() {
+        let columns: Vec<String> = open.iter().map(|(column, what)| format!("of column {column} {what}")).collect();
+        return Some(Rebuild::Open(columns.join(", ")));
+    }
+    let differences = tracked.map(|table| metadata::differences(table, map)).unwrap_or_default();
+    let mended = Mended { old: tracked.cloned(), def: Arc::new(table), differences, assumes_key };
+    Some(if assumes_key || tracked.is_none() { Rebuild::Nearly(mended) } else { Rebuild::Proved(mended) })
+}
+
 impl Mended {
     /// Both sides in words.
-    pub fn log(&self) {
+    pub fn log(&self, at: &BinlogPosition) {
+        let name = format!("{}.{}", self.def.database, self.def.name);
+        let is_structural = self.differences.iter().any(Difference::is_structural);
+        match &self.old {
+            None => tracing::warn!(%at, binlog = columns(&self.def), "{name} was not tracked: its definition is taken from the binlog"),
+            Some(old) if is_structural => tracing::warn!(
+                %at, tracked = columns(old), binlog = columns(&self.def), "the tracked definition of {name} was wrong and is replaced by the binlog's"
+            ),
+            Some(_) => {}
+        }
         for difference in &self.differences {
+            tracing::warn!(%at, "the tracked definition of {name} was wrong and is mended from the binlog: {difference}");
+        }
+        if self.assumes_key {
             tracing::warn!(
-                "the tracked definition of {}.{} was wrong and is mended from the binlog: {difference}",
-                self.def.database,
-                self.def.name
+                %at, key = self.def.primary_key.join(", "),
+                "{name}: the key is taken for the primary key; the binlog does not tell it from the first unique key of a table that has no primary key"
             );
         }
     }
+}
+
+/// `id int, name varchar`
+fn columns(table: &Table) -> String {
+    let column = |c: &crate::schema::Column| format!("{} {}", c.name, c.ty.type_name());
+    table.columns.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

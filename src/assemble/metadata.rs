@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::binlog::TableMap;
 use crate::binlog::codec::charset::Charset;
 use crate::binlog::table_map::WireType;
-use crate::schema::repair::{Difference, RowMetadata, WireKind};
+use crate::binlog::{Flavor, TableMap};
+use crate::schema::ddl::Dialect;
+use crate::schema::repair::{Difference, Known, Rebuilt, RowMetadata, WireKind};
 use crate::schema::{IntWidth, Table, collation, geometry_name};
 
 /// What `RowMetadata` borrows from.
@@ -40,9 +41,19 @@ pub fn repaired(table: &Table, map: &TableMap) -> Table {
     table.repaired(&view(map, &owned, !table.primary_key.is_empty()))
 }
 
+/// The definition that the table map states, columns and all; `None` if it carries no names.
+pub fn rebuilt(known: &Known<'_>, map: &TableMap) -> Option<Rebuilt> {
+    let owned = owned(map);
+    Rebuilt::new(&map.database, &map.table, known, &view(map, &owned, true))
+}
+
 fn view<'a>(map: &'a TableMap, owned: &'a Owned, has_key: bool) -> RowMetadata<'a> {
     let shown = map.types.len() - hidden_columns(map);
     RowMetadata {
+        dialect: match map.flavor {
+            Flavor::MySql => Dialect::MySql,
+            Flavor::MariaDb => Dialect::MariaDb,
+        },
         kinds: owned.kinds.get(..shown).unwrap_or_default(),
         names: map.names.as_deref().and_then(|names| names.get(..shown)),
         unsigned: map.unsigned.as_deref(),
@@ -80,7 +91,11 @@ fn decoded_labels(list: &[Vec<u8>], charset: Option<&str>) -> Option<Arc<[String
     if list.is_empty() {
         return None;
     }
-    let charset = Charset::named(charset?)?;
+    let charset = match charset? {
+        // Bytes of no character set; what is no UTF-8 cannot be a label here.
+        "binary" => return list.iter().map(|label| String::from_utf8(label.clone()).ok()).collect::<Option<Vec<String>>>().map(Into::into),
+        name => Charset::named(name)?,
+    };
     list.iter()
         .map(|label| {
             let mut text = Vec::with_capacity(label.len());
@@ -117,8 +132,8 @@ fn kind(wire: WireType) -> WireKind {
         WireType::Datetime { fraction } => WireKind::Datetime { fraction },
         WireType::Timestamp { fraction } => WireKind::Timestamp { fraction },
         WireType::Bit { .. } => WireKind::Bit,
-        WireType::String { .. } => WireKind::String,
-        WireType::Varchar { .. } | WireType::VarcharCompressed { .. } => WireKind::Varchar,
+        WireType::String { bytes } => WireKind::String { bytes },
+        WireType::Varchar { bytes } | WireType::VarcharCompressed { bytes } => WireKind::Varchar { bytes },
         WireType::Blob { pack } | WireType::BlobCompressed { pack } => WireKind::Blob { pack },
         WireType::Json { .. } => WireKind::Json,
         WireType::Geometry { .. } => WireKind::Geometry,

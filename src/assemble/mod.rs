@@ -19,5 +19,5 @@ mod tests;
 
 pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
 pub use doubt::{Bound, Captured, Cause, TableName};
-pub use quarantine::{HeldRows, HeldTable, Quarantine};
+pub use quarantine::{First, HeldRows, HeldTable, Quarantine};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};

@@ -111,8 +111,7 @@ pub struct Quarantine {
     proved_now: Vec<Arc<Table>>,
     /// The table that the last row of the transaction went to, if it was held.
     last_held: Option<usize>,
-    /// Where the first held row is, and when it was written (seconds since the epoch).
-    first: Option<(BinlogPosition, u32)>,
+    first: Option<First>,
     /// The segment that is being given out.
     giving: Option<Giving>,
 }
@@ -126,6 +125,16 @@ struct Giving {
     next: Option<HeldRows>,
     /// Slots made from the proof, by the id of the slot that stood for the unknown definition.
     slots: Vec<(u64, Option<Arc<TableSlot>>)>,
+}
+
+/// The first row that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    pub at: BinlogPosition,
+    /// When it was written, seconds since the epoch.
+    pub written_s: u32,
+    /// The stream comes from another server since, on which `at` means nothing.
+    pub foreign: bool,
 }
 
 impl Quarantine {
@@ -177,6 +186,11 @@ impl Quarantine {
         self.tables.iter().position(|t| self.case.same(&t.database, database) && self.case.same(&t.table, table))
     }
 
+    /// The stream comes from another server now.
+    pub(super) fn server_changed(&mut self) {
+        self.first.iter_mut().for_each(|first| first.foreign = true);
+    }
+
     /// Why rows of this table will have to be held.
     pub(super) fn note_cause(&mut self, name: &TableName, cause: Arc<Cause>) {
         self.causes.retain(|(n, _)| n != name);
@@ -206,7 +220,11 @@ impl Quarantine {
                 self.tables.len() - 1
             }
         };
-        self.first.get_or_insert_with(|| (BinlogPosition { file: meta.file.clone(), offset: start }, event.header.timestamp));
+        self.first.get_or_insert_with(|| First {
+            at: BinlogPosition { file: meta.file.clone(), offset: start },
+            written_s: event.header.timestamp,
+            foreign: false,
+        });
         let rows = count_rows(&slot.map, event);
         let record = Record { meta, end, slot, event, start, query, xoffset };
         self.push(index, &record, rows)?;
@@ -339,9 +357,8 @@ impl Quarantine {
         self.tables.iter().map(of).collect()
     }
 
-    /// Where the first held row is, and when it was written (seconds since the epoch); the stored position stays before
-    /// its transaction.
-    pub fn first(&self) -> Option<&(BinlogPosition, u32)> {
+    /// The first held row; the stored position stays before its transaction.
+    pub fn first(&self) -> Option<&First> {
         self.first.as_ref()
     }
 }

@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 use crate::filter::{Filter, Verdict};
 use crate::position::BinlogPosition;
 use crate::schema::delta::SchemaChange;
+use crate::schema::repair::Known;
 use crate::schema::{Schema, Table};
 
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
-use super::mend::{self, Mended};
+use super::mend::{self, Mended, Rebuild};
 use super::metadata;
 use super::quarantine::Quarantine;
 use super::spill::SpillDir;
@@ -22,6 +23,8 @@ use super::transaction::{TableRole, TableSlot};
 
 /// Table ids that are remembered from one transaction to the next.
 const ENTRIES_MAX: usize = 4096;
+/// The first MariaDB with VECTOR columns, which it logs as VARBINARY.
+const MARIADB_VECTOR: (u8, u8, u8) = (11, 7, 0);
 
 /// What a table id stands for.
 #[derive(Debug)]
@@ -38,9 +41,25 @@ pub struct Entry {
 #[derive(Debug)]
 pub enum Resolved {
     Ready,
-    /// The definition has to be read from the server; why, in a sentence.
-    Needs(TableName, String),
+    /// The definition has to be read from the server.
+    Needs(Need),
     /// The tracked definition is wrong in what the table map states. Once it is mended the table map is to be taken again.
+    Mended(Box<Mended>),
+}
+
+/// A definition that has to be read from the server.
+#[derive(Debug)]
+pub struct Need {
+    pub name: TableName,
+    /// Why, in a sentence.
+    pub why: String,
+    /// The table map says enough if the server has no answer.
+    pub stated: bool,
+}
+
+/// Why a table map has no slot yet.
+enum Unready {
+    Needs(Need),
     Mended(Box<Mended>),
 }
 
@@ -49,6 +68,7 @@ pub struct Tables {
     schema_database: String,
     entries: HashMap<u64, Entry>,
     next_slot: u64,
+    server_version: (u8, u8, u8),
     pub doubts: Doubts,
     pub quarantine: Quarantine,
 }
@@ -64,7 +84,13 @@ pub enum Answered {
 impl Tables {
     pub fn new(filter: Arc<Filter>, schema_database: String, spill: SpillDir) -> Self {
         let quarantine = Quarantine::off(spill);
-        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default(), quarantine }
+        let server_version = (0, 0, 0);
+        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, server_version, doubts: Doubts::default(), quarantine }
+    }
+
+    /// Who wrote the table maps that follow.
+    pub fn set_server_version(&mut self, version: (u8, u8, u8)) {
+        self.server_version = version;
     }
 
     /// Verdicts are made anew from here on.
@@ -109,17 +135,36 @@ impl Tables {
                 self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot });
                 Ok(Resolved::Ready)
             }
-            Err((name, why)) => Ok(Resolved::Needs(name, why)),
+            Err(Unready::Needs(need)) => Ok(Resolved::Needs(need)),
+            Err(Unready::Mended(mended)) => Ok(Resolved::Mended(mended)),
         }
     }
 
-    /// Puts a mended definition in the place of the wrong one.
-    pub fn install_mended(&mut self, mended: Mended, schema: &mut Schema) -> SchemaChange {
-        let Mended { old, def, .. } = mended;
-        if let Some(database) = schema.database_mut(&def.database) {
-            database.tables.iter_mut().filter(|t| Arc::ptr_eq(t, &old)).for_each(|t| *t = def.clone());
-        }
-        SchemaChange::TableAlter { database: def.database.clone(), table: def.name.clone(), old, def }
+    /// Puts a mended definition in the place of the wrong one, and ends the doubt about it.
+    pub fn install_mended(&mut self, mended: Mended, schema: &mut Schema) -> Option<SchemaChange> {
+        let Mended { def, .. } = mended;
+        let (database, table) = (def.database.clone(), def.name.clone());
+        self.accept(Captured { database, database_charset: None, table, def: Some(def) }, schema)
+    }
+
+    /// A definition is proved from here on; what it changes.
+    fn accept(&mut self, captured: Captured, schema: &mut Schema) -> Option<SchemaChange> {
+        let name = TableName::new(&captured.database, &captured.table);
+        self.doubts.settle(&name);
+        self.quarantine.prove(&name, captured.def.as_ref());
+        doubt::install(schema, captured)
+    }
+
+    /// What the table map itself proves. `server` is the server's definition of now, if it was asked.
+    fn rebuild(&self, map: &TableMap, schema: &Schema, server: Option<&Table>) -> Option<Rebuild> {
+        let tracked = schema.table(&map.database, &map.table);
+        let known = Known {
+            tracked: tracked.map(|t| &**t),
+            doubted: self.doubts.is_doubted(&map.database, &map.table),
+            server,
+            vectors: map.flavor == Flavor::MariaDb && self.server_version >= MARIADB_VECTOR,
+        };
+        mend::rebuild(tracked, &known, map)
     }
 
     fn mended(&self, map: &TableMap, schema: &Schema) -> Option<Mended> {
@@ -133,23 +178,20 @@ impl Tables {
         mend::mended(schema.table(&map.database, &map.table)?, map)
     }
 
-    fn user_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
+    fn user_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, Unready> {
         let name = TableName::new(&map.database, &map.table);
         if self.filter.blacklisted(&map.database, &map.table) {
             return Ok(None);
         }
         let table = schema.table(&map.database, &map.table);
-        let verdict = match (table, &map.names) {
-            (Some(table), _) => {
-                let columns: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
-                self.filter.verdict(&table.database, &table.name, &columns)
-            }
-            (None, Some(names)) => {
-                let columns: Vec<&str> = names.iter().map(String::as_str).collect();
-                self.filter.verdict(&map.database, &map.table, &columns)
-            }
-            (None, None) => self.filter.verdict(&map.database, &map.table, &[]),
+        // The names of the table map are those of its rows; tracked ones may be wrong.
+        let (database, known_as) = table.map_or((&map.database, &map.table), |t| (&t.database, &t.name));
+        let columns: Vec<&str> = match (&map.names, table) {
+            (Some(names), _) => names.iter().map(String::as_str).collect(),
+            (None, Some(table)) => table.columns.iter().map(|c| c.name.as_str()).collect(),
+            (None, None) => Vec::new(),
         };
+        let verdict = self.filter.verdict(database, known_as, &columns);
         if matches!(verdict, Verdict::Drop) {
             return Ok(None);
         }
@@ -164,13 +206,19 @@ impl Tables {
         match (table.cloned(), contradiction) {
             (Some(table), None) if !doubted => Ok(Some(self.slot(map, table, verdict, TableRole::User))),
             (_, contradiction) => {
-                let asking_is_vain =
-                    self.doubts.was_asked(&map.database, &map.table, map.names.is_some()) || (!doubted && self.quarantine.is_stuck(&name));
+                let stuck = !doubted && self.quarantine.is_stuck(&name);
+                let asking_is_vain = stuck || self.doubts.was_asked(&map.database, &map.table, map.names.is_some());
+                let stated = match self.rebuild(&map, schema, None) {
+                    Some(Rebuild::Proved(mended)) if asking_is_vain || !doubted => return Err(Unready::Mended(Box::new(mended))),
+                    Some(Rebuild::Nearly(mended)) if asking_is_vain => return Err(Unready::Mended(Box::new(mended))),
+                    Some(Rebuild::Proved(_) | Rebuild::Nearly(_)) => true,
+                    Some(Rebuild::Open(_)) | None => false,
+                };
                 if self.quarantine.is_on() && asking_is_vain {
                     return Ok(Some(self.unproved_slot(map)));
                 }
-                let in_doubt = doubted.then(|| "a statement left its definition in doubt".to_owned());
-                Err((name, in_doubt.or(contradiction).unwrap_or_default()))
+                let in_doubt = self.doubts.cause(&map.database, &map.table).map(|cause| in_doubt(&cause));
+                Err(Unready::Needs(Need { name, why: in_doubt.or(contradiction).unwrap_or_default(), stated }))
             }
         }
     }
@@ -201,7 +249,7 @@ impl Tables {
     }
 
     /// Our own tables: heartbeats are read, inserts into `bootstrap` are output, all else is passed over (contract §3.8, §9.1).
-    fn own_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, (TableName, String)> {
+    fn own_table(&mut self, map: TableMap, schema: &Schema) -> Result<Option<Arc<TableSlot>>, Unready> {
         match map.table.as_str() {
             // Another server's tables of that name, with other columns, hold nothing of ours.
             "heartbeats" if !super::own_tables::is_heartbeats(&map) => Ok(None),
@@ -218,7 +266,10 @@ impl Tables {
             }
             "bootstrap" => match schema.table(&map.database, &map.table).cloned() {
                 Some(table) => Ok(Some(self.slot(map, table, Verdict::Keep, TableRole::Bootstrap))),
-                None => Err((TableName::new(&map.database, &map.table), "it is not in the tracked schema".into())),
+                None => {
+                    let name = TableName::new(&map.database, &map.table);
+                    Err(Unready::Needs(Need { name, why: "it is not in the tracked schema".into(), stated: false }))
+                }
             },
             _ => Ok(None),
         }
@@ -232,10 +283,11 @@ impl Tables {
 
     /// A definition was read for this table map: from the server, or from the store, which says that it was accepted for
     /// this very place before. It is believed only if the map carries names and all agree, or if it comes from the store
-    /// and fits; else a shape that fits is no proof (design §5.3).
+    /// and fits; else a shape that fits is no proof (design §5.3). If what the server has is not believed, the table map's
+    /// own word is, as far as it goes.
     pub fn answer_map(
         &mut self,
-        event: &RawEvent,
+        (event, at): (&RawEvent, &BinlogPosition),
         flavor: Flavor,
         schema: &mut Schema,
         captured: &[Captured],
@@ -245,27 +297,46 @@ impl Tables {
         let case = schema.case;
         let of_map = |c: &&Captured| case.same(&c.database, &map.database) && case.same(&c.table, &map.table);
         let found: Vec<&Captured> = captured.iter().filter(of_map).chain(self.doubts.candidate(&map.database, &map.table)).collect();
+        let database_charset = found.iter().find_map(|c| c.database_charset.clone());
         let found: Vec<(&Captured, &Arc<Table>)> = found.into_iter().filter_map(|c| Some((c, c.def.as_ref()?))).collect();
-        let Some((_, newest)) = found.first() else {
-            return Ok(Answered::Unproved("the server no longer has this table".into()));
+        let believed = match &map.names {
+            None if !stored => None,
+            _ => found.iter().find(|(_, def)| metadata::differences(def, &map).is_empty()),
         };
-        if map.names.is_none() && !stored {
-            return Ok(Answered::Unproved("its rows carry no column names".into()));
+        if let Some((fitting, _)) = believed {
+            let fitting = Captured::clone(fitting);
+            return self.proved(event, flavor, schema, fitting);
         }
-        let fits = found.iter().find(|(_, def)| metadata::differences(def, &map).is_empty());
-        let Some((fitting, def)) = fits else {
-            let difference = metadata::differences(newest, &map).into_iter().next().map(|d| d.to_string()).unwrap_or_default();
-            return Ok(Answered::Unproved(format!("the server's definition of now differs from the binlog's: {difference}")));
+        let newest = found.first().map(|(_, def)| *def);
+        let why = match newest {
+            None => "the server does not have this table now".to_owned(),
+            Some(_) if map.names.is_none() => "its rows carry no column names".to_owned(),
+            Some(def) => {
+                let difference = metadata::differences(def, &map).into_iter().next().map(|d| d.to_string()).unwrap_or_default();
+                format!("the server's definition of now differs from the binlog's: {difference}")
+            }
         };
-        let (fitting, def) = (Captured::clone(fitting), Arc::clone(def));
-        let name = TableName::new(&fitting.database, &fitting.table);
-        self.doubts.settle(&name);
-        self.quarantine.prove(&name, Some(&def));
-        let change = doubt::install(schema, fitting);
+        if stored {
+            return Ok(Answered::Unproved(why));
+        }
+        match self.rebuild(&map, schema, newest.map(|def| &**def)) {
+            Some(Rebuild::Proved(mended) | Rebuild::Nearly(mended)) => {
+                tracing::warn!(%at, "the definition of {}.{} is made from the binlog's row metadata: {why}", map.database, map.table);
+                mended.log(at);
+                let (database, table) = (mended.def.database.clone(), mended.def.name.clone());
+                self.proved(event, flavor, schema, Captured { database, database_charset, table, def: Some(mended.def) })
+            }
+            Some(Rebuild::Open(open)) => Ok(Answered::Unproved(format!("{why}; and the binlog does not say {open}"))),
+            None => Ok(Answered::Unproved(why)),
+        }
+    }
+
+    fn proved(&mut self, event: &RawEvent, flavor: Flavor, schema: &mut Schema, captured: Captured) -> Result<Answered> {
+        let change = self.accept(captured, schema);
         match self.map(event, flavor, schema)? {
             Resolved::Ready => Ok(Answered::Proved(change.into_iter().collect())),
             Resolved::Mended(mended) => Err(Error::bug(format!("{}: still not resolved: it would be mended", mended.def.name))),
-            Resolved::Needs(name, why) => Err(Error::bug(format!("{}: still not resolved: {why}", name.database))),
+            Resolved::Needs(need) => Err(Error::bug(format!("{}: still not resolved: {}", need.name.database, need.why))),
         }
     }
 
@@ -297,6 +368,14 @@ impl Tables {
              `binlogd schema resolve`; or exclude the table by the filter; or start behind this place with --init_position. Where a partition is a table's \
              own (producer_partition_by=table or primary_key), on_schema_error=quarantine holds back this table only",
         )
+    }
+}
+
+/// Why a table is in doubt, with the statement that left it so.
+fn in_doubt(cause: &Cause) -> String {
+    match cause.statement.as_str() {
+        "" => format!("its definition is in doubt since {}: {}", cause.at, cause.why),
+        statement => format!("a statement at {} left its definition in doubt ({}): {statement}", cause.at, cause.why),
     }
 }
 

@@ -13,6 +13,8 @@ use super::{ColumnBits, Cursor, DecodeError, Flavor, RawEvent, table_metadata, w
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableMap {
     pub table_id: u64,
+    /// Whose types and metadata these are.
+    pub flavor: Flavor,
     pub flags: u16,
     pub database: String,
     pub table: String,
@@ -56,7 +58,7 @@ impl TableMap {
         let types = wire_type::read_all(codes, c.lenenc_bytes("column metadata")?)?;
         let bits = ColumnBits::read(&mut c, columns, "columns that may be null")?;
         let nullable = (0..columns).map(|i| bits.get(i)).collect();
-        let mut map = TableMap { table_id, flags, database, table, types, nullable, ..TableMap::default() };
+        let mut map = TableMap { table_id, flavor, flags, database, table, types, nullable, ..TableMap::default() };
         table_metadata::read(&mut map, &mut c, flavor)?;
         Ok(map)
     }

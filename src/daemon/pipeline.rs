@@ -146,7 +146,7 @@ fn greet(chain: &mut Chain, with: &mut Surroundings, uuid: Option<&str>) -> Resu
     if changed {
         let end = with.runtime.block_on(tables::log_end(&with.replication))?;
         tracing::warn!(from = with.server_uuid.as_deref(), to = uuid, log_end = %end, "another server answers now");
-        let captured_until = chain.assembler.server_changed(&end).then_some(end);
+        let captured_until = chain.assembler.server_changed(&end);
         with.store.set_origin(Origin { server_uuid: uuid.map(str::to_owned), birth: None, captured_until });
     }
     if uuid.is_some() {
@@ -276,10 +276,11 @@ impl Surroundings {
     fn watch_quarantine(&mut self, chain: &Chain) -> Result<()> {
         let quarantine = chain.assembler.quarantine();
         self.watch.post(quarantine, &self.board);
-        let Some((first, written)) = self.watch.purge_check_due(quarantine).cloned() else { return Ok(()) };
-        let ask = async |this: &Surroundings| tables::remaining(&this.replication, &first, written).await;
+        let Some(first) = self.watch.purge_check_due(quarantine).cloned() else { return Ok(()) };
+        let at = (!first.foreign).then_some(&first.at);
+        let ask = async |this: &Surroundings| tables::remaining(&this.replication, at, first.written_s).await;
         let remaining = self.retried("looking how long the binlog is kept", ask)?;
-        self.watch.judge(&first, remaining)
+        self.watch.judge(&first.at, remaining)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::assemble::{HeldTable, Quarantine};
+use crate::assemble::{First, HeldTable, Quarantine};
 use crate::error::{Error, Result};
 use crate::position::BinlogPosition;
 use crate::status::CauseKind;
@@ -14,7 +14,7 @@ use super::tables::Remaining;
 /// A definition that was just read is proved as soon as the stream has come to the server's end; that is no ill health.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often the server is asked what it still keeps.
-const PURGE_CHECK_EVERY: Duration = Duration::from_secs(60);
+const PURGE_CHECK_EVERY: Duration = Duration::from_secs(10);
 /// The run ends when less than this part of the server's keeping time is left.
 const REMAINING_PART: u32 = 10;
 
@@ -45,14 +45,14 @@ impl QuarantineWatch {
         board.metrics.quarantined(held.len() as u64, rows, bytes);
         let due = held.iter().any(|t| t.stuck) || now.duration_since(since) >= PATIENCE;
         if due && (!self.is_ill || held != self.posted) {
-            board.ill(CauseKind::Quarantine, sentence(&held, quarantine.first().map(|(at, _)| at)));
+            board.ill(CauseKind::Quarantine, sentence(&held, quarantine.first().map(|first| &first.at)));
             self.is_ill = true;
         }
         self.posted = held;
     }
 
     /// The place of the first held row, when it is time to ask the server whether it will keep it.
-    pub fn purge_check_due<'a>(&mut self, quarantine: &'a Quarantine) -> Option<&'a (BinlogPosition, u32)> {
+    pub fn purge_check_due<'a>(&mut self, quarantine: &'a Quarantine) -> Option<&'a First> {
         let first = quarantine.first()?;
         let now = Instant::now();
         let last = *self.checked.get_or_insert(now);

@@ -1,5 +1,6 @@
 //! `binlogd read FILE…`: what the daemon would emit for recorded binlog files, to stdout, one line a message. No server
-//! is needed: the schema starts empty, and what a statement leaves unproved is an error with its place.
+//! is needed: the schema starts empty, and grows by the statements in the files and by what table maps state (row metadata).
+//! Rows whose definition is not proved by either are an error with its place.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -145,10 +146,15 @@ impl Hooks for Printer<'_> {
     }
 
     fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, Bound)> {
+        // Nobody can be asked. Row metadata may say enough, now or before the first row that a statement concerns.
+        let is_statement = request.end.is_some() && !request.tables.is_empty();
+        if request.stated || is_statement {
+            return Ok((Vec::new(), Bound::never()));
+        }
         let names: Vec<String> = request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();
         Err(Error::definite(format!("the definition of {} is not known: {}", names.join(", "), request.why))
             .detail(&request.at)
-            .hint("begin with the file in which the table was created, or exclude it by the filter"))
+            .hint("begin with the file in which the table was created, or exclude it by the filter; files of a server with binlog_row_metadata=FULL mostly tell by themselves"))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

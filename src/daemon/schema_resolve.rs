@@ -26,7 +26,7 @@ use crate::store::Store;
 use super::chain::{Chain, Flow, Hooks};
 use super::schema_command::{Outcome, Servers, place};
 use super::schema_text::create_table;
-use super::wire;
+use super::{tables, wire};
 
 /// Of one transaction's rows, which nobody looks at here.
 const MEMORY_BYTES: u64 = 4 << 20;
@@ -102,7 +102,7 @@ fn find(
     servers: &Servers,
     handle: &Handle,
     from: Position,
-    captured_until: Option<BinlogPosition>,
+    captured_until: Option<Bound>,
     (database, table): (String, String),
 ) -> Result<Option<Doubt>> {
     let config = &servers.config;
@@ -128,7 +128,7 @@ fn find(
     // The daemon does not run, so its folder is ours meanwhile.
     let spill = SpillDir::open(&config.memory.spill_dir, config.memory.spill_bytes_max)?;
     let mut assembler = Assembler::new(options, spill, schema, Some(id), from.at.clone(), from.heartbeat);
-    if let Some(until) = captured_until.filter(|until| from.at.is_before(until)) {
+    if let Some(until) = captured_until.filter(|until| !until.is_reached(&from.at, from.gtids.as_ref())) {
         assembler.captured_until(until);
     }
     let encoder = Encoder::new(OutputOptions::default(), Arc::new(Topics::new()));
@@ -195,6 +195,11 @@ impl Hooks for Finder<'_> {
             .tables
             .iter()
             .any(|name| case.same(&name.database, &self.database) && name.table.as_ref().is_none_or(|table| case.same(table, &self.table)));
+        if concerns && request.stated {
+            // The daemon helps itself here.
+            let Servers { capture, replication, identity, .. } = self.servers;
+            return self.handle.block_on(tables::fetch(capture, replication, identity, request, schema));
+        }
         if concerns {
             self.found = self.place.clone().map(|place| (request.clone(), place));
             return Err(Error::definite("the place is found"));

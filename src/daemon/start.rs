@@ -2,7 +2,7 @@
 
 use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
-use crate::position::{BinlogPosition, Place, Position};
+use crate::position::{BinlogPosition, Bound, Place, Position};
 use crate::schema::mend::{self, TRUSTED_FORMAT};
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
@@ -24,7 +24,7 @@ pub struct Begin {
     pub schema: Schema,
     pub schema_id: SchemaId,
     /// The definitions were captured while the server's log moved up to here.
-    pub captured_until: Option<BinlogPosition>,
+    pub captured_until: Option<Bound>,
 }
 
 /// What finding the start needs.
@@ -82,7 +82,7 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     let schema = capture::capture(&mut conn, context.identity).await?;
     drop(conn);
     let count: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
-    let after = tables::log_end(context.replication).await?;
+    let after = tables::log_bound(context.replication, context.gtid_mode).await?;
     tracing::info!(databases = schema.databases.len(), tables = count, "definitions captured");
     context.set_captured_until(Some(after.clone()));
     if followed {
@@ -109,7 +109,7 @@ async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result
     let mut conn = context.capture.conn().await?;
     let captured = capture::capture(&mut conn, context.identity).await?;
     drop(conn);
-    let after = tables::log_end(context.replication).await?;
+    let after = tables::log_bound(context.replication, context.gtid_mode).await?;
     let differences = mend::mend(&mut schema, &captured, format);
     context.set_captured_until(Some(after.clone()));
     // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
@@ -140,7 +140,7 @@ async fn restore(context: &StartContext<'_>, position: &Position, versions: &Ver
 
 impl StartContext<'_> {
     /// Stored beside every position before it, so that a kill does not lose it.
-    fn set_captured_until(&self, captured_until: Option<BinlogPosition>) {
+    fn set_captured_until(&self, captured_until: Option<Bound>) {
         self.store.set_origin(Origin { server_uuid: self.identity.uuid.clone(), birth: None, captured_until });
     }
 }

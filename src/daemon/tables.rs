@@ -62,6 +62,14 @@ async fn database_charset(capture: &Server, database: &str) -> Result<Option<Str
     }
 }
 
+/// Where the replication server's log ends now, with the executed set if the stream is followed by GTIDs.
+pub async fn log_bound(replication: &Server, gtid_mode: bool) -> Result<Bound> {
+    let mut conn = replication.conn().await?;
+    let version = replication.version().await?;
+    let now = status::binlog_status(&mut conn, &version).await?;
+    Ok(Bound { at: now.at, gtids: now.gtids.filter(|_| gtid_mode), foreign: false })
+}
+
 /// Where the replication server's log ends now.
 pub async fn log_end(replication: &Server) -> Result<BinlogPosition> {
     let mut conn = replication.conn().await?;
@@ -95,14 +103,16 @@ pub enum Remaining {
 }
 
 /// Asks the replication server. A file may be purged by age when its last event is as old; `written` is the time of an
-/// event in it, so there is at least as much time as this says.
-pub async fn remaining(replication: &Server, at: &BinlogPosition, written: u32) -> Result<Remaining> {
-    let files = status::binlog_files(&mut replication.conn().await?).await?;
-    match files.iter().position(|f| f.name == at.file) {
-        None => return Ok(Remaining::Gone),
-        // The file that is being written is never purged.
-        Some(index) if index + 1 == files.len() => return Ok(Remaining::Unknown),
-        Some(_) => {}
+/// event in it, so there is at least as much time as this says. `None`: it is not known in which file it is.
+pub async fn remaining(replication: &Server, at: Option<&BinlogPosition>, written: u32) -> Result<Remaining> {
+    if let Some(at) = at {
+        let files = status::binlog_files(&mut replication.conn().await?).await?;
+        match files.iter().position(|f| f.name == at.file) {
+            None => return Ok(Remaining::Gone),
+            // The file that is being written is never purged.
+            Some(index) if index + 1 == files.len() => return Ok(Remaining::Unknown),
+            Some(_) => {}
+        }
     }
     let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('binlog_expire_logs_seconds', 'expire_logs_days')";
     let mut kept = 0;

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::position::place::FIRST_EVENT;
-use crate::position::{BinlogPosition, Gtids, Place, Position};
+use crate::position::{BinlogPosition, Bound, Gtids, Place, Position};
 use crate::server::Flavor;
 use crate::server::status::{self, ServerIdentity};
 use crate::store::{ClientPosition, Lookup, Origin, Stored};
@@ -19,7 +19,7 @@ pub struct Found {
     /// Whether somebody followed the stream up to it, so that a stored schema version may be valid there.
     pub followed: bool,
     /// Up to here statements may be in the definitions already.
-    pub captured_until: Option<BinlogPosition>,
+    pub captured_until: Option<Bound>,
     pub versions: Versions,
 }
 
@@ -79,7 +79,8 @@ pub async fn given(context: &StartContext<'_>, position: Position) -> Result<Fou
         tracing::warn!("no client of this schema database has followed the binlog up to there: the definitions are captured anew");
     }
     let own = context.store.load_position().await?;
-    let captured_until = own.and_then(|s| captured_until(context, &s)).filter(|until| position.at.is_before(until));
+    let captured_until =
+        own.and_then(|s| captured_until(context, &s)).filter(|until| !until.is_reached(&position.at, position.gtids.as_ref()));
     let rows = context.store.client_positions().await?;
     let mixed = context.gtid_mode && rows.iter().any(|row| row.server_id == context.identity.server_id);
     let as_own = Stored { position: position.clone(), origin: Origin::default() };
@@ -205,19 +206,29 @@ pub fn is_same_server(identity: &ServerIdentity, stored: &Stored) -> bool {
 }
 
 /// Up to where statements may be in the captured definitions already, as a place of this server; at least the caller has
-/// to put it right with `log_end` when the server is another one.
-fn captured_until(context: &StartContext<'_>, stored: &Stored) -> Option<BinlogPosition> {
+/// to put it right when the server is another one.
+fn captured_until(context: &StartContext<'_>, stored: &Stored) -> Option<Bound> {
     let until = stored.origin.captured_until.clone()?;
-    (is_same_server(context.identity, stored) && stored.position.at.is_before(&until)).then_some(until)
+    let ahead = !until.is_reached(&stored.position.at, stored.position.gtids.as_ref());
+    (is_same_server(context.identity, stored) && ahead && is_told(context, &until)).then_some(until)
 }
 
-/// The same, where the server may be another one: there a place of the old server says nothing, and everything up to the
-/// present end counts.
-async fn captured_until_anywhere(context: &StartContext<'_>, stored: &Stored) -> Result<Option<BinlogPosition>> {
-    if stored.origin.captured_until.is_some() && !is_same_server(context.identity, stored) {
-        return tables::log_end(context.replication).await.map(Some);
+/// Whether the stream can tell that it has come there: a set alone says something in GTID mode only.
+fn is_told(context: &StartContext<'_>, until: &Bound) -> bool {
+    !until.foreign || context.gtid_mode
+}
+
+/// The same, where the server may be another one: there a place of the old server says nothing. In GTID mode the executed
+/// set does; else everything up to the present end counts.
+async fn captured_until_anywhere(context: &StartContext<'_>, stored: &Stored) -> Result<Option<Bound>> {
+    let Some(until) = &stored.origin.captured_until else { return Ok(None) };
+    if is_same_server(context.identity, stored) && is_told(context, until) {
+        return Ok(captured_until(context, stored));
     }
-    Ok(captured_until(context, stored))
+    match &until.gtids {
+        Some(gtids) if context.gtid_mode => Ok(Some(Bound::of_gtids(gtids.clone()))),
+        _ => Ok(Some(tables::log_end(context.replication).await?.into())),
+    }
 }
 
 /// This client's row of the other mode, if it is the newer one: `gtid_mode` was switched. Rows of both modes stay, so that
@@ -342,7 +353,7 @@ async fn recovered(context: &StartContext<'_>, foreign: &[&ClientPosition]) -> R
     let at = [before.heartbeat - 1, before.heartbeat].map(|heartbeat| Position { heartbeat, gtids: None, ..before.clone() });
     let lookup = Lookup::File { server_id: row.server_id };
     let captured_until = match row.stored.origin.captured_until {
-        Some(_) => Some(tables::log_end(context.replication).await?),
+        Some(_) => Some(tables::log_end(context.replication).await?.into()),
         None => None,
     };
     let versions = Versions::Elsewhere { lookup, at: at.into(), begins: place.start };

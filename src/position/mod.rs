@@ -4,12 +4,14 @@
 //! "Newer" is decided by `ResumePoint::seq`, the stream order, never by comparing GTIDs.
 
 pub mod ack;
+mod bound;
 pub mod gtid;
 pub mod place;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use bound::Bound;
 pub use gtid::{Gtid, GtidPosition, GtidSet, Gtids};
 pub use place::{Moment, Place};
 

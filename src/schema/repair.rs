@@ -2,11 +2,16 @@
 //!
 //! Repair touches only what the metadata states. It knows neither declared text types, nor which bytes MariaDB means as
 //! UUID, INET or JSON, nor defaults of tables and databases. This module knows nothing of events: the caller fills
-//! `RowMetadata` from a table map.
+//! `RowMetadata` from a table map. `rebuild` makes definitions whose columns are other ones than those tracked.
+
+mod rebuild;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use rebuild::{Known, Rebuilt};
+
+use super::ddl::Dialect;
 use super::{BinaryKind, Column, ColumnType, IntWidth, Table, TextKind, collation};
 
 /// A column's type on the wire, as far as it tells definitions apart.
@@ -28,10 +33,14 @@ pub enum WireKind {
         fraction: u8,
     },
     Bit,
-    /// CHAR and BINARY of any length.
-    String,
-    /// VARCHAR and VARBINARY of any length.
-    Varchar,
+    /// CHAR and BINARY of at most so many bytes.
+    String {
+        bytes: u16,
+    },
+    /// VARCHAR and VARBINARY of at most so many bytes.
+    Varchar {
+        bytes: u16,
+    },
     /// TEXT and BLOB with this many bytes of length, 1 to 4.
     Blob {
         pack: u8,
@@ -48,6 +57,8 @@ pub enum WireKind {
 /// What a table map says of its table; `None` where the server did not log it. Lists have one entry a column.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowMetadata<'a> {
+    /// Whose types they are: the same wire type means other things on the other server.
+    pub dialect: Dialect,
     pub kinds: &'a [WireKind],
     pub names: Option<&'a [String]>,
     /// `false` for columns that are no numbers.
@@ -152,26 +163,20 @@ impl Table {
         found
     }
 
-    /// This definition with everything that the metadata states put right. Without column names only a table of the
-    /// same shape can be repaired: with a structural difference it comes back as it is.
+    /// This definition with everything put right that the metadata states of columns of the same names, order and types.
+    /// With a structural difference it comes back as it is; `Rebuilt` is for those.
     pub fn repaired(&self, metadata: &RowMetadata<'_>) -> Table {
-        let structural = self.agrees_with(metadata).iter().any(Difference::is_structural);
-        let mut columns = Vec::with_capacity(metadata.kinds.len());
-        match metadata.names {
-            None if structural => return self.clone(),
-            None => columns.extend(self.columns.iter().enumerate().map(|(i, c)| repaired_column(&c.name, Some(c), metadata, i))),
-            Some(names) => columns.extend(names.iter().enumerate().map(|(i, name)| {
-                let ours = self.column_index(name).and_then(|at| self.columns.get(at));
-                repaired_column(name, ours, metadata, i)
-            })),
+        if self.agrees_with(metadata).iter().any(Difference::is_structural) {
+            return self.clone();
         }
-        let mut table = Table { columns, primary_key: Vec::new(), ..self.clone() };
-        table.primary_key = metadata.key_names(&table.columns).unwrap_or_else(|| {
-            // Without a word on the key, the old one stands as far as its columns do.
-            let find = |name: &String| table.columns.get(table.column_index(name)?).map(|c| c.name.clone());
-            self.primary_key.iter().filter_map(find).collect()
-        });
-        table
+        let columns: Vec<Column> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(i, c)| Column { name: c.name.clone(), ty: stated_facts(c.ty.clone(), metadata, i) })
+            .collect();
+        let primary_key = metadata.key_names(&columns).unwrap_or_else(|| self.primary_key.clone());
+        Table { columns, primary_key, ..self.clone() }
     }
 }
 
@@ -190,7 +195,7 @@ fn compare_column(column: &Column, metadata: &RowMetadata<'_>, index: usize, fou
     let name = || column.name.clone();
     let Some(&kind) = metadata.kinds.get(index) else { return };
     let charset = at(metadata.charsets, index).copied().flatten();
-    if !fits(&column.ty, kind, charset) {
+    if !fits(&column.ty, kind, charset, metadata.dialect) {
         found.push(Difference::Kind { column: name(), ours: column.ty.type_name().into(), theirs: kind });
         return;
     }
@@ -221,7 +226,7 @@ fn compare_column(column: &Column, metadata: &RowMetadata<'_>, index: usize, fou
 }
 
 /// Whether values of this wire kind can belong to a column of this type.
-fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>) -> bool {
+fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>, dialect: Dialect) -> bool {
     let is_binary = |name: &str| name.eq_ignore_ascii_case("binary");
     match ty {
         ColumnType::Int { width, .. } => kind == WireKind::Int(*width),
@@ -237,50 +242,59 @@ fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>) -> bool {
         // Text in the character set `binary` is what the server calls a binary type.
         ColumnType::Text { kind: text, charset: ours } => {
             let ours_binary = ours.as_deref().map(is_binary);
-            wire_of_text(*text) == kind && charset.is_none_or(|c| ours_binary.is_none_or(|ours| ours == is_binary(c)))
+            is_wire_of_text(kind, *text) && charset.is_none_or(|c| ours_binary.is_none_or(|ours| ours == is_binary(c)))
         }
-        ColumnType::Binary { kind: binary } => wire_of_binary(*binary) == kind && charset.is_none_or(is_binary),
+        ColumnType::Binary { kind: binary } => is_wire_of_binary(kind, *binary) && charset.is_none_or(is_binary),
         ColumnType::Enum { .. } => kind == WireKind::Enum,
         ColumnType::Set { .. } => kind == WireKind::Set,
         // MariaDB's JSON is text with a check.
-        ColumnType::Json => matches!(kind, WireKind::Json | WireKind::Blob { .. } | WireKind::Varchar | WireKind::String),
+        ColumnType::Json => match kind {
+            WireKind::Json => true,
+            WireKind::Blob { .. } | WireKind::Varchar { .. } | WireKind::String { .. } => {
+                dialect == Dialect::MariaDb && !charset.is_some_and(is_binary)
+            }
+            _ => false,
+        },
         ColumnType::Geometry { .. } => kind == WireKind::Geometry,
-        ColumnType::Other { .. } => {
-            matches!(kind, WireKind::Vector | WireKind::String | WireKind::Varchar | WireKind::Blob { .. } | WireKind::Unknown)
-        }
+        ColumnType::Other { name, .. } => match name.as_str() {
+            "vector" => kind == WireKind::Vector || (dialect == Dialect::MariaDb && matches!(kind, WireKind::Varchar { .. })),
+            "uuid" | "inet6" => kind == WireKind::String { bytes: 16 },
+            "inet4" => kind == WireKind::String { bytes: 4 },
+            _ => {
+                matches!(
+                    kind,
+                    WireKind::Vector | WireKind::String { .. } | WireKind::Varchar { .. } | WireKind::Blob { .. } | WireKind::Unknown
+                )
+            }
+        },
     }
 }
 
-fn wire_of_text(kind: TextKind) -> WireKind {
-    match kind {
-        TextKind::Char => WireKind::String,
-        TextKind::Varchar => WireKind::Varchar,
-        TextKind::Tiny => WireKind::Blob { pack: 1 },
-        TextKind::Text => WireKind::Blob { pack: 2 },
-        TextKind::Medium => WireKind::Blob { pack: 3 },
-        TextKind::Long => WireKind::Blob { pack: 4 },
+fn is_wire_of_text(kind: WireKind, text: TextKind) -> bool {
+    match text {
+        TextKind::Char => matches!(kind, WireKind::String { .. }),
+        TextKind::Varchar => matches!(kind, WireKind::Varchar { .. }),
+        TextKind::Tiny => kind == WireKind::Blob { pack: 1 },
+        TextKind::Text => kind == WireKind::Blob { pack: 2 },
+        TextKind::Medium => kind == WireKind::Blob { pack: 3 },
+        TextKind::Long => kind == WireKind::Blob { pack: 4 },
     }
 }
 
-fn wire_of_binary(kind: BinaryKind) -> WireKind {
-    match kind {
-        BinaryKind::Binary => WireKind::String,
-        BinaryKind::Varbinary => WireKind::Varchar,
-        BinaryKind::Tiny => WireKind::Blob { pack: 1 },
-        BinaryKind::Blob => WireKind::Blob { pack: 2 },
-        BinaryKind::Medium => WireKind::Blob { pack: 3 },
-        BinaryKind::Long => WireKind::Blob { pack: 4 },
+fn is_wire_of_binary(kind: WireKind, binary: BinaryKind) -> bool {
+    match binary {
+        BinaryKind::Binary => matches!(kind, WireKind::String { .. }),
+        BinaryKind::Varbinary => matches!(kind, WireKind::Varchar { .. }),
+        BinaryKind::Tiny => kind == WireKind::Blob { pack: 1 },
+        BinaryKind::Blob => kind == WireKind::Blob { pack: 2 },
+        BinaryKind::Medium => kind == WireKind::Blob { pack: 3 },
+        BinaryKind::Long => kind == WireKind::Blob { pack: 4 },
     }
 }
 
-/// A column as the metadata says, and as tracked in all that the metadata leaves open.
-fn repaired_column(name: &str, ours: Option<&Column>, metadata: &RowMetadata<'_>, index: usize) -> Column {
-    let kind = metadata.kinds.get(index).copied().unwrap_or(WireKind::Unknown);
+/// A type of this wire kind with the sign, character set and labels that the metadata states.
+fn stated_facts(mut ty: ColumnType, metadata: &RowMetadata<'_>, index: usize) -> ColumnType {
     let charset = at(metadata.charsets, index).copied().flatten();
-    let mut ty = match ours {
-        Some(column) if fits(&column.ty, kind, charset) => column.ty.clone(),
-        _ => stated_type(kind, charset, at(metadata.geometries, index).copied().flatten()),
-    };
     match &mut ty {
         ColumnType::Int { unsigned, .. } => {
             if let Some(&theirs) = at(metadata.unsigned, index) {
@@ -297,49 +311,7 @@ fn repaired_column(name: &str, ours: Option<&Column>, metadata: &RowMetadata<'_>
     if let (ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. }, Some(Some(theirs))) = (&mut ty, at(metadata.labels, index)) {
         *labels = Arc::clone(theirs);
     }
-    Column { name: name.to_string(), ty }
-}
-
-/// The type of a column of which only the table map is known.
-fn stated_type(kind: WireKind, charset: Option<&str>, geometry: Option<&'static str>) -> ColumnType {
-    let is_text = charset.is_some_and(|c| c != "binary");
-    let text = |kind| ColumnType::Text { kind, charset: charset.map(str::to_string) };
-    match kind {
-        WireKind::Int(width) => ColumnType::Int { width, unsigned: false },
-        WireKind::Float => ColumnType::Float,
-        WireKind::Double => ColumnType::Double,
-        WireKind::Decimal => ColumnType::Decimal,
-        WireKind::Year => ColumnType::Year,
-        WireKind::Date => ColumnType::Date,
-        WireKind::Time { fraction } => ColumnType::Time { fraction },
-        WireKind::Datetime { fraction } => ColumnType::Datetime { fraction },
-        WireKind::Timestamp { fraction } => ColumnType::Timestamp { fraction },
-        WireKind::Bit => ColumnType::Bit,
-        WireKind::String if is_text => text(TextKind::Char),
-        WireKind::String => ColumnType::Binary { kind: BinaryKind::Binary },
-        WireKind::Varchar if is_text => text(TextKind::Varchar),
-        WireKind::Varchar => ColumnType::Binary { kind: BinaryKind::Varbinary },
-        WireKind::Blob { pack } if is_text => text(match pack {
-            1 => TextKind::Tiny,
-            2 => TextKind::Text,
-            3 => TextKind::Medium,
-            _ => TextKind::Long,
-        }),
-        WireKind::Blob { pack } => ColumnType::Binary {
-            kind: match pack {
-                1 => BinaryKind::Tiny,
-                2 => BinaryKind::Blob,
-                3 => BinaryKind::Medium,
-                _ => BinaryKind::Long,
-            },
-        },
-        WireKind::Json => ColumnType::Json,
-        WireKind::Geometry => ColumnType::Geometry { name: geometry.unwrap_or("geometry") },
-        WireKind::Vector => ColumnType::Other { name: "vector".into(), unsigned: false, charset: None },
-        WireKind::Enum => ColumnType::Enum { labels: Arc::from([]), charset: charset.map(str::to_string) },
-        WireKind::Set => ColumnType::Set { labels: Arc::from([]), charset: charset.map(str::to_string) },
-        WireKind::Unknown => ColumnType::Other { name: "unknown".into(), unsigned: false, charset: None },
-    }
+    ty
 }
 
 #[cfg(test)]
@@ -362,7 +334,8 @@ mod tests {
         }
     }
 
-    const KINDS: [WireKind; 4] = [WireKind::Int(IntWidth::Int), WireKind::Varchar, WireKind::Enum, WireKind::String];
+    const KINDS: [WireKind; 4] =
+        [WireKind::Int(IntWidth::Int), WireKind::Varchar { bytes: 40 }, WireKind::Enum, WireKind::String { bytes: 16 }];
     const CHARSETS: [Option<&str>; 4] = [None, Some("utf8"), Some("latin1"), Some("binary")];
 
     fn names(list: [&str; 4]) -> Vec<String> {
@@ -391,37 +364,11 @@ mod tests {
     }
 
     #[test]
-    fn stated_differences_are_repaired() {
-        let new: Arc<[String]> = Arc::from(["a".to_string(), "b".to_string()]);
-        let labels = [None, None, Some(new.clone()), None];
-        let names = names(["v", "Id", "e", "x"]);
-        let kinds = [WireKind::Varchar, WireKind::Int(IntWidth::Int), WireKind::Enum, WireKind::Blob { pack: 2 }];
-        let metadata = RowMetadata {
-            kinds: &kinds,
-            names: Some(&names),
-            unsigned: Some(&[false, true, false, false]),
-            charsets: Some(&[Some("sjis"), None, Some("sjis"), Some("sjis")]),
-            labels: Some(&labels),
-            primary_key: Some(&[1, 0]),
-            ..RowMetadata::default()
-        };
-        let differences = table().agrees_with(&metadata);
-        assert!(differences.iter().any(Difference::is_structural), "{differences:?}");
-        let repaired = table().repaired(&metadata);
-        assert_eq!(repaired.primary_key, ["Id", "v"]);
-        assert_eq!(repaired.columns[0].ty, ColumnType::Text { kind: TextKind::Varchar, charset: Some("sjis".into()) });
-        assert_eq!(repaired.columns[1].ty, ColumnType::Int { width: IntWidth::Int, unsigned: true });
-        assert_eq!(repaired.columns[2].ty, ColumnType::Enum { labels: new, charset: Some("sjis".into()) });
-        assert_eq!(repaired.columns[3].ty, ColumnType::Text { kind: TextKind::Text, charset: Some("sjis".into()) });
-        assert_eq!(repaired.agrees_with(&metadata), []);
-    }
-
-    #[test]
     fn without_names_only_the_same_shape_is_repaired() {
         let minimal = RowMetadata { kinds: &KINDS, unsigned: Some(&[true, false, false, false]), ..RowMetadata::default() };
         assert_eq!(table().agrees_with(&minimal).len(), 1);
         assert_eq!(table().repaired(&minimal).columns[0].ty, ColumnType::Int { width: IntWidth::Int, unsigned: true });
-        let other = [WireKind::Varchar, WireKind::Varchar, WireKind::Enum, WireKind::String];
+        let other = [WireKind::Varchar { bytes: 1 }, WireKind::Varchar { bytes: 1 }, WireKind::Enum, WireKind::String { bytes: 16 }];
         let metadata = RowMetadata { kinds: &other, unsigned: Some(&[true; 4]), ..RowMetadata::default() };
         assert_eq!(table().repaired(&metadata), table());
         let short = RowMetadata { kinds: &KINDS[..2], ..RowMetadata::default() };

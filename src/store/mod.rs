@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::error::{Error, Result};
-use crate::position::{BinlogPosition, Position};
+use crate::position::{BinlogPosition, Bound, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::mend::CURRENT_FORMAT;
 use crate::schema::{CaseRule, Schema, SchemaId};
@@ -68,7 +68,7 @@ pub struct Origin {
     pub birth: Option<FileBirth>,
     /// The definitions were captured while the server's log moved up to here: statements before this place may be in
     /// them already. It means something to positions before it only.
-    pub captured_until: Option<BinlogPosition>,
+    pub captured_until: Option<Bound>,
 }
 
 /// A binlog file and when it was made: the time in the header of its format description event (epoch seconds).

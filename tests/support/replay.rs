@@ -454,7 +454,7 @@ impl<'a> World<'a> {
             assembler.quarantine_mut().turn_on(bytes);
         }
         if let Some(until) = self.captured_until {
-            assembler.captured_until(BinlogPosition::new(self.recording.file.clone(), until));
+            assembler.captured_until(BinlogPosition::new(self.recording.file.clone(), until).into());
         }
         let output = OutputOptions {
             binlog_position: true,

@@ -68,6 +68,7 @@ pub fn slot(id: u64, table: &str, columns: Vec<(Column, WireType)>, primary_key:
     TableSlot {
         id,
         map: TableMap {
+            flavor: Default::default(),
             table_id: id,
             flags: 0,
             database: "db".into(),

@@ -35,7 +35,7 @@ impl Assembler {
         let cause = Cause { why: why.clone(), statement: String::new(), at: self.at.clone() };
         self.tables.doubts.raise(&freed, &Arc::new(cause));
         // No event asks, so there is no time to give.
-        Some(TableRequest { tables: freed, why, at: self.at.clone(), end: None, gtid: None, timestamp: 0 })
+        Some(TableRequest { tables: freed, why, at: self.at.clone(), stated: false, end: None, gtid: None, timestamp: 0 })
     }
 
     /// Definitions asked for by `NeedsTables`, read from the server while its log stood at or before `reached`.
@@ -46,7 +46,7 @@ impl Assembler {
             return Ok(Step::More);
         };
         let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-        match self.tables.answer_map(&event, self.flavor, &mut self.schema, &captured, false)? {
+        match self.tables.answer_map((&event, &at), self.flavor, &mut self.schema, &captured, false)? {
             Answered::Proved(changes) => Ok(self.proved_by_map(changes, at, &event)),
             Answered::Unproved(why) => {
                 let own = TableMap::parse(&event, self.flavor)
@@ -68,7 +68,7 @@ impl Assembler {
         let found: Vec<Captured> = request.tables.iter().flat_map(captured).collect();
         if let Some((event, start)) = self.stalled.take() {
             let at = BinlogPosition { file: self.at.file.clone(), offset: start };
-            return match self.tables.answer_map(&event, self.flavor, &mut self.schema, &found, true)? {
+            return match self.tables.answer_map((&event, &at), self.flavor, &mut self.schema, &found, true)? {
                 Answered::Proved(changes) => Ok(Some(self.proved_by_map(changes, at, &event))),
                 Answered::Unproved(_) => {
                     self.stalled = Some((event, start));
@@ -95,7 +95,7 @@ impl Assembler {
     }
 
     /// A doubt that proves to be unfounded changes nothing, so there is nothing to store.
-    fn proved_by_map(&mut self, changes: Vec<SchemaChange>, at: BinlogPosition, event: &RawEvent) -> Step {
+    pub(super) fn proved_by_map(&mut self, changes: Vec<SchemaChange>, at: BinlogPosition, event: &RawEvent) -> Step {
         if changes.is_empty() { Step::More } else { Step::Schema(self.repair_step(changes, at, event.header.timestamp)) }
     }
 

@@ -15,6 +15,7 @@ use crate::schema::Table;
 
 fn slot(id: u64) -> Arc<TableSlot> {
     let map = TableMap {
+        flavor: Default::default(),
         table_id: id,
         flags: 0,
         database: "d".into(),

@@ -135,7 +135,7 @@ impl MySqlStore {
         let mut session = self.session().await?;
         let gtid_text = self.gtid_text(&mut session, "positions", position.gtids.as_ref()).await?;
         let row = self.position_statement(position, gtid_text);
-        let note = self.note_statement(&PositionNote::new(&position.at, &self.origin().clone()))?;
+        let note = self.note_statement(&PositionNote::new(position, &self.origin().clone()))?;
         session.begin().await?;
         session.run(&row).await?;
         session.run(&note).await?;

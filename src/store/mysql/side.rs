@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::position::BinlogPosition;
+use crate::position::{BinlogPosition, Bound, Gtids, Position};
 use crate::server::fault::is_server_error;
 use crate::server::rows;
 use crate::store::{FileBirth, Origin};
@@ -28,20 +28,26 @@ pub(super) struct PositionNote {
     /// When the file was made, epoch seconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     file_created: Option<u32>,
-    /// `Origin::captured_until`, while the position lies before it.
+    /// `Origin::captured_until`, while the position lies before it: file and offset, unless they are another server's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     captured_until: Option<(String, u64)>,
+    /// The executed set there, in GTID mode.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    captured_gtids: Option<String>,
 }
 
 impl PositionNote {
-    pub fn new(at: &BinlogPosition, origin: &Origin) -> Self {
+    pub fn new(position: &Position, origin: &Origin) -> Self {
+        let at = &position.at;
+        let until = origin.captured_until.as_ref().filter(|until| !until.is_reached(at, position.gtids.as_ref()));
         let birth = origin.birth.as_ref().filter(|b| b.file == at.file);
         PositionNote {
             file: at.file.to_string(),
             offset: at.offset,
             server_uuid: origin.server_uuid.clone(),
             file_created: birth.map(|b| b.created),
-            captured_until: origin.captured_until.as_ref().filter(|until| at.is_before(until)).map(|u| (u.file.to_string(), u.offset)),
+            captured_until: until.filter(|u| !u.foreign).map(|u| (u.at.file.to_string(), u.at.offset)),
+            captured_gtids: until.and_then(|u| u.gtids.as_ref()).map(Gtids::to_string),
         }
     }
 
@@ -51,7 +57,13 @@ impl PositionNote {
             return None;
         }
         let birth = self.file_created.map(|created| FileBirth { file: at.file.clone(), created });
-        let captured_until = self.captured_until.as_ref().map(|(file, offset)| BinlogPosition::new(file.as_str(), *offset));
+        // What cannot be read is no set, and the place has to do.
+        let gtids = self.captured_gtids.as_deref().and_then(|text| Gtids::parse(text).ok());
+        let captured_until = match (&self.captured_until, gtids) {
+            (Some((file, offset)), gtids) => Some(Bound { at: BinlogPosition::new(file.as_str(), *offset), gtids, foreign: false }),
+            (None, Some(gtids)) => Some(Bound::of_gtids(gtids)),
+            (None, None) => None,
+        };
         Some((self.offset, Origin { server_uuid: self.server_uuid.clone(), birth, captured_until }))
     }
 }
@@ -95,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_note_is_about_one_position_only() {
-        let at = BinlogPosition::new("m.000002", 5_000_000_000);
+        let at = Position::new(BinlogPosition::new("m.000002", 5_000_000_000));
         let birth = |file: &str| Some(FileBirth { file: file.into(), created: 77 });
         let origin = Origin { server_uuid: Some("u".into()), birth: birth("m.000002"), captured_until: None };
         let note = PositionNote::new(&at, &origin);
@@ -107,12 +119,28 @@ mod tests {
         assert_eq!(read.about(&BinlogPosition::new("m.000003", u64::from(u32::MAX))), None);
         let other = PositionNote::new(&at, &Origin { birth: birth("m.000001"), ..Origin::default() });
         assert_eq!(other.file_created, None, "the birth of another file says nothing");
-        for (until, kept) in [(at.offset + 1, true), (at.offset, false)] {
-            let captured_until = Some(BinlogPosition::new("m.000002", until));
-            let note = PositionNote::new(&at, &Origin { captured_until: captured_until.clone(), ..Origin::default() });
+    }
+
+    #[test]
+    fn the_capture_window_is_noted_until_it_is_reached() {
+        let set = |text: &str| Gtids::parse(text).expect("a set");
+        let at = BinlogPosition::new("m.000002", 5_000_000_000);
+        let position = |gtids: Option<&str>| Position { gtids: gtids.map(set), ..Position::new(at.clone()) };
+        let (half, whole) = ("3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9");
+        let place = |offset| Bound::from(BinlogPosition::new("m.000002", offset));
+        let cases = [
+            (None, place(at.offset + 1), true),
+            (None, place(at.offset), false),
+            (Some(half), Bound { gtids: Some(set(whole)), ..place(at.offset + 1) }, true),
+            (Some(whole), Bound { gtids: Some(set(whole)), ..place(at.offset + 1) }, false),
+            (Some(half), Bound::of_gtids(set(whole)), true),
+            (Some(whole), Bound::of_gtids(set(whole)), false),
+        ];
+        for (executed, until, kept) in cases {
+            let note = PositionNote::new(&position(executed), &Origin { captured_until: Some(until.clone()), ..Origin::default() });
             let note: PositionNote = serde_json::from_str(&serde_json::to_string(&note).unwrap()).unwrap();
             let read = note.about(&BinlogPosition::new("m.000002", u64::from(u32::MAX))).unwrap().1.captured_until;
-            assert_eq!(read, captured_until.filter(|_| kept));
+            assert_eq!(read, Some(until).filter(|_| kept), "{executed:?}");
         }
     }
 }
