@@ -437,6 +437,7 @@ pub fn shown(output: &OutputSettings) -> OutputOptions {
         primary_keys: output.primary_keys,
         primary_key_columns: output.primary_key_columns,
         null_zerodates: output.null_zerodates,
+        maxwell_quirks: output.maxwell_quirks,
         ddl: output.ddl,
         push_timestamp: output.push_timestamp,
         naming: match output.naming_strategy {

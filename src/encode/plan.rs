@@ -36,7 +36,7 @@ pub struct RowPlan {
     pub rules: Option<Arc<RowRules>>,
     /// Only inserts are output (our own bootstrap table).
     pub inserts_only: bool,
-    /// Some value that is not NULL may be rendered as null (`output_null_zerodates`).
+    /// Some value that is not NULL may be rendered as null (`output_null_zerodates`, `maxwell_quirks`).
     pub nulls_values: bool,
 }
 
@@ -74,7 +74,7 @@ impl RowPlan {
                 ))
                 .hint("the definition has to be read again from the server; if this is a fresh start, report it"));
         }
-        let style = ValueStyle { null_zerodates: options.null_zerodates };
+        let style = ValueStyle { null_zerodates: options.null_zerodates, maxwell_quirks: options.maxwell_quirks };
         let tracked = (0..table.columns.len()).map(|i| ColumnPlan::compile(slot, i, style, options));
         let hidden = slot.map.types.iter().skip(table.columns.len()).map(|wire| ColumnPlan::hidden(*wire));
         let columns: Vec<ColumnPlan> = tracked.chain(hidden).collect();
@@ -101,7 +101,7 @@ impl RowPlan {
                 _ => None,
             },
             inserts_only: slot.role == TableRole::Bootstrap,
-            nulls_values: options.null_zerodates,
+            nulls_values: options.null_zerodates || options.maxwell_quirks,
             primary_key,
             columns,
         })
