@@ -162,7 +162,10 @@ impl Tables {
                 .map(|difference| format!("the table map contradicts the tracked definition: {difference}")),
         };
         match (table.cloned(), contradiction) {
-            (Some(table), None) if !doubted => Ok(Some(self.slot(map, table, verdict, TableRole::User))),
+            (Some(table), None) if !doubted => {
+                let as_maxwell = seen_by_maxwell(schema, &table);
+                Ok(Some(self.slot(map, table, as_maxwell, verdict, TableRole::User)))
+            }
             (_, contradiction) => {
                 let asking_is_vain =
                     self.doubts.was_asked(&map.database, &map.table, map.names.is_some()) || (!doubted && self.quarantine.is_stuck(&name));
@@ -182,11 +185,11 @@ impl Tables {
         }
         let table =
             Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
-        self.slot(map, Arc::new(table), Verdict::Keep, TableRole::Unproved)
+        self.slot(map, Arc::new(table), None, Verdict::Keep, TableRole::Unproved)
     }
 
     /// The next rows that were held and need not be any more.
-    pub fn next_held(&mut self) -> Result<Option<super::quarantine::HeldRows>> {
+    pub fn next_held(&mut self, schema: &Schema) -> Result<Option<super::quarantine::HeldRows>> {
         let Tables { quarantine, filter, next_slot, .. } = self;
         quarantine.next(&mut |unproved, def| {
             let columns: Vec<&str> = def.columns.iter().map(|c| c.name.as_str()).collect();
@@ -196,7 +199,8 @@ impl Tables {
             }
             let id = *next_slot;
             *next_slot += 1;
-            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), verdict, role: TableRole::User }))
+            let as_maxwell = seen_by_maxwell(schema, def);
+            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), as_maxwell, verdict, role: TableRole::User }))
         })
     }
 
@@ -214,20 +218,27 @@ impl Tables {
                     columns: Vec::new(),
                     primary_key: Vec::new(),
                 };
-                Ok(Some(self.slot(map, Arc::new(table), Verdict::Drop, TableRole::Heartbeats)))
+                Ok(Some(self.slot(map, Arc::new(table), None, Verdict::Drop, TableRole::Heartbeats)))
             }
             "bootstrap" => match schema.table(&map.database, &map.table).cloned() {
-                Some(table) => Ok(Some(self.slot(map, table, Verdict::Keep, TableRole::Bootstrap))),
+                Some(table) => Ok(Some(self.slot(map, table, None, Verdict::Keep, TableRole::Bootstrap))),
                 None => Err((TableName::new(&map.database, &map.table), "it is not in the tracked schema".into())),
             },
             _ => Ok(None),
         }
     }
 
-    fn slot(&mut self, map: TableMap, table: Arc<Table>, verdict: Verdict, role: TableRole) -> Arc<TableSlot> {
+    fn slot(
+        &mut self,
+        map: TableMap,
+        table: Arc<Table>,
+        as_maxwell: Option<Arc<Table>>,
+        verdict: Verdict,
+        role: TableRole,
+    ) -> Arc<TableSlot> {
         let id = self.next_slot;
         self.next_slot += 1;
-        Arc::new(TableSlot { id, map, table, verdict, role })
+        Arc::new(TableSlot { id, map, table, as_maxwell, verdict, role })
     }
 
     /// A definition was read for this table map: from the server, or from the store, which says that it was accepted for
@@ -298,6 +309,11 @@ impl Tables {
              own (producer_partition_by=table or primary_key), on_schema_error=quarantine holds back this table only",
         )
     }
+}
+
+/// The definition that Maxwell has of a table, if it is another.
+fn seen_by_maxwell(schema: &Schema, table: &Arc<Table>) -> Option<Arc<Table>> {
+    schema.as_maxwell.as_ref()?.table(table)
 }
 
 fn unreadable(error: crate::binlog::DecodeError) -> Error {

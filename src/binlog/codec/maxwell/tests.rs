@@ -118,3 +118,10 @@ fn many_coordinates_are_javas() {
 }
 
 const POWERS: [f64; 20] = [1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+
+#[test]
+fn text_that_is_no_json_is_emitted_verbatim() {
+    for (value, want) in [(&b"{\"a\" : 1}"[..], "{\"a\" : 1}"), (b"{\"a\":", "{\"a\":"), (b"", "null")] {
+        assert_eq!(text(WireType::Blob { pack: 4 }, Declared::JsonText, value), want);
+    }
+}
