@@ -161,6 +161,14 @@ impl Store for Away {
         self.store.save_snapshot(schema, position)
     }
 
+    fn save_view<'a>(&'a self, id: SchemaId, view: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.store.save_view(id, view)
+    }
+
+    fn load_view(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<String>>> {
+        self.store.load_view(id)
+    }
+
     fn save_changes<'a>(
         &'a self,
         base: SchemaId,

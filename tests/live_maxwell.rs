@@ -13,6 +13,8 @@ const SHOP: &str = include_str!("../scripts/demo-workload.sql");
 const ORDINARY: &str = include_str!("live_support/ordinary.sql");
 const DDL: &str = include_str!("live_support/ddl.sql");
 const DOCUMENTS: &str = include_str!("live_support/documents.sql");
+const EXTREMES: &str = include_str!("live_support/extremes.sql");
+const EXTREME_DOCUMENTS: &str = include_str!("live_support/extreme_documents.sql");
 
 const EVERYTHING: &[(&str, &str)] = &[
     ("output_binlog_position", "true"),
@@ -121,4 +123,38 @@ async fn mariadb() {
 async fn mysql56() {
     let comparisons = [Comparison::new("default", &[]), Comparison::new("everything", EVERYTHING), DDL_APART];
     side_by_side("mysql56", "BINLOGD_TEST_MYSQL56_PORT", &[ORDINARY, DDL], &comparisons).await;
+}
+
+/// Extremes of every type, also where Maxwell is wrong. It does not know the option and passes it over.
+const QUIRKS: [Comparison; 2] = [
+    Comparison::new(
+        "quirks",
+        &[("maxwell_quirks", "true"), ("output_ddl", "true"), ("output_primary_keys", "true"), ("output_primary_key_columns", "true")],
+    ),
+    Comparison::new(
+        "quirks_without_nulls",
+        &[
+            ("maxwell_quirks", "true"),
+            ("output_nulls", "false"),
+            ("output_null_zerodates", "true"),
+            ("producer_partition_by", "column"),
+            ("producer_partition_columns", "t,e,c_latin1,b64,d"),
+            ("producer_partition_by_fallback", "table"),
+        ],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mysql_quirks() {
+    side_by_side("mysql97", "BINLOGD_TEST_MYSQL97_PORT", &[EXTREMES, EXTREME_DOCUMENTS], &QUIRKS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_quirks() {
+    side_by_side("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT", &[EXTREMES], &QUIRKS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mysql56_quirks() {
+    side_by_side("mysql56", "BINLOGD_TEST_MYSQL56_PORT", &[EXTREMES], &QUIRKS).await;
 }

@@ -77,7 +77,7 @@ fn check(case: &Case, full: bool, counts: &Counts) -> Vec<String> {
     let words = [if full { FULL } else { &[] }, &["--log_level=error", name.as_str(), file.as_str()]].concat();
     let output = binlogd(&words);
     let (ours, told) = (text(&output.stdout), text(&output.stderr));
-    let (expected, ended) = case.ours(full, &truth);
+    let (expected, ended) = case.ours(full, false, &truth);
     let mut wrong = Vec::new();
     match &ended {
         Ok(()) if output.status.code() == Some(0) && told.is_empty() => {}
@@ -296,4 +296,31 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("its end");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+/// With `--maxwell_quirks` every line of the cases in which Maxwell is wrong is Maxwell's.
+#[test]
+fn quirks_as_a_process() {
+    let topics = binlogd::encode::quirks::QUIRKS.iter().filter_map(|quirk| match quirk.shown_by {
+        binlogd::encode::quirks::ShownBy::Recordings(topics) => Some(topics),
+        binlogd::encode::quirks::ShownBy::Test(..) => None,
+    });
+    let topics: std::collections::BTreeSet<&str> = topics.flatten().copied().collect();
+    let cases: Vec<Case> = case::all().into_iter().filter(|c| c.server.name == SERVER && topics.contains(c.name.as_str())).collect();
+    assert!(cases.len() > 15, "{} cases", cases.len());
+    let mut lines = 0;
+    for case in &cases {
+        let truth = case.truth();
+        let (file, name) = (file_of(case), format!("--binlog_name={}", truth["binlog_file"].as_str().expect("a name")));
+        let output = binlogd(&[FULL, &["--maxwell_quirks", "--log_level=error", name.as_str(), file.as_str()]].concat());
+        assert!(output.status.success(), "{}: {}", case.name, text(&output.stderr));
+        let (ours, theirs) = (text(&output.stdout), case.maxwell(true));
+        for (theirs, ours) in theirs.lines().zip(ours.lines()) {
+            let same = theirs == ours || json::ddl_in_one_order(theirs) == json::ddl_in_one_order(ours);
+            assert!(same, "{}\n    Maxwell {theirs}\n    ours    {ours}", case.name);
+            lines += 1;
+        }
+        assert!(ours.lines().count() >= theirs.lines().count(), "{}: lines are missing", case.name);
+    }
+    println!("with --maxwell_quirks: {} cases, {lines} lines are Maxwell's", cases.len());
 }

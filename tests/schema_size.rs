@@ -63,7 +63,7 @@ fn schema() -> Schema {
         })
     };
     let database = Database { name: "application".into(), charset: "utf8mb4".into(), tables: (0..TABLES).map(table).collect() };
-    Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive }
+    Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None }
 }
 
 #[test]

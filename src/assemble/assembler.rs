@@ -21,7 +21,7 @@ use crate::filter::Filter;
 use crate::position::{BinlogPosition, Bound, Gtid, Gtids, ResumePoint};
 use crate::schema::ddl::Outcome;
 use crate::schema::delta::SchemaChange;
-use crate::schema::{Schema, SchemaId};
+use crate::schema::{Schema, SchemaId, View};
 
 use super::doubt::{self, Cause, TableName};
 use super::own_tables;
@@ -198,6 +198,13 @@ impl Assembler {
         &self.schema
     }
 
+    /// Follows Maxwell's view of the definitions from here on (`maxwell_quirks`).
+    pub fn see_as_maxwell(&mut self) {
+        let view = self.schema.as_maxwell.take().unwrap_or_else(|| Arc::new(View::of(&self.schema)));
+        self.schema.as_maxwell = Some(view);
+        self.tables.clear();
+    }
+
     pub fn schema_id(&self) -> Option<SchemaId> {
         self.schema_id
     }
@@ -225,7 +232,7 @@ impl Assembler {
         if self.tables.quarantine.is_empty() {
             return Ok(None);
         }
-        let mut next = self.tables.next_held()?;
+        let mut next = self.tables.next_held(&self.schema)?;
         if let Some(rows) = next.as_mut().filter(|rows| rows.was_unproved) {
             let mut meta = TxnMeta::clone(&rows.meta);
             // The version that was current then did not have their definition.
@@ -289,7 +296,11 @@ impl Assembler {
     /// The definitions that a store has for the boundary, after it was moved back.
     pub fn restore(&mut self, id: SchemaId, schema: Schema) {
         self.schema_id = Some(id);
+        let follows = self.schema.as_maxwell.is_some();
         self.schema = schema;
+        if follows {
+            self.see_as_maxwell();
+        }
         self.tables.clear();
     }
 

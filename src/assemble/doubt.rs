@@ -257,6 +257,15 @@ fn names_of(change: &SchemaChange) -> Vec<(TableName, bool)> {
 
 /// Puts a proved definition into the schema; the change, if it is one.
 pub fn install(schema: &mut Schema, captured: Captured) -> Option<SchemaChange> {
+    let change = put(schema, captured)?;
+    if let Some(mut view) = schema.as_maxwell.take() {
+        Arc::make_mut(&mut view).proved(&change, schema);
+        schema.as_maxwell = Some(view);
+    }
+    Some(change)
+}
+
+fn put(schema: &mut Schema, captured: Captured) -> Option<SchemaChange> {
     let case = schema.case;
     if captured.def.is_some() && schema.database(&captured.database).is_none() {
         let charset = captured.database_charset.clone().unwrap_or_else(|| schema.charset.clone());

@@ -23,6 +23,7 @@ pub fn interpret(query: &Query<'_>, flavor: Flavor, version: (u8, u8, u8), schem
             Flavor::MariaDb => Dialect::MariaDb,
         },
         server_version: u32::from(major) * 10_000 + u32::from(minor) * 100 + u32::from(patch),
+        as_maxwell: false,
     };
     let skip = |database: &str, table: Option<&str>| match table {
         Some(table) => filter.blacklisted(database, table),

@@ -204,7 +204,10 @@ impl Tables {
                 .map(|difference| format!("the table map contradicts the tracked definition: {difference}")),
         };
         match (table.cloned(), contradiction) {
-            (Some(table), None) if !doubted => Ok(Some(self.slot(map, table, verdict, TableRole::User))),
+            (Some(table), None) if !doubted => {
+                let as_maxwell = seen_by_maxwell(schema, &table);
+                Ok(Some(self.slot(map, table, as_maxwell, verdict, TableRole::User)))
+            }
             (_, contradiction) => {
                 let stuck = !doubted && self.quarantine.is_stuck(&name);
                 let asking_is_vain = stuck || self.doubts.was_asked(&map.database, &map.table, map.names.is_some());
@@ -230,11 +233,11 @@ impl Tables {
         }
         let table =
             Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
-        self.slot(map, Arc::new(table), Verdict::Keep, TableRole::Unproved)
+        self.slot(map, Arc::new(table), None, Verdict::Keep, TableRole::Unproved)
     }
 
     /// The next rows that were held and need not be any more.
-    pub fn next_held(&mut self) -> Result<Option<super::quarantine::HeldRows>> {
+    pub fn next_held(&mut self, schema: &Schema) -> Result<Option<super::quarantine::HeldRows>> {
         let Tables { quarantine, filter, next_slot, .. } = self;
         quarantine.next(&mut |unproved, def| {
             let columns: Vec<&str> = def.columns.iter().map(|c| c.name.as_str()).collect();
@@ -244,7 +247,8 @@ impl Tables {
             }
             let id = *next_slot;
             *next_slot += 1;
-            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), verdict, role: TableRole::User }))
+            let as_maxwell = seen_by_maxwell(schema, def);
+            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), as_maxwell, verdict, role: TableRole::User }))
         })
     }
 
@@ -262,10 +266,10 @@ impl Tables {
                     columns: Vec::new(),
                     primary_key: Vec::new(),
                 };
-                Ok(Some(self.slot(map, Arc::new(table), Verdict::Drop, TableRole::Heartbeats)))
+                Ok(Some(self.slot(map, Arc::new(table), None, Verdict::Drop, TableRole::Heartbeats)))
             }
             "bootstrap" => match schema.table(&map.database, &map.table).cloned() {
-                Some(table) => Ok(Some(self.slot(map, table, Verdict::Keep, TableRole::Bootstrap))),
+                Some(table) => Ok(Some(self.slot(map, table, None, Verdict::Keep, TableRole::Bootstrap))),
                 None => {
                     let name = TableName::new(&map.database, &map.table);
                     Err(Unready::Needs(Need { name, why: "it is not in the tracked schema".into(), stated: false }))
@@ -275,10 +279,17 @@ impl Tables {
         }
     }
 
-    fn slot(&mut self, map: TableMap, table: Arc<Table>, verdict: Verdict, role: TableRole) -> Arc<TableSlot> {
+    fn slot(
+        &mut self,
+        map: TableMap,
+        table: Arc<Table>,
+        as_maxwell: Option<Arc<Table>>,
+        verdict: Verdict,
+        role: TableRole,
+    ) -> Arc<TableSlot> {
         let id = self.next_slot;
         self.next_slot += 1;
-        Arc::new(TableSlot { id, map, table, verdict, role })
+        Arc::new(TableSlot { id, map, table, as_maxwell, verdict, role })
     }
 
     /// A definition was read for this table map: from the server, or from the store, which says that it was accepted for
@@ -377,6 +388,11 @@ fn in_doubt(cause: &Cause) -> String {
         "" => format!("its definition is in doubt since {}: {}", cause.at, cause.why),
         statement => format!("a statement at {} left its definition in doubt ({}): {statement}", cause.at, cause.why),
     }
+}
+
+/// The definition that Maxwell has of a table, if it is another.
+fn seen_by_maxwell(schema: &Schema, table: &Arc<Table>) -> Option<Arc<Table>> {
+    schema.as_maxwell.as_ref()?.table(table)
 }
 
 fn unreadable(error: crate::binlog::DecodeError) -> Error {

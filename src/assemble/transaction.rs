@@ -19,11 +19,18 @@ pub struct TableSlot {
     pub map: TableMap,
     /// Our definition. Database and table names in messages come from here (the store's letter case).
     pub table: Arc<Table>,
+    /// Where it differs, the definition by which values are shown under `maxwell_quirks`.
+    pub as_maxwell: Option<Arc<Table>>,
     pub verdict: Verdict,
     pub role: TableRole,
 }
 
 impl TableSlot {
+    /// The definition by which values are shown.
+    pub fn shown(&self) -> &Arc<Table> {
+        self.as_maxwell.as_ref().unwrap_or(&self.table)
+    }
+
     /// Columns at the end of the binlog's rows that belong to no definition and are never output.
     pub fn hidden_columns(&self) -> usize {
         super::metadata::hidden_columns(&self.map)

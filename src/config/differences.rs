@@ -2,6 +2,7 @@
 //! stands in the table here, where whoever changes a behaviour adds a row.
 
 use super::options::{self, Kind, Opt, Owner, Support};
+use crate::encode::quirks::QUIRKS;
 
 /// One difference that a user can notice.
 struct Row {
@@ -108,34 +109,6 @@ const SECTIONS: &[(&str, &[Row])] = &[
         ],
     ),
     (
-        "Values",
-        &[
-            row("TIME wraps at 24 hours and loses its sign", "`-838:59:59` to `838:59:59`"),
-            row("BIT over 31 bits is wrong, mostly", "the number"),
-            row("YEAR 0000 is 1900", "0"),
-            row("Integers with ZEROFILL turn negative from half of their range on", "the number"),
-            row(
-                "Partial zero dates (`2010-00-05`) become all zeros, impossible days roll over, ten days of October 1582 are shifted",
-                "as the server shows them",
-            ),
-            row("BINARY(n) lacks its zero bytes at the end", "n bytes"),
-            row("ENUM index 0 is null", "the empty text that the server shows"),
-            row("Labels of ENUM and SET with quotes or backslashes keep the escapes of the statement", "the labels"),
-            row("Integers beyond 2^31 and negative times inside JSON are wrong", "the values"),
-            row("JSON columns of MariaDB 11 and later are text", "JSON, as on every other server"),
-            row(
-                "A text in a JSON column of MariaDB that is no JSON (its check was turned off) breaks the whole message",
-                "a string, counted",
-            ),
-            row(
-                "Texts are decoded with Java's tables: some bytes are lost, and twelve character sets end the process",
-                "with the server's own tables",
-            ),
-            row("Coordinates have at most 17 digits in all", "as many as the number needs"),
-            row("VECTOR, UUID, INET4 and INET6 columns keep Maxwell from starting", "an array of numbers, and texts"),
-        ],
-    ),
-    (
         "Schema and DDL",
         &[
             row(
@@ -164,6 +137,23 @@ const SECTIONS: &[(&str, &[Row])] = &[
         "Exit codes",
         &[row("128 + the signal after SIGTERM or SIGINT", "0 after an orderly stop"), row("0 when a value cannot be read", "1")],
     ),
+];
+
+const VALUES: &str = "
+## Values and messages
+
+By default a value is what the server itself shows. With `maxwell_quirks=true` it is Maxwell's, wrong or not, byte for byte, so
+that a migration can be checked with a plain diff ([running.md](running.md#checking-a-migration-with-a-plain-diff)).
+";
+
+const BEYOND_MAXWELL: &[Row] = &[
+    row(
+        "Twelve character sets end the process at the first value (koi8r, latin7, utf16le and others)",
+        "they are read with the server's own tables",
+    ),
+    row("VECTOR, UUID, INET4 and INET6 columns keep it from starting", "an array of numbers, and texts"),
+    row("A geometry that is none ends the process", "its bytes in base64, counted"),
+    row("A SET column in the key with `output_primary_keys` ends the process", "the array, as in `data`"),
 ];
 
 const HEAD: &str = "\
@@ -214,6 +204,7 @@ pub fn page() -> String {
             out.push_str(&format!("| {} | {} |\n", cell(row.maxwell), cell(row.binlogd)));
         }
     }
+    values(&mut out);
     out.push_str("\n## Options with another default\n\n| option | Maxwell | binlogd |\n|---|---|---|\n");
     for option in options::all() {
         if let Some(theirs) = option.maxwell_default {
@@ -249,6 +240,21 @@ pub fn page() -> String {
     out.push_str("\n## Options that Maxwell does not have\n\n| option | meaning |\n|---|---|\n");
     list(&mut out, |option| (option.owner == Owner::Ours).then(|| super::help::sentence(option.help)));
     out + NEVER_WRITING + PURGE
+}
+
+/// Values and messages: the table of `encode::quirks`, and what Maxwell cannot print at all.
+fn values(out: &mut String) {
+    out.push_str(VALUES);
+    out.push_str("\n| difference | Maxwell, and binlogd with `maxwell_quirks` | binlogd |\n|---|---|---|\n");
+    for quirk in QUIRKS {
+        out.push_str(&format!("| {} | {} | {} |\n", quirk.name, cell(quirk.maxwell), cell(quirk.binlogd)));
+    }
+    out.push_str(
+        "\nWhat ends Maxwell's process, or is lost without a word, is the same in both modes:\n\n| Maxwell | binlogd |\n|---|---|\n",
+    );
+    for row in BEYOND_MAXWELL {
+        out.push_str(&format!("| {} | {} |\n", cell(row.maxwell), cell(row.binlogd)));
+    }
 }
 
 fn list(out: &mut String, text: impl Fn(&Opt) -> Option<String>) {

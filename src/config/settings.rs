@@ -221,6 +221,7 @@ pub struct OutputSettings {
     pub primary_keys: bool,
     pub primary_key_columns: bool,
     pub null_zerodates: bool,
+    pub maxwell_quirks: bool,
     pub ddl: bool,
     pub push_timestamp: bool,
     pub naming_strategy: NamingStrategy,

@@ -318,7 +318,10 @@ impl Chain {
         tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
         let sql = String::from_utf8_lossy(&change.sql);
         if self.output_ddl && !change.repair {
-            for one in change.changes.iter().filter(|c| passes(&self.filter, c)) {
+            // Under maxwell_quirks what Maxwell makes of the statement.
+            let view = self.assembler.schema().as_maxwell.clone();
+            let told = view.as_ref().and_then(|view| view.told.as_ref()).unwrap_or(&change.changes);
+            for one in told.iter().filter(|c| passes(&self.filter, c)) {
                 let mut fields = Vec::new();
                 one.write_fields(&mut fields);
                 let (database, table) = one.names();

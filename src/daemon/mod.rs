@@ -36,6 +36,7 @@ pub mod supervise;
 pub mod tables;
 pub mod takeover;
 pub mod tidy;
+mod view;
 pub mod watch;
 pub mod wire;
 

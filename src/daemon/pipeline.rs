@@ -29,7 +29,7 @@ use super::quarantine_watch::QuarantineWatch;
 use super::reader::{BlockQueue, QueuedBlock};
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
-use super::tables;
+use super::{tables, view};
 
 /// While the source is busy, what is encoded goes out this often, however little it is.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
@@ -70,6 +70,8 @@ pub struct Surroundings {
     pub reconnects_max: Option<u32>,
     /// What is held back, on the board and near its end.
     pub watch: QuarantineWatch,
+    /// The view that was stored last (`maxwell_quirks`).
+    pub saved_view: Option<String>,
 }
 
 /// Runs until the stop (Ok) or an error that a new connection cannot mend.
@@ -223,7 +225,14 @@ impl Surroundings {
         let stored = self.retried("reading the stored definitions", async |this| this.store.load_schema(&position).await)?;
         // Without a version there the definitions were captured later, and are the best that is known; so are those that
         // were mended at the start beside those of an old Maxwell.
-        if let Some((id, schema)) = stored {
+        if let Some((id, mut schema)) = stored {
+            if chain.assembler.schema().as_maxwell.is_some() {
+                let found = self.retried("reading the stored view", async |this| {
+                    let mut seen = schema.clone();
+                    view::restore(&*this.store, id, &mut seen).await.map(|()| seen)
+                });
+                schema = found?;
+            }
             let format = self.retried("reading the stored definitions", async |this| this.store.schema_format(id).await)?;
             if format >= TRUSTED_FORMAT {
                 chain.assembler.restore(id, schema);
@@ -286,10 +295,14 @@ impl Surroundings {
 
 impl Hooks for Surroundings {
     fn save_schema(&mut self, base: Option<SchemaId>, changes: &[SchemaChange], schema: &Schema, position: &Position) -> Result<SchemaId> {
-        self.retried("storing a schema version", async |this| match base {
+        let id = self.retried("storing a schema version", async |this| match base {
             Some(base) => this.store.save_changes(base, changes, schema, position).await,
             None => this.store.save_snapshot(schema, position).await,
-        })
+        })?;
+        if let Some(text) = view::changed(schema, &mut self.saved_view) {
+            self.retried("storing Maxwell's view", async |this| this.store.save_view(id, &text).await)?;
+        }
+        Ok(id)
     }
 
     fn fetch_tables(&mut self, request: &TableRequest, schema: &Schema) -> Result<(Vec<Captured>, Bound)> {

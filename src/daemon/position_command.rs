@@ -226,6 +226,7 @@ async fn set(config: &PositionConfig, servers: &Servers, place: &Place) -> Resul
         init_position: None,
         recapture: false,
         master_recovery: false,
+        maxwell_quirks: false,
         row_server_id: servers.options.row_server_id(),
         board: None,
     };

@@ -81,7 +81,10 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
         event_bytes_max: options.event_bytes_max,
     };
     let first = options.files.first().map(|f| shown_name(f, &options)).unwrap_or_default();
-    let assembler = Assembler::new(assemble, spill, schema, None, BinlogPosition::new(first, 4), 0);
+    let mut assembler = Assembler::new(assemble, spill, schema, None, BinlogPosition::new(first, 4), 0);
+    if options.output.maxwell_quirks {
+        assembler.see_as_maxwell();
+    }
     let output_ddl = options.output.ddl;
     let encoder = Encoder::new(options.output.clone(), topics);
     let mut chain = Chain::new(assembler, encoder, options.filter.clone(), output_ddl, None);

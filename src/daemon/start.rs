@@ -15,8 +15,8 @@ use super::board::Board;
 use super::chain::Chain;
 use super::pipeline::Surroundings;
 use super::seek::Seeker;
-use super::tables;
 use super::takeover::{self, Found, Versions};
+use super::{tables, view};
 
 /// Where to start, and with what.
 pub struct Begin {
@@ -42,6 +42,7 @@ pub struct StartContext<'a> {
     /// `--recapture_schema`
     pub recapture: bool,
     pub master_recovery: bool,
+    pub maxwell_quirks: bool,
     /// Server id under which this client's position stands.
     pub row_server_id: u32,
     /// Where it is told that a first capture runs; `None` in a command that has no board.
@@ -64,10 +65,13 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     context.set_captured_until(captured_until.clone());
     // Up to a position just taken from the server nobody followed the stream: what is stored is older.
     if followed && !context.recapture {
-        if let Some((schema_id, schema, format)) = restore(context, &position, &versions).await? {
+        if let Some((schema_id, mut schema, format)) = restore(context, &position, &versions).await? {
             tracing::info!(schema_id, %position, "restored the schema version that is valid here");
             if !matches!(versions, Versions::Here) {
                 context.store.save_position(&position).await?;
+            }
+            if context.maxwell_quirks {
+                view::restore(context.store, schema_id, &mut schema).await?;
             }
             let begin = Begin { position, schema, schema_id, captured_until };
             return if format < TRUSTED_FORMAT { mended(context, begin, format).await } else { Ok(begin) };
@@ -79,7 +83,7 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
         board.state(State::Capturing);
     }
     let mut conn = context.capture.conn().await?;
-    let schema = capture::capture(&mut conn, context.identity).await?;
+    let mut schema = capture::capture(&mut conn, context.identity).await?;
     drop(conn);
     let count: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
     let after = tables::log_bound(context.replication, context.gtid_mode).await?;
@@ -94,6 +98,9 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     } else {
         context.store.save_snapshot(&schema, &position).await?
     };
+    if context.maxwell_quirks {
+        view::capture(context.store, context.capture, context.identity, schema_id, &mut schema).await?;
+    }
     if !followed {
         // Only now: a kill before this starts afresh, not with a position that has no schema.
         context.store.save_position(&position).await?;

@@ -205,6 +205,7 @@ impl Wiring {
             init_position: self.config.init_position.clone().filter(|_| first),
             recapture: self.config.recapture_schema && first,
             master_recovery: self.config.master_recovery,
+            maxwell_quirks: self.config.output.maxwell_quirks,
             row_server_id: self.row_server_id,
             board: Some(&self.board),
         }
@@ -265,6 +266,9 @@ impl Wiring {
         if config.on_schema_error == config::OnSchemaError::Quarantine {
             assembler.quarantine_mut().turn_on(config.memory.limit_bytes / HELD_SHARE);
         }
+        if config.output.maxwell_quirks {
+            assembler.see_as_maxwell();
+        }
         let encoder = Encoder::new(output_options(config), self.topics.clone());
         let mut chain = Chain::new(assembler, encoder, filter, config.output.ddl, position.gtids);
         chain.follow(self.filter.clone());
@@ -284,6 +288,7 @@ impl Wiring {
             gtid_mode: config.gtid_mode,
             reconnects_max: config.reconnection_retries,
             watch: QuarantineWatch::default(),
+            saved_view: None,
         };
         (chain, surroundings)
     }
@@ -437,6 +442,7 @@ pub fn shown(output: &OutputSettings) -> OutputOptions {
         primary_keys: output.primary_keys,
         primary_key_columns: output.primary_key_columns,
         null_zerodates: output.null_zerodates,
+        maxwell_quirks: output.maxwell_quirks,
         ddl: output.ddl,
         push_timestamp: output.push_timestamp,
         naming: match output.naming_strategy {

@@ -17,6 +17,7 @@ mod open;
 pub mod options;
 mod partition;
 mod plan;
+pub mod quirks;
 mod verdict;
 
 pub use columns::decode_columns;

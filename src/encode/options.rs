@@ -36,6 +36,8 @@ pub struct OutputOptions {
     pub primary_key_columns: bool,
     /// `output_null_zerodates`
     pub null_zerodates: bool,
+    /// `maxwell_quirks`
+    pub maxwell_quirks: bool,
     /// `output_ddl`
     pub ddl: bool,
     /// `output_push_timestamp`
@@ -74,6 +76,7 @@ impl Default for OutputOptions {
             primary_keys: false,
             primary_key_columns: false,
             null_zerodates: false,
+            maxwell_quirks: false,
             ddl: false,
             push_timestamp: false,
             naming: Naming::AsIs,

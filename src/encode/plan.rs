@@ -36,7 +36,7 @@ pub struct RowPlan {
     pub rules: Option<Arc<RowRules>>,
     /// Only inserts are output (our own bootstrap table).
     pub inserts_only: bool,
-    /// Some value that is not NULL may be rendered as null (`output_null_zerodates`).
+    /// Some value that is not NULL may be rendered as null (`output_null_zerodates`, `maxwell_quirks`).
     pub nulls_values: bool,
 }
 
@@ -62,7 +62,7 @@ impl ColumnPlan {
 
 impl RowPlan {
     pub fn compile(slot: &Arc<TableSlot>, options: &OutputOptions, topics: &Topics) -> Result<Self> {
-        let table = &slot.table;
+        let table = slot.shown();
         if table.columns.len() + slot.hidden_columns() != slot.map.types.len() {
             return Err(Error::definite("the tracked definition of a table is not the binlog's")
                 .detail(format!(
@@ -74,7 +74,7 @@ impl RowPlan {
                 ))
                 .hint("the definition has to be read again from the server; if this is a fresh start, report it"));
         }
-        let style = ValueStyle { null_zerodates: options.null_zerodates };
+        let style = ValueStyle { null_zerodates: options.null_zerodates, maxwell_quirks: options.maxwell_quirks };
         let tracked = (0..table.columns.len()).map(|i| ColumnPlan::compile(slot, i, style, options));
         let hidden = slot.map.types.iter().skip(table.columns.len()).map(|wire| ColumnPlan::hidden(*wire));
         let columns: Vec<ColumnPlan> = tracked.chain(hidden).collect();
@@ -101,7 +101,7 @@ impl RowPlan {
                 _ => None,
             },
             inserts_only: slot.role == TableRole::Bootstrap,
-            nulls_values: options.null_zerodates,
+            nulls_values: options.null_zerodates || options.maxwell_quirks,
             primary_key,
             columns,
         })
@@ -126,13 +126,23 @@ impl ColumnPlan {
 
     fn compile(slot: &TableSlot, index: usize, style: ValueStyle, options: &OutputOptions) -> Self {
         // Both have as many columns: `RowPlan::compile` has checked it.
-        let column = &slot.table.columns[index];
-        let (codec, refused) = codec_of(column, &slot.map, index, style);
+        let column = &slot.shown().columns[index];
+        let (codec, refused) = match as_maxwell(column, slot.map.types[index], style) {
+            Some(codec) => (codec, None),
+            None => codec_of(&slot.table.columns[index], &slot.map, index, style),
+        };
         let mut key = vec![b','];
         escape::write_string(options.naming.apply(&column.name).as_bytes(), Astral::Escaped, &mut key);
         key.push(b':');
         ColumnPlan { key: key.into(), codec, emit: !is_excluded(&options.exclude_columns, &column.name), refused: refused.map(Into::into) }
     }
+}
+
+/// The codec by which Maxwell reads a column, under `maxwell_quirks`; `None` if it would end on it. What the event says of
+/// the column is nothing to Maxwell.
+fn as_maxwell(column: &Column, wire: WireType, style: ValueStyle) -> Option<Codec> {
+    let spec = ColumnSpec { wire, declared: declared(&column.ty, None) };
+    if style.maxwell_quirks { Codec::compile(&spec, style).ok() } else { None }
 }
 
 /// The codec of a column, and why it cannot render values if it cannot.
@@ -169,7 +179,7 @@ fn is_excluded(patterns: &[ColumnPattern], column: &str) -> bool {
 }
 
 fn primary_key(slot: &TableSlot) -> Result<Vec<usize>> {
-    let table = &slot.table;
+    let table = slot.shown();
     table
         .primary_key
         .iter()

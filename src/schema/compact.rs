@@ -122,7 +122,7 @@ pub fn decode(bytes: &[u8], case: CaseRule) -> Result<Schema> {
     if !reader.rest.is_empty() {
         return Err(damaged("bytes behind its end"));
     }
-    Ok(Schema { databases, charset, case })
+    Ok(Schema { databases, charset, case, as_maxwell: None })
 }
 
 struct Reader<'a> {
@@ -232,7 +232,7 @@ mod tests {
             Database { name: "d 😀".into(), charset: "utf8mb4".into(), tables },
             Database { name: "nothing".into(), charset: String::new(), tables: vec![] },
         ];
-        Schema { databases, charset: "utf8mb4".into(), case: CaseRule::Lower }
+        Schema { databases, charset: "utf8mb4".into(), case: CaseRule::Lower, as_maxwell: None }
     }
 
     #[test]

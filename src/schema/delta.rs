@@ -4,7 +4,7 @@
 
 mod read;
 
-pub use read::{StoredColumn, column_type, from_delta_json};
+pub use read::{StoredColumn, column_type, from_delta_json, from_delta_json_as_spelled};
 
 use std::sync::Arc;
 

@@ -11,6 +11,8 @@ pub mod repair;
 
 use std::sync::Arc;
 
+pub use ddl::as_maxwell::View;
+
 /// Id of a stored schema version (`schemas.id` in the schema database).
 pub type SchemaId = i64;
 
@@ -43,6 +45,8 @@ pub struct Schema {
     /// The server's default character set, for `CREATE DATABASE` without a clause.
     pub charset: String,
     pub case: CaseRule,
+    /// The same as Maxwell has them, under `maxwell_quirks` only.
+    pub as_maxwell: Option<Arc<View>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -47,7 +47,7 @@ pub async fn capture(conn: &mut Conn, server: &ServerIdentity) -> Result<Schema>
     for database in &mut databases {
         database.tables = of.remove(&database.name).unwrap_or_default();
     }
-    Ok(Schema { databases, charset: server.charset.clone(), case: server.case })
+    Ok(Schema { databases, charset: server.charset.clone(), case: server.case, as_maxwell: None })
 }
 
 /// Reads single tables, for re-reads; `None` where there is no such table. Names are compared as the server compares them.
@@ -223,7 +223,7 @@ impl Drafts {
 }
 
 /// Calls `take` for every row as it comes from the socket.
-async fn each(conn: &mut Conn, sql: String, params: Params, mut take: impl FnMut(&Row) -> Result<()> + Send) -> Result<()> {
+pub(super) async fn each(conn: &mut Conn, sql: String, params: Params, mut take: impl FnMut(&Row) -> Result<()> + Send) -> Result<()> {
     let step = |done: Result<()>, row: Row| done.and_then(|()| take(&row));
     let done = match params {
         // The text protocol needs no second trip for preparing.

@@ -3,6 +3,7 @@
 //! Ordinary statements only, and the way to a session (`login`), which the dump connection of `source` takes too; Maxwell's
 //! tables are `store`'s. Row data of users' tables is never read here.
 
+pub mod as_maxwell;
 pub mod capture;
 pub mod column_type;
 pub mod connect;

@@ -33,6 +33,8 @@ type Owner = (u32, String);
 struct Rows {
     positions: BTreeMap<Owner, Stored>,
     heartbeats: BTreeMap<Owner, i64>,
+    /// Maxwell's views, by the id of the version from which on they hold.
+    views: BTreeMap<(Owner, SchemaId), String>,
     /// By id, counted from 1.
     versions: Vec<Version>,
 }
@@ -316,6 +318,19 @@ impl Store for MemoryStore {
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
         ready(self.store(None, &[], schema, position)).boxed()
+    }
+
+    fn save_view<'a>(&'a self, id: SchemaId, view: &'a str) -> BoxFuture<'a, Result<()>> {
+        let owner = (self.options.row_server_id(), self.options.client_id.clone());
+        self.disk.rows().views.insert((owner, id), view.to_owned());
+        ready(Ok(())).boxed()
+    }
+
+    fn load_view(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<String>>> {
+        let owner = (self.options.row_server_id(), self.options.client_id.clone());
+        let rows = self.disk.rows();
+        let newest = rows.views.range((owner.clone(), SchemaId::MIN)..=(owner, id)).next_back();
+        ready(Ok(newest.map(|(_, view)| view.clone()))).boxed()
     }
 
     fn save_changes<'a>(

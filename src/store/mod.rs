@@ -178,6 +178,12 @@ pub trait Store: Send + Sync {
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>>;
 
+    /// Stores Maxwell's view of the definitions (`maxwell_quirks`) beside the version from which on it holds, as text.
+    fn save_view<'a>(&'a self, id: SchemaId, view: &'a str) -> BoxFuture<'a, Result<()>>;
+
+    /// The view that was stored last for this version or for one before it.
+    fn load_view(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<String>>>;
+
     /// The format that a version was stored in (`schemas.version`). One below `mend::TRUSTED_FORMAT` has faults.
     fn schema_format(&self, _id: SchemaId) -> BoxFuture<'_, Result<u16>> {
         ready(Ok(CURRENT_FORMAT)).boxed()

@@ -17,6 +17,7 @@ mod side;
 mod snapshot;
 mod tables;
 mod upgrade;
+mod views;
 mod widen;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -221,6 +222,14 @@ impl Store for MySqlStore {
         position: &'a Position,
     ) -> BoxFuture<'a, Result<SchemaId>> {
         self.write_changes(base, changes, schema, position).boxed()
+    }
+
+    fn save_view<'a>(&'a self, id: SchemaId, view: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.write_view(id, view).boxed()
+    }
+
+    fn load_view(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<String>>> {
+        self.read_view(id).boxed()
     }
 
     fn schema_format(&self, id: SchemaId) -> BoxFuture<'_, Result<u16>> {

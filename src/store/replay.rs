@@ -111,6 +111,14 @@ impl Store for ReplayStore {
         self.run.save_snapshot(schema, position)
     }
 
+    fn save_view<'a>(&'a self, id: SchemaId, view: &'a str) -> BoxFuture<'a, Result<()>> {
+        self.run.save_view(id, view)
+    }
+
+    fn load_view(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<String>>> {
+        self.run.load_view(id)
+    }
+
     fn save_changes<'a>(
         &'a self,
         base: SchemaId,

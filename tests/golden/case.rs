@@ -73,14 +73,14 @@ impl Case {
     }
 
     /// What we print, up to an error if there is one.
-    pub fn ours(&self, full: bool, truth: &Value) -> (String, Result<(), String>) {
+    pub fn ours(&self, full: bool, quirks: bool, truth: &Value) -> (String, Result<(), String>) {
         let spill = tempfile::tempdir().expect("a folder");
         let gtid = full && self.server.gtid;
         let options = ReadOptions {
             files: vec![self.folder.join("binlog")],
             binlog_name: truth["binlog_file"].as_str().map(str::to_owned),
             charset: self.server.charset.into(),
-            output: output(full, gtid),
+            output: OutputOptions { maxwell_quirks: quirks, ..output(full, gtid) },
             filter: Arc::new(Filter::default()),
             schema_database: "maxwell".into(),
             client_id: "maxwell".into(),

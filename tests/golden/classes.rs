@@ -1,4 +1,4 @@
-//! In what ways our values may differ from Maxwell's: its faults, class by class. Each class knows what Maxwell makes
+//! In what ways our values may differ from Maxwell's: its faults, class by class, by their names in `encode::quirks`. Each class knows what Maxwell makes
 //! of a right value, as far as that can be said; that ours is the right one is proved by `truth.json` elsewhere.
 
 use binlogd::binlog::codec::charset::Charset;
@@ -53,6 +53,7 @@ pub fn explain(column: &Column, theirs: &str, ours: &str) -> Option<&'static str
     let unicode = matches!(column.charset.as_deref(), Some("utf8mb4" | "utf8mb3" | "utf8"));
     match class.name {
         // Java reads UTF-8 as the servers do; only a column that it took for another charset's can differ.
+        "charset" if matches!(column.charset.as_deref(), Some("ucs2" | "utf16" | "utf32")) => Some("byte order mark"),
         "charset" if unicode => taken_for_latin1(theirs, ours).then_some("column charset"),
         name => Some(name),
     }

@@ -84,6 +84,7 @@ pub fn slot(id: u64, table: &str, columns: Vec<(Column, WireType)>, primary_key:
             geometry_types: None,
             vector_dimensions: None,
         },
+        as_maxwell: None,
         table: Arc::new(Table {
             database: "db".into(),
             name: table.into(),

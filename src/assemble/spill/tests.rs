@@ -32,7 +32,7 @@ fn slot(id: u64) -> Arc<TableSlot> {
         vector_dimensions: None,
     };
     let table = Arc::new(Table { database: "d".into(), name: "t".into(), charset: None, columns: vec![], primary_key: vec![] });
-    Arc::new(TableSlot { id, map, table, verdict: Verdict::Keep, role: TableRole::User })
+    Arc::new(TableSlot { id, map, table, as_maxwell: None, verdict: Verdict::Keep, role: TableRole::User })
 }
 
 fn rows(slot: &Arc<TableSlot>, n: u32, body: Vec<u8>) -> TxnEvent {

@@ -2,6 +2,8 @@
 //! column's is chosen when its codec is compiled.
 
 mod double_byte;
+pub mod java;
+mod java_tables;
 mod single_byte;
 
 use double_byte::DoubleByte;
@@ -71,12 +73,7 @@ impl Charset {
         let high = match self {
             Charset::Utf8 => return Rendered::text(escape::write_string(bytes, Astral::Escaped, out)),
             Charset::SingleByte(high) => high,
-            Charset::Other(other) => {
-                out.push(b'"');
-                let rendered = other.write(bytes, out, json_char, escape::write_unit);
-                out.push(b'"');
-                return rendered;
-            }
+            Charset::Other(other) => return json(bytes, out, |bytes| other.first(bytes)),
         };
         out.push(b'"');
         let rendered = single_byte(bytes, high, out, escape::write_control);
@@ -90,7 +87,7 @@ impl Charset {
         match self {
             Charset::Utf8 => Rendered::text(lossy::write(bytes, out)),
             Charset::SingleByte(high) => single_byte(bytes, high, out, |b, out| out.push(b)),
-            Charset::Other(other) => other.write(bytes, out, plain_char, |_, out| out.extend_from_slice(lossy::REPLACEMENT)),
+            Charset::Other(other) => plain(bytes, out, |bytes| other.first(bytes)),
         }
     }
 }
@@ -125,30 +122,44 @@ fn single_byte(bytes: &[u8], high: &High, out: &mut Vec<u8>, ascii: impl Fn(u8, 
     Rendered::text(unmapped)
 }
 
-impl Other {
-    fn write(
-        self,
-        mut bytes: &[u8],
-        out: &mut Vec<u8>,
-        write_char: impl Fn(char, &mut Vec<u8>),
-        write_surrogate: impl Fn(u16, &mut Vec<u8>),
-    ) -> Rendered {
-        let mut malformed = false;
-        while !bytes.is_empty() {
-            let (decoded, len) = self.first(bytes);
-            match decoded {
-                Decoded::Char(c) => write_char(c, out),
-                Decoded::Surrogate(unit) => write_surrogate(unit, out),
-                Decoded::Nothing => {
-                    malformed = true;
-                    out.extend_from_slice(lossy::REPLACEMENT);
-                }
-            }
-            bytes = bytes.get(len..).unwrap_or_default();
-        }
-        Rendered::text(malformed)
-    }
+/// Appends text that `first` reads character by character, as a JSON string.
+fn json(bytes: &[u8], out: &mut Vec<u8>, first: impl Fn(&[u8]) -> (Decoded, usize)) -> Rendered {
+    out.push(b'"');
+    let rendered = each(bytes, out, first, json_char, escape::write_unit);
+    out.push(b'"');
+    rendered
+}
 
+/// Appends it as it is.
+fn plain(bytes: &[u8], out: &mut Vec<u8>, first: impl Fn(&[u8]) -> (Decoded, usize)) -> Rendered {
+    each(bytes, out, first, plain_char, |_, out| out.extend_from_slice(lossy::REPLACEMENT))
+}
+
+#[inline]
+fn each(
+    mut bytes: &[u8],
+    out: &mut Vec<u8>,
+    first: impl Fn(&[u8]) -> (Decoded, usize),
+    write_char: impl Fn(char, &mut Vec<u8>),
+    write_surrogate: impl Fn(u16, &mut Vec<u8>),
+) -> Rendered {
+    let mut malformed = false;
+    while !bytes.is_empty() {
+        let (decoded, len) = first(bytes);
+        match decoded {
+            Decoded::Char(c) => write_char(c, out),
+            Decoded::Surrogate(unit) => write_surrogate(unit, out),
+            Decoded::Nothing => {
+                malformed = true;
+                out.extend_from_slice(lossy::REPLACEMENT);
+            }
+        }
+        bytes = bytes.get(len..).unwrap_or_default();
+    }
+    Rendered::text(malformed)
+}
+
+impl Other {
     /// The first character of bytes that are not empty, and how many of them it takes.
     #[inline]
     pub fn first(self, bytes: &[u8]) -> (Decoded, usize) {

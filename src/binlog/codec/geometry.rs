@@ -2,17 +2,26 @@
 //! tags, a space before the parenthesis, `, ` between coordinates, every point of a MULTIPOINT in parentheses. Numbers
 //! are the shortest digits that read back, without exponents. The SRID is not represented.
 
-use super::float;
+use super::{float, maxwell};
 use crate::binlog::Cursor;
 
 /// Collections inside collections; MySQL's own limit is lower.
 const DEPTH_MAX: usize = 64;
 
+/// How coordinates are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digits {
+    /// As many as the number needs.
+    Shortest,
+    /// At most 16 behind the point (`maxwell_quirks`).
+    Maxwell,
+}
+
 /// Appends the text without quotes; `false`, with `out` as it was, if the bytes are not a geometry.
-pub fn write_wkt(value: &[u8], out: &mut Vec<u8>) -> bool {
+pub fn write_wkt(value: &[u8], out: &mut Vec<u8>, digits: Digits) -> bool {
     let start = out.len();
     let mut cursor = Cursor::new(value);
-    let written = cursor.take(4, "srid").is_ok() && Wkt { cursor, out }.geometry(None, 0).is_some();
+    let written = cursor.take(4, "srid").is_ok() && Wkt { cursor, out, digits }.geometry(None, 0).is_some();
     if !written {
         out.truncate(start);
     }
@@ -63,6 +72,7 @@ impl Shape {
 struct Wkt<'a, 'o> {
     cursor: Cursor<'a>,
     out: &'o mut Vec<u8>,
+    digits: Digits,
 }
 
 impl Wkt<'_, '_> {
@@ -130,7 +140,11 @@ impl Wkt<'_, '_> {
     fn number(&mut self, little: bool) -> Option<()> {
         let bits = self.cursor.u64("coordinate").ok()?;
         let number = f64::from_bits(if little { bits } else { bits.swap_bytes() });
-        float::write_plain(number, self.out).then_some(())
+        let written = match self.digits {
+            Digits::Shortest => float::write_plain(number, self.out),
+            Digits::Maxwell => maxwell::write_coordinate(number, self.out),
+        };
+        written.then_some(())
     }
 
     fn u32(&mut self, little: bool) -> Option<u32> {
@@ -164,7 +178,7 @@ mod tests {
     fn wkt(wkb: &[u8]) -> Option<String> {
         let mut out = b"kept".to_vec();
         let value = [&4326u32.to_le_bytes()[..], wkb].concat();
-        let written = write_wkt(&value, &mut out);
+        let written = write_wkt(&value, &mut out, Digits::Shortest);
         let text = String::from_utf8(out).expect("ASCII").strip_prefix("kept").expect("kept").to_owned();
         assert!(written || text.is_empty());
         written.then_some(text)
@@ -210,17 +224,17 @@ mod tests {
         {
             assert_eq!(wkt(&wkb), None);
         }
-        assert!(!write_wkt(&[1, 2], &mut Vec::new()));
+        assert!(!write_wkt(&[1, 2], &mut Vec::new(), Digits::Shortest));
     }
 
     proptest! {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..200)) {
             let mut out = Vec::new();
-            write_wkt(&bytes, &mut out);
+            write_wkt(&bytes, &mut out, Digits::Shortest);
             let mut wkb = vec![0, 0, 0, 0, 1, 7, 0, 0, 0];
             wkb.extend(bytes);
-            write_wkt(&wkb, &mut out);
+            write_wkt(&wkb, &mut out, Digits::Shortest);
         }
     }
 }

@@ -9,6 +9,7 @@ use super::decimal::{Decimal, Notation};
 use super::escape::{self, Astral};
 use super::float;
 use super::int::{write_i64, write_u64};
+use super::maxwell;
 use super::temporal::{self, unpack_json_datetime, unpack_json_time};
 use crate::binlog::{Cursor, DecodeError};
 
@@ -16,7 +17,7 @@ use crate::binlog::{Cursor, DecodeError};
 const DEPTH_MAX: usize = 128;
 
 /// Column types that tag opaque values (`enum_field_types`).
-mod opaque {
+pub mod opaque {
     pub const TIMESTAMP: u8 = 7;
     pub const DATE: u8 = 10;
     pub const TIME: u8 = 11;
@@ -26,16 +27,25 @@ mod opaque {
 
 /// Appends the document's text. An empty value is the JSON null literal.
 pub fn write_json(document: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    write::<false>(document, out)
+}
+
+/// The same with what is wrong in Maxwell's text (`maxwell_quirks`).
+pub fn write_json_as_maxwell(document: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    write::<true>(document, out)
+}
+
+fn write<const MAXWELL: bool>(document: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
     let Some((kind, body)) = document.split_first() else {
         out.extend_from_slice(b"null");
         return Ok(());
     };
-    let mut writer = Writer { unread: document.len(), out };
+    let mut writer = Writer::<MAXWELL> { unread: document.len(), out };
     writer.spend(1)?;
     writer.value(*kind, body, 0)
 }
 
-struct Writer<'o> {
+struct Writer<'o, const MAXWELL: bool> {
     /// Bytes of the document that no value has claimed yet.
     unread: usize,
     out: &'o mut Vec<u8>,
@@ -63,7 +73,7 @@ fn at(bytes: &[u8], offset: usize) -> Result<&[u8], DecodeError> {
     bytes.get(offset..).ok_or_else(|| invalid(format!("offset {offset} in {} bytes", bytes.len())))
 }
 
-impl Writer<'_> {
+impl<const MAXWELL: bool> Writer<'_, MAXWELL> {
     fn spend(&mut self, bytes: usize) -> Result<(), DecodeError> {
         self.unread = self.unread.checked_sub(bytes).ok_or_else(|| invalid("values that overlap"))?;
         Ok(())
@@ -77,6 +87,7 @@ impl Writer<'_> {
             0x05 => write_i64(i64::from(c.u16("json int16")? as i16), self.out),
             0x06 => write_u64(u64::from(c.u16("json uint16")?), self.out),
             0x07 => write_i64(i64::from(c.u32("json int32")? as i32), self.out),
+            0x08 if MAXWELL => write_i64(i64::from(c.u32("json uint32")? as i32), self.out),
             0x08 => write_u64(u64::from(c.u32("json uint32")?), self.out),
             0x09 => write_i64(c.u64("json int64")? as i64, self.out),
             0x0a => write_u64(c.u64("json uint64")?, self.out),
@@ -173,7 +184,11 @@ impl Writer<'_> {
             opaque::DATE | opaque::DATETIME | opaque::TIMESTAMP | opaque::TIME => {
                 let packed = Cursor::new(payload).u64("json temporal value")? as i64;
                 self.out.push(b'"');
-                self.temporal(field_type, packed);
+                if MAXWELL {
+                    maxwell::write_json_temporal(field_type, packed, self.out);
+                } else {
+                    self.temporal(field_type, packed);
+                }
             }
             _ => {
                 self.out.push(b'"');

@@ -17,13 +17,16 @@ mod jsonb;
 mod labels;
 mod layout;
 pub mod lossy;
+mod maxwell;
 mod temporal;
 
 use charset::Charset;
 use decimal::{Decimal, Notation};
+use geometry::Digits;
 use int::Int;
 use labels::Labels;
 use layout::Layout;
+use maxwell::Quirk;
 use temporal::{Kind, Temporal};
 
 use super::table_map::WireType;
@@ -71,6 +74,8 @@ pub enum Declared<'a> {
 pub struct ValueStyle {
     /// `output_null_zerodates`
     pub null_zerodates: bool,
+    /// `maxwell_quirks`: print what Maxwell prints even where it is wrong.
+    pub maxwell_quirks: bool,
 }
 
 /// What became of a value. Anything but `Faithful` is worth counting; none is an error.
@@ -123,6 +128,8 @@ enum Value {
     Inet6,
     /// A compressed column, and how its plain value is written.
     Compressed(Box<Value>),
+    /// What Maxwell makes of the value, under `maxwell_quirks`.
+    Quirk(Quirk),
     /// Can be passed over, not written.
     Opaque,
 }
@@ -146,11 +153,12 @@ impl Codec {
         self.layout.split(image)
     }
 
-    /// Whether a value that is not NULL is rendered as null (`output_null_zerodates`).
+    /// Whether a value that is not NULL is rendered as null (`output_null_zerodates`; ENUM index 0 under `maxwell_quirks`).
     #[inline]
     pub fn renders_null(&self, value: &[u8]) -> bool {
         match &self.value {
             Value::Temporal(temporal) => temporal.is_null(value),
+            Value::Quirk(quirk) => quirk.renders_null(value),
             _ => false,
         }
     }
@@ -193,7 +201,7 @@ impl Value {
             Value::Set(labels) => labels.write_set_json(value, out)?,
             Value::Geometry => {
                 out.push(b'"');
-                let rendered = write_geometry(value, out);
+                let rendered = write_geometry(value, out, Digits::Shortest);
                 out.push(b'"');
                 return Ok(rendered);
             }
@@ -204,6 +212,7 @@ impl Value {
                 return Ok(rendered);
             }
             Value::Compressed(plain) => return compressed::inflated(value, |value| plain.write_json(value, out)),
+            Value::Quirk(quirk) => return quirk.write_json(value, out),
             _ => return self.write_bare(value, out),
         }
         Ok(Rendered::Faithful)
@@ -218,11 +227,12 @@ impl Value {
             Value::PaddedBytes(width) => base64::write_padded(value, *width, out),
             Value::Enum(labels) => labels.write_enum_text(value, out)?,
             Value::Set(labels) => labels.write_set_text(value, out)?,
-            Value::Geometry => return Ok(write_geometry(value, out)),
+            Value::Geometry => return Ok(write_geometry(value, out, Digits::Shortest)),
             Value::Uuid => address::write_uuid(value, out)?,
             Value::Inet4 => address::write_inet4(value, out)?,
             Value::Inet6 => address::write_inet6(value, out)?,
             Value::Compressed(plain) => return compressed::inflated(value, |value| plain.write_text(value, out)),
+            Value::Quirk(quirk) => return quirk.write_text(value, out),
             _ => return self.write_bare(value, out),
         }
         Ok(Rendered::Faithful)
@@ -248,6 +258,11 @@ impl Value {
 
     fn compile(spec: &ColumnSpec<'_>, style: ValueStyle) -> Result<Value, String> {
         use WireType as W;
+        if style.maxwell_quirks
+            && let Some(value) = Quirk::compile(spec, style)
+        {
+            return Ok(value);
+        }
         let temporal = |kind| Value::Temporal(Temporal { kind, null_zerodates: style.null_zerodates });
         Ok(match (spec.wire, spec.declared) {
             (W::Vector { .. } | W::Varchar { .. } | W::Blob { .. }, Declared::Other { name: "vector" }) => Value::Vector,
@@ -350,8 +365,8 @@ fn write_json_text(value: &[u8], out: &mut Vec<u8>) -> Rendered {
     Rendered::text(lossy::write(value, out))
 }
 
-fn write_geometry(value: &[u8], out: &mut Vec<u8>) -> Rendered {
-    if geometry::write_wkt(value, out) {
+fn write_geometry(value: &[u8], out: &mut Vec<u8>, digits: Digits) -> Rendered {
+    if geometry::write_wkt(value, out, digits) {
         return Rendered::Faithful;
     }
     base64::write(value, out);

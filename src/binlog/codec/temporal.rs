@@ -32,7 +32,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    fn is_zero_date(&self) -> bool {
+    pub fn is_zero_date(&self) -> bool {
         self.year == 0 || self.month == 0 || self.day == 0
     }
 }
@@ -82,7 +82,7 @@ impl Temporal {
         Ok(())
     }
 
-    fn fraction(self) -> u8 {
+    pub fn fraction(self) -> u8 {
         match self.kind {
             Kind::Time(f) | Kind::Datetime(f) | Kind::Timestamp(f) => f,
             _ => 0,
@@ -91,7 +91,7 @@ impl Temporal {
 
     /// The date in the value; `None` for TIME, which has none.
     #[inline]
-    fn moment(self, value: &[u8]) -> Result<Option<Moment>, DecodeError> {
+    pub fn moment(self, value: &[u8]) -> Result<Option<Moment>, DecodeError> {
         let size = Self::size(self.kind);
         if value.len() != size {
             return Err(DecodeError::Short { what: "temporal value", want: size, have: value.len() });
@@ -242,7 +242,7 @@ pub fn write_clock(moment: &Moment, out: &mut Vec<u8>) {
 }
 
 /// `.` and exactly this many digits of the fraction; nothing for none.
-fn write_fraction(micros: u32, digits: u8, out: &mut Vec<u8>) {
+pub fn write_fraction(micros: u32, digits: u8, out: &mut Vec<u8>) {
     if digits == 0 {
         return;
     }

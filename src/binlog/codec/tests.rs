@@ -124,7 +124,7 @@ fn zero_dates_become_null_on_request() {
     let kept = Codec::compile(&spec, ValueStyle::default()).expect("supported");
     assert_eq!(json(&kept, &zero), "\"0000-00-00 00:00:00\"");
     assert!(!kept.renders_null(&zero));
-    let nulled = Codec::compile(&spec, ValueStyle { null_zerodates: true }).expect("supported");
+    let nulled = Codec::compile(&spec, ValueStyle { null_zerodates: true, ..ValueStyle::default() }).expect("supported");
     assert_eq!(json(&nulled, &zero), "null");
     assert_eq!(text(&nulled, &zero), "");
     assert!(nulled.renders_null(&zero));

@@ -35,6 +35,5 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::secret(G, "secret_key", "key of encrypt: 16, 24 or 32 bytes").read(),
     Opt::flag(G, "maxwell_quirks", "print what Maxwell prints even where it is wrong, so that a migration can be checked with diff")
         .ours()
-        .refused("Maxwell's wrong values cannot be reproduced yet")
         .read(),
 ];

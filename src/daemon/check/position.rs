@@ -98,6 +98,7 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             recapture: false,
             board: None,
             master_recovery: config.master_recovery,
+            maxwell_quirks: false,
             row_server_id: options.row_server_id(),
         };
         takeover::find(&context).await

@@ -10,8 +10,8 @@ use crate::schema::{CaseRule, ColumnType, Database, Schema, Table, collation};
 
 use super::alter_table::Alteration;
 use super::ast::{AlterSpec, AlterTable, CharsetClause, Concern, CreateBody, CreateTable, Ddl, Name, SEQUENCE_COLUMN, TableBody};
-use super::resolve;
 use super::{Dialect, SkipRule, StatementContext};
+use super::{as_maxwell, resolve};
 
 /// A statement that does not fit the tracked definitions, and every table whose definition is unproved by that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,9 @@ impl Run<'_> {
     /// The character set of a database that is created without one: the session's, as the event says.
     fn server_charset(&self) -> String {
         let default = &self.schema.charset;
+        if self.ctx.as_maxwell {
+            return default.clone();
+        }
         match self.ctx.collation_server.and_then(collation::charset_of_id) {
             Some(charset) if !collation::same_charset(charset, default) => charset.into(),
             Some(charset) if default.is_empty() => charset.into(),
@@ -214,6 +217,9 @@ impl Run<'_> {
     }
 
     fn define(&self, table: &mut Table, body: &TableBody, database_charset: &str) -> Result<(), String> {
+        if self.ctx.as_maxwell {
+            return as_maxwell::define(table, body, database_charset, self.ctx);
+        }
         let inherited = || Some(database_charset.to_string());
         let charset = resolve::charset(&body.charset, inherited).map_err(|name| format!("the collation {name} is not known"))?;
         table.charset = charset.or_else(inherited);
@@ -348,6 +354,9 @@ impl Run<'_> {
     }
 
     fn altered(&self, old: &Table, alter: &AlterTable) -> Result<Table, String> {
+        if self.ctx.as_maxwell {
+            return as_maxwell::altered(old, &alter.specs, self.ctx);
+        }
         let mut alteration = Alteration::of(old, self.ctx);
         alteration.database_charset = self.schema.database(&old.database).map(|d| d.charset.clone());
         // MySQL takes the session's database there, MariaDB the table's (both tried).

@@ -115,7 +115,7 @@ impl Parser<'_> {
             "float" | "float4" => {
                 let (digits, scaled) = self.precision()?;
                 // FLOAT(p) asks for p bits; more than 24 need a double. FLOAT(m,d) is a display width.
-                let wide = word == "float" && !scaled && digits.is_some_and(|p| p > 24);
+                let wide = !self.as_maxwell() && word == "float" && !scaled && digits.is_some_and(|p| p > 24);
                 if wide { ColumnType::Double } else { ColumnType::Float }
             }
             "real" if self.real_is_float() => {
@@ -241,7 +241,8 @@ impl Parser<'_> {
             if self.backslashes_are_doubtful() && token.text.contains('\\') {
                 return Err(NotUnderstood("whether a backslash in a label is escaped is not certain".into()));
             }
-            let label = match token.string(self.tokens.rules()) {
+            let text = if self.as_maxwell() { token.label_as_maxwell() } else { token.string(self.tokens.rules()) };
+            let label = match text {
                 Some(label) => Label::Text(label.into_owned()),
                 None => Label::Bytes(token.bits().ok_or_else(|| self.tokens.unexpected("a label"))?),
             };
@@ -311,7 +312,13 @@ impl Parser<'_> {
         let tokens = &mut self.tokens;
         match () {
             // ZEROFILL implies UNSIGNED (MySQL manual, "Numeric Type Attributes").
-            () if tokens.eat_any(&["UNSIGNED", "ZEROFILL"]) => def.ty.make_unsigned(),
+            () if tokens.eat_word("UNSIGNED") => def.ty.make_unsigned(),
+            () if tokens.is_word("ZEROFILL") => {
+                if !tokens.rules().as_maxwell {
+                    def.ty.make_unsigned();
+                }
+                tokens.next();
+            }
             () if tokens.eat_word("SIGNED") => {}
             () if tokens.eat_word("ASCII") => def.charset.charset = Some(CharsetName::Named("latin1".into())),
             () if tokens.eat_word("UNICODE") => def.charset.charset = Some(CharsetName::Named("ucs2".into())),
@@ -338,7 +345,7 @@ impl Parser<'_> {
                 tokens.eat_word("KEY");
                 def.primary_key = true;
             }
-            () if tokens.eat_word("KEY") => def.primary_key = true,
+            () if tokens.eat_word("KEY") => def.primary_key |= !tokens.rules().as_maxwell,
             () if tokens.eat_word("REFERENCES") => self.references()?,
             () if tokens.is_any(&["CONSTRAINT", "CHECK"]) => self.check(def)?,
             () => return Ok(false),

@@ -43,6 +43,8 @@ pub struct LexRules {
     pub server_version: u32,
     /// Executable comments are comments like any other.
     pub plain_comments: bool,
+    /// Names, labels and clauses as Maxwell's parser takes them.
+    pub as_maxwell: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,6 +334,23 @@ impl<'a> Token<'a> {
         };
         let beyond = |c: char| c > '\u{ffff}';
         Some(if name.contains(beyond) { Cow::Owned(name.replace(beyond, "?")) } else { name })
+    }
+
+    /// The same as Maxwell 1.45.0 has it: doubled back quotes stay.
+    pub fn name_as(&self, rules: LexRules) -> Option<Cow<'a, str>> {
+        match self.kind {
+            TokenKind::Quoted if rules.as_maxwell => Some(Cow::Borrowed(inside(self.text))),
+            _ => self.name(),
+        }
+    }
+
+    /// A label as Maxwell 1.45.0 keeps it: as it is spelled between its quotes.
+    pub fn label_as_maxwell(&self) -> Option<Cow<'a, str>> {
+        match self.kind {
+            TokenKind::Str => Some(Cow::Borrowed(inside(self.text.strip_prefix(['n', 'N']).unwrap_or(self.text)))),
+            TokenKind::DoubleQuoted => Some(Cow::Borrowed(inside(self.text))),
+            _ => None,
+        }
     }
 
     /// The string that this token stands for, with escapes resolved (MySQL manual, "String Literals").

@@ -8,6 +8,7 @@
 mod alter;
 mod alter_table;
 mod apply;
+pub mod as_maxwell;
 mod ast;
 mod column;
 mod lexer;
@@ -19,6 +20,8 @@ mod tokens;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use super::Schema;
 use super::delta::SchemaChange;
@@ -45,6 +48,8 @@ pub struct StatementContext<'a> {
     pub dialect: Dialect,
     /// The version of the server that wrote the event, as a number: 8.0.34 is 80034, 10.11.19 is 101119.
     pub server_version: u32,
+    /// The statement is read as Maxwell reads it.
+    pub as_maxwell: bool,
 }
 
 /// Whether a database, or a table in it, is left out of the tracked definitions (contract §7.3).
@@ -85,6 +90,9 @@ pub fn interpret(sql: &[u8], ctx: &StatementContext<'_>, schema: &mut Schema, sk
         }
         Ok(changes) => {
             *schema = next;
+            if let Some(view) = &mut schema.as_maxwell {
+                Arc::make_mut(view).statement(&decoded.text, ctx, skip, &changes);
+            }
             Outcome::Changes(changes)
         }
         // The schema stays as it was, so everything that the statement names is unproved, not only what did not fit.
@@ -99,6 +107,7 @@ fn recognised(text: &str, ctx: &StatementContext<'_>) -> (Statement, Vec<Concern
         brackets: ctx.dialect == Dialect::MariaDb && ctx.sql_mode & MODE_MSSQL != 0,
         dialect: ctx.dialect,
         server_version: ctx.server_version,
+        as_maxwell: ctx.as_maxwell,
         // MariaDB's own DROP TABLE repeats a comment of the user's statement before the names (`comment_length` in
         // `sql_table.cc`); as code it would name the tables twice.
         plain_comments: ctx.dialect == Dialect::MariaDb && text.trim_end().ends_with(text::GENERATED),

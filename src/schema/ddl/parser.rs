@@ -42,12 +42,16 @@ impl<'a> Parser<'a> {
         !self.is_mariadb() && self.sql_mode & MODE_UTF8_IS_UTF8MB4 != 0
     }
 
+    pub(super) fn as_maxwell(&self) -> bool {
+        self.tokens.rules().as_maxwell
+    }
+
     pub(super) fn real_is_float(&self) -> bool {
-        self.sql_mode & MODE_REAL_AS_FLOAT != 0
+        !self.as_maxwell() && self.sql_mode & MODE_REAL_AS_FLOAT != 0
     }
 
     pub(super) fn timestamp_is_datetime(&self) -> bool {
-        self.sql_mode & MODE_MAXDB != 0
+        !self.as_maxwell() && self.sql_mode & MODE_MAXDB != 0
     }
 
     pub(super) fn oracle_mode(&self) -> bool {
@@ -126,6 +130,10 @@ impl<'a> Parser<'a> {
         if tokens.eat_words("CHARACTER", "SET") || tokens.eat_words("CHAR", "SET") || tokens.eat_word("CHARSET") {
             tokens.eat_symbol(b'=');
             let charset = self.charset_name()?;
+            if self.as_maxwell() {
+                into.charset = Some(charset);
+                return Ok(true);
+            }
             // DEFAULT takes back what stood before it (only 5.6 accepts a contradiction there).
             if charset == CharsetName::Default {
                 into.collation = None;
@@ -135,6 +143,11 @@ impl<'a> Parser<'a> {
         }
         if tokens.eat_word("COLLATE") {
             tokens.eat_symbol(b'=');
+            if tokens.rules().as_maxwell {
+                // It is read and forgotten.
+                tokens.next();
+                return Ok(true);
+            }
             if tokens.is_word("DEFAULT") && !self.is_mariadb() {
                 // Up to 5.7; it takes the character set back as well (tried).
                 self.tokens.next();
@@ -152,6 +165,9 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn charset_name(&mut self) -> Parsed<CharsetName> {
+        if self.as_maxwell() {
+            return Ok(CharsetName::Named(self.tokens.name_or_string()?));
+        }
         if self.tokens.eat_word("DEFAULT") {
             return Ok(CharsetName::Default);
         }
@@ -190,13 +206,13 @@ impl<'a> Parser<'a> {
     /// Servers write backslashes twice, also for a session that does not escape them (`append_unescaped`); whether a text
     /// is theirs is not certain.
     pub(super) fn backslashes_are_doubtful(&self) -> bool {
-        self.tokens.rules().no_backslash_escapes && self.text.contains("(\n  ")
+        !self.as_maxwell() && self.tokens.rules().no_backslash_escapes && self.text.contains("(\n  ")
     }
 
     /// Whether the server made this text itself (CREATE TABLE … SELECT), in a mode in which it leaves options out: then
     /// its own replicas get another character set too (`store_create_info` in `sql_show.cc` of both servers).
     fn lacks_options(&self) -> bool {
-        self.sql_mode & MODES_WITHOUT_OPTIONS != 0 && self.text.contains("(\n  ")
+        !self.as_maxwell() && self.sql_mode & MODES_WITHOUT_OPTIONS != 0 && self.text.contains("(\n  ")
     }
 
     /// The list between the parentheses of CREATE TABLE.
@@ -372,7 +388,7 @@ impl<'a> Parser<'a> {
     /// Only the index called PRIMARY matters.
     pub(super) fn drop_index(&mut self) -> Parsed<Statement> {
         self.tokens.eat_if_exists();
-        if !self.tokens.name()?.eq_ignore_ascii_case("PRIMARY") {
+        if !self.tokens.name()?.eq_ignore_ascii_case("PRIMARY") || self.as_maxwell() {
             return Ok(Statement::PassOver("an index"));
         }
         self.tokens.expect_word("ON")?;

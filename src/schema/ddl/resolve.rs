@@ -38,6 +38,9 @@ pub fn column_type(
     forced: Option<&str>,
     ctx: &StatementContext<'_>,
 ) -> Result<ColumnType, String> {
+    if ctx.as_maxwell {
+        return column_type_as_maxwell(def, table_charset);
+    }
     let table = || table_charset.map(str::to_string);
     let own = charset(&def.charset, table).map_err(|name| format!("the collation {name} is not known"))?;
     let mut charset = own.or_else(table);
@@ -64,6 +67,33 @@ pub fn column_type(
     // What MariaDB calls JSON is text with this check. In UTF-16 and the like its bytes could not be output as they are.
     let is_narrow = matches!(&ty, ColumnType::Text { charset, .. } if keeps_json(charset.as_deref().unwrap_or_default()));
     Ok(if def.json_check && ctx.dialect == Dialect::MariaDb && is_narrow { ColumnType::Json } else { ty })
+}
+
+/// As Maxwell has it: the lengths of TEXT and BLOB count bytes, labels stay as they are spelled, and MariaDB's checks say
+/// nothing.
+fn column_type_as_maxwell(def: &ColumnDef, table_charset: Option<&str>) -> Result<ColumnType, String> {
+    let own = match &def.charset.charset {
+        Some(CharsetName::Named(name)) => Some(name.clone()),
+        _ => None,
+    };
+    let charset = own.or_else(|| table_charset.map(str::to_string));
+    let spelled = |labels: &[Label]| {
+        let text = |label: &Label| match label {
+            Label::Text(text) => Ok(text.clone()),
+            Label::Bytes(_) => Err("a label that ends Maxwell".to_string()),
+        };
+        labels.iter().map(text).collect::<Result<Vec<String>, String>>()
+    };
+    Ok(match &def.ty {
+        DeclaredType::Settled(ColumnType::Other { name, .. }) => return Err(format!("the type {name}, which ends Maxwell")),
+        DeclaredType::Settled(ty) => ty.clone(),
+        DeclaredType::Text { kind: TextKind::Text, length: Some(n) } => ColumnType::Text { kind: TextKind::holding(*n), charset },
+        DeclaredType::Text { kind, .. } => ColumnType::Text { kind: *kind, charset },
+        DeclaredType::Binary { kind: BinaryKind::Blob, length: Some(n) } => ColumnType::Binary { kind: BinaryKind::holding(*n) },
+        DeclaredType::Binary { kind, .. } => ColumnType::Binary { kind: *kind },
+        DeclaredType::Enum(values) => ColumnType::Enum { labels: spelled(values)?.into(), charset },
+        DeclaredType::Set(values) => ColumnType::Set { labels: spelled(values)?.into(), charset },
+    })
 }
 
 pub fn is_binary(charset: Option<&str>) -> bool {

@@ -129,7 +129,7 @@ impl<'a> Tokens<'a> {
 
     /// An unqualified name.
     pub fn name(&mut self) -> Parsed<String> {
-        match self.current.name() {
+        match self.current.name_as(self.rules()) {
             Some(name) => {
                 let name = name.into_owned();
                 self.next();

@@ -98,6 +98,31 @@ pub fn from_delta_json(json: &str) -> Result<Vec<SchemaChange>> {
     raw.into_iter().map(change).collect()
 }
 
+/// The same with the names of character sets as they are spelled, also where that is no name of any.
+pub fn from_delta_json_as_spelled(json: &str) -> Result<Vec<SchemaChange>> {
+    let mut changes = from_delta_json(json)?;
+    // It was read already, so it is JSON.
+    let raw: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    for (change, raw) in changes.iter_mut().zip(&raw) {
+        let spelled = |value: &serde_json::Value| value["charset"].as_str().map(str::to_owned);
+        match change {
+            SchemaChange::DatabaseCreate { charset, .. } => *charset = spelled(raw).unwrap_or_default(),
+            SchemaChange::DatabaseAlter { charset, .. } => *charset = spelled(raw),
+            SchemaChange::TableCreate { def, .. } | SchemaChange::TableAlter { def, .. } => {
+                let (table, raw) = (Arc::make_mut(def), &raw["def"]);
+                table.charset = spelled(raw);
+                for (column, raw) in table.columns.iter_mut().zip(raw["columns"].as_array().into_iter().flatten()) {
+                    if let ColumnType::Text { charset, .. } = &mut column.ty {
+                        *charset = spelled(raw);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(changes)
+}
+
 fn change(raw: RawChange) -> Result<SchemaChange> {
     let RawChange { kind, database, table, charset, old, def } = raw;
     let charset = charset.and_then(known_charset);

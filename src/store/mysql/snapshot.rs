@@ -274,7 +274,7 @@ pub(super) async fn load(
             db.tables.push(Arc::new(table));
         }
     }
-    Ok(Schema { databases, charset, case })
+    Ok(Schema { databases, charset, case, as_maxwell: None })
 }
 
 fn orphan(table: &str, id: SchemaId) -> Error {

@@ -23,13 +23,14 @@ enum Form {
 
 /// Successive double bytes, from the first one on, that the servers map otherwise than `encoding_rs`: to successive
 /// characters, or with 0 to none.
-struct Run {
-    first: u16,
-    count: u16,
-    to: u16,
+#[derive(Debug)]
+pub struct Run {
+    pub first: u16,
+    pub count: u16,
+    pub to: u16,
 }
 
-const fn run(first: u16, count: u16, to: u16) -> Run {
+pub const fn run(first: u16, count: u16, to: u16) -> Run {
     Run { first, count, to }
 }
 
@@ -342,6 +343,16 @@ impl DoubleByte {
         DoubleByte { form, pairs: pairs(definition, &[], definition.runs), after_8f, fours }
     }
 
+    /// The unit of a double byte: 0 for no sequence, U+FFFD for one without a character.
+    pub fn pair(&self, a: u8, b: u8) -> u16 {
+        at(&self.pairs, a, b)
+    }
+
+    /// The same behind 0x8F.
+    pub fn pair_after_8f(&self, a: u8, b: u8) -> u16 {
+        at(&self.after_8f, a, b)
+    }
+
     /// The first character of `bytes`, which begin above 0x7F, and its length. Where no sequence begins the byte alone
     /// is malformed.
     pub fn first(&self, bytes: &[u8]) -> (Decoded, usize) {
@@ -373,7 +384,7 @@ impl DoubleByte {
 }
 
 /// U+FF61, the first of the half-width katakana.
-const HALFWIDTH: u16 = 0xff61;
+pub const HALFWIDTH: u16 = 0xff61;
 
 fn at(table: &[u16], a: u8, b: u8) -> u16 {
     let index = a.checked_sub(0x81).map(|row| usize::from(row) << 8 | usize::from(b));

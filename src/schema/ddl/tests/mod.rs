@@ -1,5 +1,6 @@
 //! Statements as data: SQL in, definitions out.
 
+mod as_maxwell;
 mod found;
 mod golden;
 mod robust;
@@ -18,6 +19,7 @@ pub(super) const MYSQL: StatementContext<'static> = StatementContext {
     error_code: 0,
     dialect: Dialect::MySql,
     server_version: 90_704,
+    as_maxwell: false,
 };
 
 pub(super) const MARIADB: StatementContext<'static> = StatementContext { dialect: Dialect::MariaDb, server_version: 101_119, ..MYSQL };
