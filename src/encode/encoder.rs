@@ -118,18 +118,22 @@ impl Encoder {
         while let Some(event) = next()? {
             match event {
                 TxnEvent::RowQuery(sql) => self.row_query(sql),
-                TxnEvent::Rows { slot, event, start } => match &mut quarantine {
-                    Some(quarantine) if quarantine.takes(&slot) => {
-                        progress.xoffset += quarantine.hold(meta, &end.at, (&slot, &event, start), &self.raw_query, progress.xoffset)?;
-                        progress.commit = None;
-                        progress.ends_held = true;
+                TxnEvent::Rows { slot, event, start } => {
+                    let start = meta.rows_at.unwrap_or(start);
+                    match &mut quarantine {
+                        Some(quarantine) if quarantine.takes(&slot) => {
+                            progress.xoffset +=
+                                quarantine.hold(meta, &end.at, (&slot, &event, start), &self.raw_query, progress.xoffset)?;
+                            progress.commit = None;
+                            progress.ends_held = true;
+                        }
+                        _ => {
+                            let before = progress.xoffset;
+                            self.rows_event(meta, &slot, &event, start, &mut progress, sink)?;
+                            progress.ends_held &= progress.xoffset == before;
+                        }
                     }
-                    _ => {
-                        let before = progress.xoffset;
-                        self.rows_event(meta, &slot, &event, start, &mut progress, sink)?;
-                        progress.ends_held &= progress.xoffset == before;
-                    }
-                },
+                }
             }
         }
         if let Some(quarantine) = quarantine {

@@ -6,6 +6,7 @@
 pub mod ack;
 pub mod gtid;
 pub mod place;
+pub mod xa;
 
 use std::fmt;
 use std::sync::Arc;
