@@ -221,6 +221,8 @@ pub struct OutputSettings {
     pub primary_keys: bool,
     pub primary_key_columns: bool,
     pub null_zerodates: bool,
+    /// `partial_json=omit`
+    pub omits_partial_json: bool,
     pub ddl: bool,
     pub push_timestamp: bool,
     pub naming_strategy: NamingStrategy,

@@ -439,6 +439,7 @@ pub fn shown(output: &OutputSettings) -> OutputOptions {
         primary_keys: output.primary_keys,
         primary_key_columns: output.primary_key_columns,
         null_zerodates: output.null_zerodates,
+        omits_partial_json: output.omits_partial_json,
         ddl: output.ddl,
         push_timestamp: output.push_timestamp,
         naming: match output.naming_strategy {

@@ -36,6 +36,8 @@ pub struct OutputOptions {
     pub primary_key_columns: bool,
     /// `output_null_zerodates`
     pub null_zerodates: bool,
+    /// `partial_json=omit`: a JSON column of which only changes are known is left out of the message; otherwise it is an error.
+    pub omits_partial_json: bool,
     /// `output_ddl`
     pub ddl: bool,
     /// `output_push_timestamp`
@@ -74,6 +76,7 @@ impl Default for OutputOptions {
             primary_keys: false,
             primary_key_columns: false,
             null_zerodates: false,
+            omits_partial_json: false,
             ddl: false,
             push_timestamp: false,
             naming: Naming::AsIs,
