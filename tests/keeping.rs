@@ -15,9 +15,11 @@ use binlogd::encode::batch::{Batch, Message, MessageKind, Span, TopicId};
 use binlogd::error::{Error, Result};
 use binlogd::metrics::Metrics;
 use binlogd::position::gtid::MariadbGtid;
+use binlogd::position::xa::XaDecided;
 use binlogd::position::{BinlogPosition, Gtid, Position, ResumePoint};
 use binlogd::producer::{Completion, Producer};
 use binlogd::schema::delta::SchemaChange;
+use binlogd::schema::prepared::PreparedXa;
 use binlogd::schema::{Schema, SchemaId};
 use binlogd::status::{CauseKind, Status};
 use binlogd::store::{ClientPosition, Lookup, MemoryStore, Origin, Store, Stored, VersionsAt};
@@ -112,6 +114,18 @@ impl Store for Away {
 
     fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
         self.store.all_positions()
+    }
+
+    fn note_prepared<'a>(&'a self, prepared: &'a [PreparedXa]) -> BoxFuture<'a, Result<()>> {
+        self.store.note_prepared(prepared)
+    }
+
+    fn load_prepared(&self) -> BoxFuture<'_, Result<Vec<PreparedXa>>> {
+        self.store.load_prepared()
+    }
+
+    fn decided(&self, decided: XaDecided) {
+        self.store.decided(decided);
     }
 
     fn forget_positions<'a>(&'a self, server_ids: &'a [u32]) -> BoxFuture<'a, Result<()>> {

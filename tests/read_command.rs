@@ -74,7 +74,7 @@ fn file_of(case: &Case) -> String {
 fn check(case: &Case, full: bool, counts: &Counts) -> Vec<String> {
     let truth = case.truth();
     let (file, name) = (file_of(case), format!("--binlog_name={}", truth["binlog_file"].as_str().expect("a name")));
-    let words = [if full { FULL } else { &[] }, &["--log_level=error", name.as_str(), file.as_str()]].concat();
+    let words = [if full { FULL } else { &[] }, &["--log_level=error", "--partial_json=omit", name.as_str(), file.as_str()]].concat();
     let output = binlogd(&words);
     let (ours, told) = (text(&output.stdout), text(&output.stderr));
     let (expected, ended) = case.ours(full, false, &truth);
@@ -108,6 +108,18 @@ fn check(case: &Case, full: bool, counts: &Counts) -> Vec<String> {
         }
     }
     wrong.into_iter().map(|why| format!("{} {}: {why}", case.name, if full { "full" } else { "plain" })).collect()
+}
+
+/// The last but one update of the case has a minimal image and the changes of a document only.
+#[test]
+fn a_partial_update_without_its_document_stops() {
+    let case = case::all().into_iter().find(|c| c.server.name == SERVER && c.name == "json_partial").expect("the case");
+    let output = binlogd(&["--output_ddl", &file_of(&case)]);
+    let (lines, told) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!((output.status.code(), lines.lines().count()), (Some(1), 15), "{told}{lines}");
+    for words in ["lacks the document", "g_json_partial.j.e", "binlog:12411", "partial_json=omit"] {
+        assert!(told.contains(words), "no {words} in {told}");
+    }
 }
 
 #[test]

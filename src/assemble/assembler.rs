@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
-use crate::binlog::mariadb_gtid::{AlterPart, MariadbGtidEvent};
+use crate::binlog::mariadb_gtid::{AlterPart, MariadbGtidEvent, Xa};
 use crate::binlog::table_map::DUMMY_TABLE_ID;
 use crate::binlog::{
     EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid,
@@ -29,7 +29,8 @@ use super::quarantine::{HeldRows, Quarantine};
 use super::spill::{Pushed, SpillBuffer, SpillDir};
 use super::statement::{self, Statement};
 use super::tables::{Need, Resolved, Tables};
-use super::transaction::{TableRole, Transaction, TxnEvent, TxnMeta};
+use super::transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
+use super::xa::{XaRequest, XaState};
 
 /// So much of a statement is told of it.
 const STATEMENT_CHARS_MAX: usize = 400;
@@ -66,6 +67,9 @@ pub enum Step {
     NeedsTables(TableRequest),
     /// A resume point without rows: a file's end, a statement that changes nothing here.
     Boundary(ResumePoint),
+    /// An XA transaction is committed whose rows are not at hand. The caller reads them again, with `xa_reader`, and answers
+    /// with `provide_prepared`.
+    NeedsPrepared(XaRequest),
     /// The stream was opened inside a transaction. The caller opens it again at a boundary before this place.
     StartedInside(BinlogPosition),
 }
@@ -104,15 +108,18 @@ pub struct TableRequest {
 }
 
 /// A transaction whose commit was not read yet.
-struct Open {
-    meta: TxnMeta,
-    events: SpillBuffer,
+pub(super) struct Open {
+    pub(super) meta: TxnMeta,
+    pub(super) events: SpillBuffer,
     /// Whether rows of a table outside our own database were seen, output or not.
-    touches_users: bool,
+    pub(super) touches_users: bool,
     /// Whether rows of a table were seen whose definition is not proved: they will be held.
-    unproved: bool,
+    pub(super) unproved: bool,
     /// Value of our heartbeat row, when the transaction wrote it.
-    heartbeat: Option<i64>,
+    pub(super) heartbeat: Option<i64>,
+    /// An XA transaction, and the tables of which it has rows.
+    is_xa: bool,
+    pub(super) slots: Vec<Arc<TableSlot>>,
 }
 
 impl Open {
@@ -127,15 +134,15 @@ impl Open {
 }
 
 pub struct Assembler {
-    options: AssembleOptions,
-    spill: SpillDir,
-    schema: Schema,
-    schema_id: Option<SchemaId>,
-    tables: Tables,
+    pub(super) options: AssembleOptions,
+    pub(super) spill: SpillDir,
+    pub(super) schema: Schema,
+    pub(super) schema_id: Option<SchemaId>,
+    pub(super) tables: Tables,
     flavor: Flavor,
     server_version: (u8, u8, u8),
     /// File of the event that comes next, and its offset there.
-    at: BinlogPosition,
+    pub(super) at: BinlogPosition,
     /// Where the last event of a file began.
     last_event: BinlogPosition,
     /// Whether the last event has a schema version of its own; the place of its beginning stands for one only.
@@ -146,14 +153,17 @@ pub struct Assembler {
     fresh: bool,
     /// The definitions as they were before a statement inside the open transaction changed them.
     before: Option<(Schema, Option<SchemaId>)>,
-    gtid: Option<Gtid>,
+    pub(super) gtid: Option<Gtid>,
+    /// Where the group that is being read began.
+    pub(super) group_start: BinlogPosition,
+    pub(super) xa: XaState,
     /// The statement that follows takes no effect (MariaDB's `binlog_alter_two_phase`).
     passes_statement: bool,
     /// Commit time that the last GTID event told, microseconds; 0 if it told none.
     gtid_commit_us: u64,
-    heartbeat: i64,
+    pub(super) heartbeat: i64,
     seq: u64,
-    open: Option<Open>,
+    pub(super) open: Option<Open>,
     /// A table map that waits for `provide`, with its start offset.
     stalled: Option<(RawEvent, u64)>,
     /// A compressed transaction that is being unpacked, with its start offset.
@@ -171,16 +181,18 @@ impl Assembler {
     ) -> Self {
         Assembler {
             tables: Tables::new(options.filter.clone(), options.schema_database.clone(), spill.clone()),
-            options,
-            spill,
             schema,
             schema_id,
             flavor: Flavor::MySql,
             server_version: (0, 0, 0),
             boundary: at.clone(),
+            group_start: at.clone(),
+            xa: XaState::new(options.memory_bytes),
             last_event: at.clone(),
             has_version: false,
             at,
+            options,
+            spill,
             fresh: true,
             before: None,
             gtid: None,
@@ -290,6 +302,7 @@ impl Assembler {
         self.fresh = true;
         self.passes_statement = false;
         self.gtid = None;
+        self.xa.forget_awaited();
         self.undo_statements();
     }
 
@@ -306,7 +319,7 @@ impl Assembler {
 
     /// A transaction that is thrown away takes with it what its statements did to the definitions (`CREATE TABLE …
     /// SELECT` of MySQL 8.0.21+): they come again with it, and would find their own work otherwise.
-    fn undo_statements(&mut self) {
+    pub(super) fn undo_statements(&mut self) {
         if let Some((schema, id)) = self.before.take() {
             self.schema = schema;
             self.schema_id = id;
@@ -377,8 +390,8 @@ impl Assembler {
         match kind {
             EventType::FormatDescription => self.on_format(&event),
             Rotate => self.on_rotate(&event),
-            Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event),
-            MariaGtid => self.on_mariadb_gtid(&event),
+            Gtid | AnonymousGtid | GtidTagged => self.on_gtid(&event, start),
+            MariaGtid => self.on_mariadb_gtid(&event, start),
             Query => self.on_query(&event, start),
             MariaQueryCompressed => {
                 let inflated = compressed::inflate(&event, self.options.event_bytes_max).map_err(|e| bad(&event.header, e))?;
@@ -423,7 +436,7 @@ impl Assembler {
             | ViewChange => Ok(Step::More),
             // Statement-format leftovers; the statement itself is a QUERY event, which is judged there.
             Intvar | Rand | UserVar => Ok(Step::More),
-            XaPrepare => Err(unsupported(&event.header, "XA transactions are not supported yet")),
+            XaPrepare => self.on_xa_prepare(&event, start),
             MariaPartialRowData => Err(unsupported(&event.header, "fragmented rows events are not supported yet")),
             StartV3 | Load | CreateFile | AppendBlock | ExecLoad | DeleteFile | NewLoad | BeginLoadQuery | ExecuteLoadQuery => {
                 Err(unsupported(&event.header, "it carries a statement-format change; the server must log rows"))
@@ -467,34 +480,35 @@ impl Assembler {
         }
     }
 
-    fn on_gtid(&mut self, event: &RawEvent) -> Result<Step> {
+    fn on_gtid(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
         let parsed = gtid::GtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
         self.gtid = parsed.gtid.map(Gtid::MySql);
         self.gtid_commit_us = parsed.immediate_commit_us.unwrap_or(0);
+        self.group_start = BinlogPosition { file: self.at.file.clone(), offset: start };
         self.fresh = false;
         self.unfinished()?;
         Ok(Step::More)
     }
 
-    fn on_mariadb_gtid(&mut self, event: &RawEvent) -> Result<Step> {
+    fn on_mariadb_gtid(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
         let parsed = MariadbGtidEvent::parse(event).map_err(|e| bad(&event.header, e))?;
-        if parsed.xa.is_some() {
-            return Err(unsupported(&event.header, "XA transactions are not supported yet"));
-        }
         self.unfinished()?;
         // An ALTER in two parts is logged twice with one text; only its commit changes anything.
         self.passes_statement = matches!(parsed.alter, Some(AlterPart::Start | AlterPart::Rollback { .. }));
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
+        self.group_start = BinlogPosition { file: self.at.file.clone(), offset: start };
         self.fresh = false;
-        if !parsed.standalone {
-            self.begin(&event.header, None);
+        let is_prepared = matches!(parsed.xa, Some(Xa::Prepared(_)));
+        // The query that decides an XA transaction stands alone, though older versions do not mark it so.
+        if !parsed.standalone && !matches!(parsed.xa, Some(Xa::Completed(_))) {
+            self.begin(&event.header, None, is_prepared);
         }
         Ok(Step::More)
     }
 
     /// A new group begins while one is open: an event of its end is missing.
-    fn unfinished(&self) -> Result<()> {
+    pub(super) fn unfinished(&self) -> Result<()> {
         match self.open {
             Some(_) => {
                 Err(Error::definite("a transaction begins before the one before it ended").hint("check the binlog file with mysqlbinlog"))
@@ -503,7 +517,15 @@ impl Assembler {
         }
     }
 
-    fn begin(&mut self, header: &EventHeader, thread_id: Option<u32>) {
+    /// Something that stands inside transactions only, where none is open.
+    pub(super) fn nothing_open(&self, what: &str, start: u64) -> Result<Step> {
+        if self.fresh {
+            return Ok(Step::StartedInside(BinlogPosition { file: self.at.file.clone(), offset: start }));
+        }
+        Err(Error::definite(format!("{what} stands outside a transaction")).hint("check the binlog file with mysqlbinlog"))
+    }
+
+    fn begin(&mut self, header: &EventHeader, thread_id: Option<u32>, is_xa: bool) {
         self.fresh = false;
         self.open = Some(Open {
             meta: TxnMeta {
@@ -518,20 +540,19 @@ impl Assembler {
             touches_users: false,
             unproved: false,
             heartbeat: None,
+            is_xa,
+            slots: Vec::new(),
         });
     }
 
-    fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Step {
+    pub(super) fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Step {
         let Some(mut open) = self.open.take() else {
             // Maxwell stores the place before the commit event, so a takeover starts on it: an empty transaction ends.
             return Step::Boundary(self.end_here(None, true));
         };
         open.meta.xid = xid;
         open.meta.schema_id = self.schema_id;
-        open.meta.commit_us = match self.gtid_commit_us {
-            0 => u64::from(header.timestamp) * 1_000_000,
-            us => us,
-        };
+        open.meta.commit_us = self.commit_us(header);
         if let Some(value) = open.heartbeat {
             self.heartbeat = value;
         }
@@ -541,14 +562,27 @@ impl Assembler {
         Step::Transaction(Transaction { meta: open.meta, events: open.events, end })
     }
 
-    fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
-        self.seq += 1;
+    /// When the group that ends with this event was committed, as exactly as the server tells.
+    pub(super) fn commit_us(&self, header: &EventHeader) -> u64 {
+        match self.gtid_commit_us {
+            0 => u64::from(header.timestamp) * 1_000_000,
+            us => us,
+        }
+    }
+
+    pub(super) fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
         self.before = None;
         self.tables.forget_if_many();
         self.boundary = self.at.clone();
+        self.point(gtid, saves)
+    }
+
+    /// A point at the boundary.
+    pub(super) fn point(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
+        self.seq += 1;
         let gtid = if self.options.gtid_mode { gtid } else { None };
-        let held = self.tables.doubts.pending() || self.tables.quarantine.pins();
-        ResumePoint { seq: self.seq, at: self.at.clone(), gtid, heartbeat: self.heartbeat, saves, held }
+        let held = self.tables.doubts.pending() || self.tables.quarantine.pins() || self.xa.holds();
+        ResumePoint { seq: self.seq, at: self.boundary.clone(), gtid, heartbeat: self.heartbeat, saves, held }
     }
 
     fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
@@ -565,7 +599,7 @@ impl Assembler {
         if let Some(thread_id) = query::begin_thread_id(event) {
             // The short way for what stands before every transaction: no status variables are looked at.
             self.unfinished()?;
-            self.begin(&event.header, Some(thread_id));
+            self.begin(&event.header, Some(thread_id), false);
             return Ok(Step::More);
         }
         let inside = self.open.is_some();
@@ -580,9 +614,18 @@ impl Assembler {
         match statement {
             Statement::Begin => {
                 self.unfinished()?;
-                self.begin(&event.header, Some(query.thread_id));
+                self.begin(&event.header, Some(query.thread_id), false);
                 Ok(Step::More)
             }
+            Statement::XaBegin => {
+                self.unfinished()?;
+                self.begin(&event.header, Some(query.thread_id), true);
+                Ok(Step::More)
+            }
+            Statement::XaEnd if inside => Ok(Step::More),
+            Statement::XaEnd => self.nothing_open("an XA END", start),
+            Statement::XaCommit => self.on_xa_commit(event, &query, start),
+            Statement::XaRollback => self.on_xa_rollback(&query),
             Statement::Commit => Ok(self.commit(&event.header, None)),
             Statement::Rollback => {
                 let touched = self.open.take().is_some_and(|o| o.touches_users);
@@ -593,7 +636,6 @@ impl Assembler {
             Statement::RowChange(verb) => Err(Error::definite(format!("the server logged a {verb} statement instead of its rows"))
                 .detail(format!("default database {}", query.database))
                 .hint("set binlog_format=ROW for every session of the server, then set a position after this event")),
-            Statement::Xa => Err(unsupported(&event.header, "XA transactions are not supported yet")),
             Statement::Schema => self.on_ddl(event, &query, start, inside),
         }
     }
@@ -606,6 +648,7 @@ impl Assembler {
         }
         match statement {
             Statement::Begin | Statement::Commit => false,
+            Statement::XaEnd => true,
             Statement::Nothing if statement::is_savepoint(sql) => true,
             _ => self.flavor == Flavor::MariaDb || self.server_version >= (5, 7, 0),
         }
@@ -712,6 +755,9 @@ impl Assembler {
             return Ok(Step::More);
         }
         open.unproved |= slot.role == TableRole::Unproved;
+        if open.is_xa && !open.slots.iter().any(|known| Arc::ptr_eq(known, &slot)) {
+            open.slots.push(slot.clone());
+        }
         if slot.role == TableRole::Bootstrap {
             open.meta.requests.push((slot.clone(), event.clone()));
             // Its message goes out, so the point behind it is worth storing.
@@ -780,7 +826,7 @@ fn unsupported(header: &EventHeader, why: &str) -> Error {
     Error::definite(format!("cannot pass a {} event: {why}", header.type_name()))
 }
 
-fn bad(header: &EventHeader, error: crate::binlog::DecodeError) -> Error {
+pub(super) fn bad(header: &EventHeader, error: crate::binlog::DecodeError) -> Error {
     Error::definite(format!("a {} event cannot be read", header.type_name()))
         .source(error)
         .hint("the event is damaged or of a version that is not known; check the file with mysqlbinlog")

@@ -58,13 +58,14 @@ impl BoundaryScanner {
                 self.inside = !standalone;
                 false
             }
-            Some(EventType::Xid | EventType::TransactionPayload) => true,
+            Some(EventType::Xid | EventType::TransactionPayload | EventType::XaPrepare) => true,
             Some(EventType::Query) => match query::Query::parse(event).map(|q| statement::recognise(q.sql, self.inside)) {
-                Ok(Statement::Begin) => {
+                Ok(Statement::Begin | Statement::XaBegin) => {
                     self.inside = true;
                     false
                 }
                 Ok(Statement::Commit | Statement::Rollback) => true,
+                Ok(Statement::XaEnd) => false,
                 _ => !self.inside,
             },
             _ => !self.inside && !self.group,

@@ -3,6 +3,7 @@
 
 use crate::binlog::mariadb_gtid::{GtidList, MariadbGtidEvent};
 use crate::binlog::{DecodeError, EventType, RawEvent, gtid, previous_gtids, query, rotate};
+use crate::position::xa::XaName;
 use crate::position::{BinlogPosition, Gtid, Gtids};
 
 use super::statement::{self, Statement};
@@ -116,15 +117,11 @@ impl GroupScanner {
             Some(EventType::Query) => {
                 let sql = query::Query::parse(event)?.sql;
                 match statement::recognise(sql, self.inside) {
-                    Statement::Begin => {
+                    Statement::Begin | Statement::XaBegin => {
                         self.inside = true;
                         false
                     }
-                    Statement::Xa if begins_xa(sql) => {
-                        self.inside = true;
-                        false
-                    }
-                    Statement::Xa if ends_xa_branch(sql) => false,
+                    Statement::XaEnd => false,
                     Statement::Commit | Statement::Rollback => true,
                     _ => !self.inside,
                 }
@@ -155,17 +152,12 @@ impl GroupScanner {
     }
 }
 
-fn begins_xa(sql: &[u8]) -> bool {
-    second_word(sql).is_some_and(|word| word.eq_ignore_ascii_case(b"START") || word.eq_ignore_ascii_case(b"BEGIN"))
-}
-
-/// `XA END` stands inside; what follows is the prepare.
-fn ends_xa_branch(sql: &[u8]) -> bool {
-    second_word(sql).is_some_and(|word| word.eq_ignore_ascii_case(b"END"))
-}
-
-fn second_word(sql: &[u8]) -> Option<&[u8]> {
-    sql.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty()).nth(1)
+/// The name of the XA transaction that a statement commits or rolls back.
+pub fn decides_xa(sql: &[u8]) -> Option<XaName> {
+    match statement::recognise(sql, false) {
+        Statement::XaCommit | Statement::XaRollback => statement::xa_name(sql),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod spill;
 mod statement;
 mod tables;
 pub mod transaction;
+pub mod xa;
 
 #[cfg(test)]
 mod tests;
@@ -21,3 +22,4 @@ pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
 pub use doubt::{Bound, Captured, Cause, TableName};
 pub use quarantine::{First, HeldRows, HeldTable, Quarantine};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
+pub use xa::{XaRead, XaReader, XaRequest};

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::binlog::codec::Codec;
+use crate::binlog::rows::read_partial_bits;
+use crate::binlog::table_map::WireType;
 use crate::binlog::{ColumnBits, Cursor, DecodeError, RawEvent, RowsEvent, RowsKind, TableMap};
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Gtid};
@@ -484,7 +486,7 @@ fn count_rows(map: &TableMap, event: &RawEvent) -> u64 {
 }
 
 fn counted(map: &TableMap, rows: &RowsEvent<'_>) -> Result<u64, DecodeError> {
-    if rows.partial || rows.columns != map.types.len() {
+    if rows.columns != map.types.len() {
         return Err(DecodeError::invalid("rows", "of another shape than their table map"));
     }
     let layouts: Vec<Codec> = map.types.iter().map(|wire| Codec::opaque(*wire)).collect();
@@ -495,6 +497,9 @@ fn counted(map: &TableMap, rows: &RowsEvent<'_>) -> Result<u64, DecodeError> {
         let before = images.len();
         pass_image(&layouts, &rows.present, &mut images)?;
         if rows.kind == RowsKind::Update {
+            if rows.partial {
+                read_partial_bits(&mut images, map.types.iter().filter(|wire| matches!(wire, WireType::Json { .. })).count())?;
+            }
             pass_image(&layouts, &rows.present_after, &mut images)?;
         }
         if images.len() == before {

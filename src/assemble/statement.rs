@@ -5,6 +5,7 @@
 use crate::binlog::format::Flavor;
 use crate::binlog::query::Query;
 use crate::filter::Filter;
+use crate::position::xa::XaName;
 use crate::schema::Schema;
 use crate::schema::ddl::{self, Dialect, Outcome, StatementContext};
 
@@ -43,7 +44,13 @@ pub enum Statement {
     Nothing,
     /// A statement-format change of rows, with its verb.
     RowChange(&'static str),
-    Xa,
+    /// Begins an XA transaction (MySQL; MariaDB's GTID event does).
+    XaBegin,
+    /// Stands between its rows and its prepare event.
+    XaEnd,
+    /// Decides one that is prepared.
+    XaCommit,
+    XaRollback,
     /// Anything else: for the DDL parser.
     Schema,
 }
@@ -75,7 +82,14 @@ pub fn recognise(sql: &[u8], inside: bool) -> Statement {
         }
         b"SAVEPOINT" | b"RELEASE" | b"SET" if inside => Statement::Nothing,
         b"SAVEPOINT" | b"RELEASE" => Statement::Nothing,
-        b"XA" => Statement::Xa,
+        b"XA" => match &words.next_word().to_ascii_uppercase()[..] {
+            b"START" | b"BEGIN" => Statement::XaBegin,
+            b"END" => Statement::XaEnd,
+            b"COMMIT" => Statement::XaCommit,
+            b"ROLLBACK" => Statement::XaRollback,
+            // XA PREPARE is an event of its own, XA RECOVER is not logged: the DDL parser tells what it makes of it.
+            _ => Statement::Schema,
+        },
         b"INSERT" => row_change("INSERT", text),
         b"UPDATE" => row_change("UPDATE", text),
         b"REPLACE" => row_change("REPLACE", text),
@@ -90,6 +104,14 @@ pub fn recognise(sql: &[u8], inside: bool) -> Statement {
         }
         _ => Statement::Schema,
     }
+}
+
+/// The name that an `XA …` statement gives.
+pub fn xa_name(sql: &[u8]) -> Option<XaName> {
+    let mut words = Words { rest: sql };
+    words.next_word();
+    words.next_word();
+    XaName::parse(words.rest)
 }
 
 /// Whether this marks a place inside a transaction or goes back to one; servers log that nowhere else.
@@ -198,7 +220,11 @@ mod tests {
             ("SAVEPOINT `s1`", true, Nothing),
             ("# Dummy event replacing event type 160 that slave cannot handle.", false, Nothing),
             ("# y`\n ALTER TABLE t DROP a", false, Schema),
-            ("XA START 'x'", false, Xa),
+            ("XA START X'61',X'',1", false, XaBegin),
+            ("xa end X'61',X'',1", true, XaEnd),
+            ("XA COMMIT X'61',X'',1", false, XaCommit),
+            ("XA ROLLBACK X'61',X'',1", false, XaRollback),
+            ("XA RECOVER", false, Schema),
             ("/* app */ insert into t values (1)", true, RowChange("INSERT")),
             ("-- hello\nUPDATE t SET a=1", true, RowChange("UPDATE")),
             ("INSERT INTO mysql.rds_heartbeat2(id, value) values (1,2)", true, Nothing),

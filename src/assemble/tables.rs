@@ -279,6 +279,16 @@ impl Tables {
         }
     }
 
+    /// Numbers of slots are unique in the process: one assembler that stands in for another takes them over, and gives
+    /// them back.
+    pub fn next_slot(&self) -> u64 {
+        self.next_slot
+    }
+
+    pub fn take_slots_from(&mut self, next: u64) {
+        self.next_slot = self.next_slot.max(next);
+    }
+
     fn slot(
         &mut self,
         map: TableMap,

@@ -72,6 +72,9 @@ pub struct TxnMeta {
     /// metrics.
     pub begun_s: u32,
     pub last_row_s: u32,
+    /// Place that all rows have, if it is not that of their own events: an XA transaction's rows become valid with the
+    /// statement that commits it, so they have its place, and places never go back from one message to the next.
+    pub rows_at: Option<u64>,
     /// Rows events of our own `bootstrap` table: requests that somebody has to answer.
     pub requests: Vec<(Arc<TableSlot>, RawEvent)>,
 }

@@ -80,6 +80,18 @@ fn read_head(c: &mut Cursor<'_>, has_extra: bool) -> Result<(u64, u16), DecodeEr
     Ok((table_id, flags))
 }
 
+/// What stands before each after image of a partial update: which JSON columns hold a list of changes instead of a value.
+/// There is one bit for every JSON column of the table (MySQL `sql/rpl_record.cc`, `start_partial_bits_reader`).
+pub fn read_partial_bits<'a>(c: &mut Cursor<'a>, json_columns: usize) -> Result<ColumnBits<'a>, DecodeError> {
+    /// `enum_binlog_row_value_options::PARTIAL_JSON_UPDATES`
+    const PARTIAL_JSON: u64 = 1;
+    match c.lenenc("row value options")? {
+        0 => Ok(ColumnBits::new(&[], json_columns)),
+        PARTIAL_JSON => ColumnBits::read(c, json_columns, "partial JSON columns"),
+        other => Err(DecodeError::invalid("row value options", other.to_string())),
+    }
+}
+
 /// Size of what stands before the images, in bytes. `kind` and version as in `RowsEvent::parse`.
 pub(super) fn head_size(body: &[u8], has_extra: bool, kind: RowsKind) -> Result<usize, DecodeError> {
     let mut c = Cursor::new(body);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::position::xa::XaName;
+
 use super::{Cursor, DecodeError, RawEvent};
 
 /// Name of an XA transaction (X/Open "xid"), as the client chose it.
@@ -44,6 +46,10 @@ fn part<'a>(c: &mut Cursor<'a>, size: u32) -> Result<&'a [u8], DecodeError> {
 }
 
 impl<'a> XaId<'a> {
+    pub fn to_name(self) -> XaName {
+        XaName { format_id: self.format_id, gtrid: self.gtrid.to_vec(), bqual: self.bqual.to_vec() }
+    }
+
     /// Reads the form with one byte for each length, which MariaDB's GTID event has.
     pub(super) fn read_short(c: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         let format_id = c.u32("xid format")?.cast_signed();

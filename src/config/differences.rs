@@ -125,11 +125,11 @@ const SECTIONS: &[(&str, &[Row])] = &[
             row("Compressed transactions and compressed events are lost silently", "they are read"),
             row(
                 "Updates with partial JSON (`binlog_row_value_options=PARTIAL_JSON`) are lost silently",
-                "the stream stops before them, with a sentence: they are not built yet",
+                "they are applied to the document in the before image; where that lacks it, see partial_json",
             ),
             row(
                 "XA transactions end the process; on MariaDB prepared rows come out under the next transaction",
-                "the stream stops before them, with a sentence: they are not built yet",
+                "rows come at XA COMMIT, with its place and GTID and without an xid; none for XA ROLLBACK",
             ),
         ],
     ),

@@ -222,6 +222,8 @@ pub struct OutputSettings {
     pub primary_key_columns: bool,
     pub null_zerodates: bool,
     pub maxwell_quirks: bool,
+    /// `partial_json=omit`
+    pub omits_partial_json: bool,
     pub ddl: bool,
     pub push_timestamp: bool,
     pub naming_strategy: NamingStrategy,

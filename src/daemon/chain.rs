@@ -4,14 +4,16 @@
 
 use std::sync::Arc;
 
-use crate::assemble::{Assembler, Bound, Captured, SchemaStep, Step, TableName, TableRequest, Transaction};
+use crate::assemble::{Assembler, Bound, Captured, SchemaStep, Step, TableName, TableRequest, Transaction, XaReader, XaRequest};
 use crate::binlog::{RawEvent, RowsEvent, RowsKind};
 use crate::encode::batch::Batch;
 use crate::encode::{DdlMessage, Encoder, decode_columns};
 use crate::error::{Error, Result};
 use crate::filter::{Filter, LiveFilter};
+use crate::position::xa::XaDecided;
 use crate::position::{BinlogPosition, Gtid, Gtids, Position, ResumePoint};
 use crate::schema::delta::SchemaChange;
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 
 /// What the chain asks of its surroundings. Calls may block.
@@ -28,11 +30,34 @@ pub trait Hooks {
         Ok(None)
     }
 
+    /// Stores where prepared XA transactions stand, and returns when it is stored: the resume point will pass them.
+    fn note_prepared(&mut self, _prepared: &[PreparedXa]) -> Result<()> {
+        Ok(())
+    }
+
+    /// What was noted of this one goes with the first stored position behind the decision.
+    fn decided(&mut self, _decided: XaDecided) {}
+
+    /// Reads the rows of a prepared XA transaction again, into the reader.
+    ///
+    /// # Errors
+    /// When the binlog that should have them has not.
+    fn read_prepared(&mut self, request: &XaRequest, _reader: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
+        Err(Error::definite(format!("the rows of the XA transaction {} cannot be read again here", request.name)).detail(&request.at))
+    }
+
     /// A transaction was encoded: its rows, and milliseconds from its begin to its last row on the server. For metrics.
     fn transaction(&mut self, _rows: u64, _execution_ms: u64) {}
 
     /// Takes a finished batch; may wait, and that is the back-pressure.
     fn emit(&mut self, batch: Batch) -> Result<()>;
+}
+
+/// The rows of a prepared XA transaction.
+pub enum PreparedRows {
+    Read(Box<XaReader>),
+    /// Nothing of them is output here.
+    Unwanted,
 }
 
 /// What became of an event.
@@ -121,6 +146,7 @@ impl Chain {
         self.counters.bytes += u64::from(event.header.size);
         let mut step = Some(self.assembler.push(event)?);
         while let Some(current) = step {
+            self.assembler.take_decided().into_iter().for_each(|decided| hooks.decided(decided));
             let flow = self.step(current, hooks)?;
             if flow != Flow::On {
                 return Ok(flow);
@@ -144,7 +170,15 @@ impl Chain {
     }
 
     /// Hands on what is encoded so far. Called when the source is idle, and at the end.
+    ///
+    /// Most XA transactions are decided within milliseconds; those that are still prepared now are noted, all at once.
     pub fn flush(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
+        let prepared = self.assembler.unnoted();
+        if !prepared.is_empty() {
+            hooks.note_prepared(&prepared)?;
+            let end = self.assembler.noted();
+            self.encoder.mark_end(end, 0, &mut |batch| hooks.emit(batch))?;
+        }
         match self.encoder.finish() {
             Some(batch) => hooks.emit(batch),
             None => Ok(()),
@@ -185,6 +219,14 @@ impl Chain {
                 Step::Schema(change) => self.schema_changed(change, hooks)?,
                 Step::NeedsTables(request) => {
                     step = self.answer(request, hooks)?;
+                    continue;
+                }
+                Step::NeedsPrepared(request) => {
+                    let assembler = &self.assembler;
+                    step = match hooks.read_prepared(&request, &mut || assembler.xa_reader(&request))? {
+                        PreparedRows::Read(reader) => self.assembler.provide_prepared(&request, *reader)?,
+                        PreparedRows::Unwanted => self.assembler.pass_prepared(),
+                    };
                     continue;
                 }
                 Step::StartedInside(at) => return Ok(Flow::StartedInside(at)),

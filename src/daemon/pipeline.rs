@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::assemble::{Bound, Captured, TableRequest};
+use crate::assemble::{Bound, Captured, TableRequest, XaReader, XaRequest};
 use crate::budget::Budget;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
 use crate::position::Position;
+use crate::position::xa::XaDecided;
 use crate::schema::delta::SchemaChange;
 use crate::schema::mend::TRUSTED_FORMAT;
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 use crate::server::status::ServerIdentity;
@@ -23,10 +25,11 @@ use crate::status::{CauseKind, State};
 use crate::store::{Origin, Store};
 
 use super::board::Board;
-use super::chain::{Chain, Counters, Flow, Hooks};
+use super::chain::{Chain, Counters, Flow, Hooks, PreparedRows};
 use super::progress::Progress;
 use super::quarantine_watch::QuarantineWatch;
 use super::reader::{BlockQueue, QueuedBlock};
+use super::seek::Seeker;
 use super::sender::QueuedBatch;
 use super::shutdown::Shutdown;
 use super::{tables, view};
@@ -319,6 +322,25 @@ impl Hooks for Surroundings {
     fn stored_version(&mut self, position: &Position) -> Result<Option<Schema>> {
         let found = self.retried("reading a stored schema version", async |this| this.store.load_schema_at(position).await)?;
         Ok(found.map(|(_, schema)| schema))
+    }
+
+    fn note_prepared(&mut self, prepared: &[PreparedXa]) -> Result<()> {
+        tracing::debug!(prepared = prepared.len(), "noting prepared XA transactions");
+        self.retried("noting prepared XA transactions", async |this| this.store.note_prepared(prepared).await)
+    }
+
+    fn decided(&mut self, decided: XaDecided) {
+        self.store.decided(decided);
+    }
+
+    fn read_prepared(&mut self, request: &XaRequest, reader: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
+        let seeker = Seeker::new(&self.dump, self.replication.clone(), self.identity.version.flavor);
+        let files = self.retried("asking for the binlog files", async |_| seeker.files().await)?;
+        let (board, shutdown) = (self.board.clone(), self.shutdown.clone());
+        let _waiting = board.pulses.pipeline.waits();
+        let mut alive = || if shutdown.is_requested() { Err(Error::transient("stopped")) } else { Ok(()) };
+        let read = seeker.read_prepared(request, &files, reader, &mut alive)?;
+        Ok(PreparedRows::Read(Box::new(read)))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

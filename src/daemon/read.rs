@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
-use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
+use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest, XaReader, XaRequest};
 use crate::encode::batch::{Batch, Topics};
 use crate::encode::{Encoder, OutputOptions};
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 use crate::source::file::BinlogFile;
 
-use super::chain::{Chain, Flow, Hooks};
+use super::chain::{Chain, Flow, Hooks, PreparedRows};
 
 /// An open transaction takes its events out of the file's read buffers after so many bytes.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -85,6 +85,8 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
     if options.output.maxwell_quirks {
         assembler.see_as_maxwell();
     }
+    // Nothing can be read twice here; the spill folder bounds it.
+    assembler.keep_prepared(u64::MAX);
     let output_ddl = options.output.ddl;
     let encoder = Encoder::new(options.output.clone(), topics);
     let mut chain = Chain::new(assembler, encoder, options.filter.clone(), output_ddl, None);
@@ -158,6 +160,12 @@ impl Hooks for Printer<'_> {
         Err(Error::definite(format!("the definition of {} is not known: {}", names.join(", "), request.why))
             .detail(&request.at)
             .hint("begin with the file in which the table was created, or exclude it by the filter; files of a server with binlog_row_metadata=FULL mostly tell by themselves"))
+    }
+
+    fn read_prepared(&mut self, request: &XaRequest, _: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
+        Err(Error::definite(format!("the XA transaction {} is committed, and its rows are in none of the files before", request.name))
+            .detail(&request.at)
+            .hint("begin with the file in which it was prepared"))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

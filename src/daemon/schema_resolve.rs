@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::assemble::spill::SpillDir;
-use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
+use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest, XaReader, XaRequest};
 use crate::encode::batch::{Batch, Topics};
 use crate::encode::{Encoder, OutputOptions};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::server::{Flavor, capture};
 use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::store::Store;
 
-use super::chain::{Chain, Flow, Hooks};
+use super::chain::{Chain, Flow, Hooks, PreparedRows};
 use super::schema_command::{Outcome, Servers, place};
 use super::schema_text::create_table;
 use super::{tables, wire};
@@ -206,6 +206,11 @@ impl Hooks for Finder<'_> {
         }
         // Other tables stay in doubt: nothing of them is looked at here.
         Ok((Vec::new(), Bound::from(BinlogPosition { file: request.at.file.clone(), offset: u64::MAX })))
+    }
+
+    fn read_prepared(&mut self, _: &XaRequest, _: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
+        // Its tables' definitions were asked for at the prepare.
+        Ok(PreparedRows::Unwanted)
     }
 
     fn emit(&mut self, _: Batch) -> Result<()> {

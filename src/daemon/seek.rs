@@ -5,12 +5,15 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::assemble::groups::{GroupScanner, Seen};
-use crate::assemble::own_tables;
-use crate::binlog::{DecodeError, EventType, Flavor as BinlogFlavor, RawEvent, RowsEvent, TableMap, compressed, payload};
+use crate::assemble::groups::{self, GroupScanner, Seen};
+use crate::assemble::{XaRead, XaReader, XaRequest, own_tables};
+use crate::binlog::xa_prepare::XaPrepare;
+use crate::binlog::{DecodeError, EventType, Flavor as BinlogFlavor, RawEvent, RowsEvent, TableMap, compressed, payload, query};
 use crate::error::{Error, Result};
 use crate::position::place::FIRST_EVENT;
+use crate::position::xa::XaName;
 use crate::position::{BinlogPosition, GtidSet, Gtids, Moment};
+use crate::schema::prepared::PreparedXa;
 use crate::server::status::{self, BinlogFile};
 use crate::server::{Flavor, Server, rows};
 use crate::source::dump::{DumpOptions, DumpStream, Start};
@@ -174,6 +177,111 @@ impl Seeker {
         Ok(())
     }
 
+    /// Reads the rows of a prepared XA transaction again. `alive` is called now and then and may break it off.
+    ///
+    /// # Errors
+    /// Definite when the binlog does not have the prepare, or not any more.
+    pub fn read_prepared(
+        &self,
+        request: &XaRequest,
+        files: &[BinlogFile],
+        reader: &mut dyn FnMut() -> XaReader,
+        alive: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<XaReader> {
+        if let Some(known) = &request.known {
+            let place = &known.place;
+            tracing::info!(xid = %request.name, prepared = %place, "reading the rows of a prepared XA transaction again");
+            let read = match on_server(files, &place.start) {
+                Ok(()) => self.read_group(&place.start, reader(), alive),
+                Err(e) => Err(e),
+            };
+            match read {
+                Ok(Some(read)) => return Ok(read),
+                Err(e) if e.is_transient() => return Err(e),
+                Ok(None) => {
+                    tracing::warn!(xid = %request.name, prepared = %place, "another transaction stands there: another server's file?")
+                }
+                Err(e) => tracing::warn!(xid = %request.name, error = %e, "it cannot be read there"),
+            }
+        }
+        match self.find_prepare(request, files, alive)? {
+            Some(start) => match self.read_group(&start, reader(), alive)? {
+                Some(read) => Ok(read),
+                None => Err(Error::bug("an XA transaction is not where it was found").detail(start)),
+            },
+            None => Err(not_in_binlog(request)),
+        }
+    }
+
+    /// The reader when it has the whole transaction, nothing if another one begins there.
+    fn read_group(&self, start: &BinlogPosition, mut reader: XaReader, alive: &mut dyn FnMut() -> Result<()>) -> Result<Option<XaReader>> {
+        // The protocol has 32 bits; a place behind is reached from the file's beginning.
+        let is_far = start.offset > u64::from(u32::MAX);
+        let from = if is_far { BinlogPosition::new(start.file.clone(), FIRST_EVENT) } else { start.clone() };
+        let mut stream = DumpStream::open(&self.dump, &Start::File(from))?;
+        let mut scanner = GroupScanner::new();
+        while let Some(block) = stream.next_block()? {
+            alive()?;
+            for mut event in block.events {
+                if is_far {
+                    let at = scanner.at();
+                    scanner.push(&event).map_err(|e| damaged(&scanner, e))?;
+                    match event.event_type() {
+                        Some(EventType::Rotate) => {
+                            reader.begin(start.clone());
+                            continue;
+                        }
+                        // As the server would send it before an event in the middle of a file.
+                        Some(EventType::FormatDescription) => event.header.next_position = 0,
+                        _ if at.offset < start.offset => continue,
+                        _ => {}
+                    }
+                }
+                match reader.push(event)? {
+                    XaRead::More => {}
+                    XaRead::Done => return Ok(Some(reader)),
+                    XaRead::Another => return Ok(None),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the transaction that this commit commits was prepared: the last prepare of that name before it, which nothing
+    /// has decided yet.
+    fn find_prepare(
+        &self,
+        request: &XaRequest,
+        files: &[BinlogFile],
+        alive: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<BinlogPosition>> {
+        let here = files.iter().position(|file| *file.name == *request.at.file);
+        let Some(here) = here else { return Ok(None) };
+        for file in files.iter().take(here + 1).rev() {
+            tracing::info!(file = &*file.name, xid = %request.name, "looking for the prepare of an XA transaction");
+            let mut finder = PrepareFinder { name: &request.name, event_bytes_max: self.event_bytes_max(), prepared: None, decided: false };
+            self.read(&file.name, |scanner, event, seen| {
+                let at = scanner.at();
+                let past = at.file == request.at.file && at.offset > request.at.offset;
+                if past || !at.file.is_empty() && at.file != file.name {
+                    return Ok(ControlFlow::Break(()));
+                }
+                finder.look(event, seen).map_err(|e| damaged(scanner, e))?;
+                alive()?;
+                Ok(ControlFlow::Continue(()))
+            })?;
+            alive()?;
+            if finder.prepared.is_some() || finder.decided {
+                return Ok(finder.prepared);
+            }
+        }
+        Ok(None)
+    }
+
+    fn event_bytes_max(&self) -> u32 {
+        u32::try_from(self.dump.event_bytes_max).unwrap_or(u32::MAX)
+    }
+
     fn land(&self, at: &BinlogPosition) -> Result<Landing> {
         let mut landing = Landing { boundary: BinlogPosition { offset: FIRST_EVENT, ..at.clone() }, at_event: false, gtids: None };
         self.read(&at.file, |scanner, _, seen| {
@@ -310,7 +418,7 @@ impl Seeker {
 
     fn find_heartbeat(&self, file: &BinlogFile, schema_database: &str, client_id: &str, value: i64) -> Result<Option<HeartbeatPlace>> {
         let flavor = if self.flavor == Flavor::MariaDb { BinlogFlavor::MariaDb } else { BinlogFlavor::MySql };
-        let event_bytes_max = u32::try_from(self.dump.event_bytes_max).unwrap_or(u32::MAX);
+        let event_bytes_max = self.event_bytes_max();
         let mut finder = HeartbeatFinder { schema_database, client_id, value, flavor, event_bytes_max, map: None, hit: false };
         let mut found = None;
         self.read(&file.name, |scanner, event, seen| {
@@ -406,6 +514,68 @@ impl HeartbeatFinder<'_> {
             self.hit |= own_tables::heartbeat_of(map, event, self.client_id)? == Some(self.value);
         }
         Ok(())
+    }
+}
+
+/// The server's binlog lacks rows that are to be output.
+fn not_in_binlog(request: &XaRequest) -> Error {
+    let XaRequest { name, known, at, end } = request;
+    let error =
+        Error::definite(format!("the rows of the XA transaction {name} are not in the server's binlog any more, and its commit is here"));
+    let error = match known {
+        Some(known) => {
+            let server = known.server_uuid.as_ref().map(|uuid| format!(" of the server {uuid}")).unwrap_or_default();
+            error.detail(format!("prepared at {}{server}", known.place))
+        }
+        None => error.detail("its prepare lies before the place where this stream began"),
+    };
+    let tables = known.as_ref().map(PreparedXa::table_names).filter(|names| !names.is_empty());
+    error.detail(format!("committed at {at}")).exit_code(2).hint(format!(
+        "the binlog with the prepare was purged, or it is another server's: start behind the commit with --init_position={end}, then bootstrap {}",
+        tables.as_deref().unwrap_or("the tables that it may have changed")
+    ))
+}
+
+/// Watches one file for the prepare of one name, and for what decides it.
+struct PrepareFinder<'a> {
+    name: &'a XaName,
+    event_bytes_max: u32,
+    /// Where the group of the last undecided prepare begins.
+    prepared: Option<BinlogPosition>,
+    /// Whether the last that was seen of the name is its commit or rollback.
+    decided: bool,
+}
+
+impl PrepareFinder<'_> {
+    fn look(&mut self, event: &RawEvent, seen: Option<Seen>) -> Result<(), DecodeError> {
+        let Some(Seen::Group(group)) = seen else { return Ok(()) };
+        let is_prepare = match event.event_type() {
+            Some(EventType::XaPrepare) => self.is_prepare(event)?,
+            Some(EventType::TransactionPayload) => {
+                let mut found = false;
+                for inner in payload::TransactionPayload::parse(event)?.events(self.event_bytes_max)? {
+                    let inner = inner?;
+                    found |= inner.event_type() == Some(EventType::XaPrepare) && self.is_prepare(&inner)?;
+                }
+                found
+            }
+            Some(EventType::Query) => {
+                if groups::decides_xa(query::Query::parse(event)?.sql).as_ref() == Some(self.name) {
+                    (self.prepared, self.decided) = (None, true);
+                }
+                false
+            }
+            _ => false,
+        };
+        if is_prepare {
+            (self.prepared, self.decided) = (Some(group.start), false);
+        }
+        Ok(())
+    }
+
+    fn is_prepare(&self, event: &RawEvent) -> Result<bool, DecodeError> {
+        let prepare = XaPrepare::parse(event)?;
+        Ok(!prepare.one_phase && prepare.xid.to_name() == *self.name)
     }
 }
 

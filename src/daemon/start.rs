@@ -4,6 +4,7 @@ use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Bound, Place, Position};
 use crate::schema::mend::{self, TRUSTED_FORMAT};
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
 use crate::server::{Server, capture};
@@ -25,6 +26,8 @@ pub struct Begin {
     pub schema_id: SchemaId,
     /// The definitions were captured while the server's log moved up to here.
     pub captured_until: Option<Bound>,
+    /// XA transactions that were prepared before the position, as far as they are noted.
+    pub prepared: Vec<PreparedXa>,
 }
 
 /// What finding the start needs.
@@ -63,6 +66,7 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
 pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Begin> {
     let Found { position, followed, captured_until, versions } = found;
     context.set_captured_until(captured_until.clone());
+    let prepared = context.store.load_prepared().await?;
     // Up to a position just taken from the server nobody followed the stream: what is stored is older.
     if followed && !context.recapture {
         if let Some((schema_id, mut schema, format)) = restore(context, &position, &versions).await? {
@@ -73,7 +77,7 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
             if context.maxwell_quirks {
                 view::restore(context.store, schema_id, &mut schema).await?;
             }
-            let begin = Begin { position, schema, schema_id, captured_until };
+            let begin = Begin { position, schema, schema_id, captured_until, prepared };
             return if format < TRUSTED_FORMAT { mended(context, begin, format).await } else { Ok(begin) };
         }
         tracing::info!("no stored schema version is valid here");
@@ -105,13 +109,13 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
         // Only now: a kill before this starts afresh, not with a position that has no schema.
         context.store.save_position(&position).await?;
     }
-    Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
+    Ok(Begin { position, schema, schema_id, captured_until: Some(after), prepared })
 }
 
 /// Mends what an old Maxwell stored, by definitions captured now, and stores it anew. The capture may be ahead of the
 /// position, so statements up to its end put their tables in doubt, as after a first capture.
 async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result<Begin> {
-    let Begin { position, mut schema, schema_id, .. } = begin;
+    let Begin { position, mut schema, schema_id, prepared, .. } = begin;
     tracing::info!(schema_id, format, "the schema was stored by an old Maxwell; mending it by definitions captured now");
     let mut conn = context.capture.conn().await?;
     let captured = capture::capture(&mut conn, context.identity).await?;
@@ -123,7 +127,7 @@ async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result
     context.store.save_position(&position).await?;
     let schema_id = context.store.save_mended(schema_id, &schema, &position).await?;
     tracing::info!(schema_id, differences, "the schema is mended");
-    Ok(Begin { position, schema, schema_id, captured_until: Some(after) })
+    Ok(Begin { position, schema, schema_id, captured_until: Some(after), prepared })
 }
 
 /// The stored version that is valid at the position. One that was found by the rules of another mode or server is stored

@@ -43,7 +43,7 @@ use super::start::{Begin, StartContext};
 use super::watch::Watch;
 
 /// Shares of `memory_limit`: what waits between reader and pipeline, one open transaction, encoded batches, rows that are
-/// held back, and librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
+/// held back (and as many of XA transactions that are prepared), and librdkafka's queue. The rest is for the process itself, definitions and compiled plans.
 const READ_SHARE: u64 = 8;
 const TRANSACTION_SHARE: u64 = 8;
 const BATCH_SHARE: u64 = 16;
@@ -258,8 +258,10 @@ impl Wiring {
             gtid_mode: config.gtid_mode,
             event_bytes_max: event_bytes_max(config.memory.row_bytes_max),
         };
-        let Begin { position, schema, schema_id, captured_until } = begin;
-        let mut assembler = Assembler::new(options, self.spill.clone(), schema, Some(schema_id), position.at, position.heartbeat);
+        let Begin { position, schema, schema_id, captured_until, prepared } = begin;
+        let mut assembler = Assembler::new(options, self.spill.clone(), schema, Some(schema_id), position.at.clone(), position.heartbeat);
+        assembler.keep_prepared(config.memory.limit_bytes / HELD_SHARE);
+        assembler.restore_prepared(prepared, &position);
         if let Some(until) = captured_until {
             assembler.captured_until(until);
         }
@@ -443,6 +445,7 @@ pub fn shown(output: &OutputSettings) -> OutputOptions {
         primary_key_columns: output.primary_key_columns,
         null_zerodates: output.null_zerodates,
         maxwell_quirks: output.maxwell_quirks,
+        omits_partial_json: output.omits_partial_json,
         ddl: output.ddl,
         push_timestamp: output.push_timestamp,
         naming: match output.naming_strategy {

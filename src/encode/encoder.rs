@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::assemble::{HeldRows, Quarantine, TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
-use crate::binlog::{Cursor, DecodeError, RawEvent, RowsEvent, RowsKind};
+use crate::binlog::{ColumnBits, Cursor, DecodeError, RawEvent, RowsEvent, RowsKind};
 use crate::error::{Error, Result};
 use crate::position::ResumePoint;
 
@@ -17,6 +17,7 @@ use super::image::{self, Cell, Fault, Present};
 use super::key;
 use super::open::{CommitPlace, OpenBatch, Sink};
 use super::options::{KeyFormat, OutputOptions};
+use super::partial::{self, PartialFault, PlainRow};
 use super::partition;
 use super::plan::{PlanCache, RowPlan};
 use super::verdict;
@@ -118,18 +119,22 @@ impl Encoder {
         while let Some(event) = next()? {
             match event {
                 TxnEvent::RowQuery(sql) => self.row_query(sql),
-                TxnEvent::Rows { slot, event, start } => match &mut quarantine {
-                    Some(quarantine) if quarantine.takes(&slot) => {
-                        progress.xoffset += quarantine.hold(meta, &end.at, (&slot, &event, start), &self.raw_query, progress.xoffset)?;
-                        progress.commit = None;
-                        progress.ends_held = true;
+                TxnEvent::Rows { slot, event, start } => {
+                    let start = meta.rows_at.unwrap_or(start);
+                    match &mut quarantine {
+                        Some(quarantine) if quarantine.takes(&slot) => {
+                            progress.xoffset +=
+                                quarantine.hold(meta, &end.at, (&slot, &event, start), &self.raw_query, progress.xoffset)?;
+                            progress.commit = None;
+                            progress.ends_held = true;
+                        }
+                        _ => {
+                            let before = progress.xoffset;
+                            self.rows_event(meta, &slot, &event, start, &mut progress, sink)?;
+                            progress.ends_held &= progress.xoffset == before;
+                        }
                     }
-                    _ => {
-                        let before = progress.xoffset;
-                        self.rows_event(meta, &slot, &event, start, &mut progress, sink)?;
-                        progress.ends_held &= progress.xoffset == before;
-                    }
-                },
+                }
             }
         }
         if let Some(quarantine) = quarantine {
@@ -247,12 +252,27 @@ impl Encoder {
             return Ok(());
         }
         check_shape(&plan, &rows).map_err(|error| place.error(error.into()))?;
-        if rows.partial {
-            return Err(place.refuse_partial_json());
-        }
         let query = Some(self.query.as_slice()).filter(|q| !q.is_empty());
         self.frame.begin(&self.options, &plan, meta, &EventFacts { kind: rows.kind, ts: event.header.timestamp, start, query });
+        if rows.partial {
+            return self.partial_rows(&place, &rows, progress, sink);
+        }
         self.rows(&place, &rows, progress, sink)
+    }
+
+    /// Each row is made whole first; what it lacks may differ from row to row.
+    fn partial_rows(&mut self, place: &Place<'_>, rows: &RowsEvent<'_>, progress: &mut Progress, sink: &mut Sink<'_>) -> Result<()> {
+        let mut cursor = Cursor::new(rows.images);
+        let mut row = PlainRow::default();
+        while !cursor.is_empty() {
+            partial::next_row(place.plan, rows, self.options.omits_partial_json, &mut cursor, &mut row).map_err(|fault| match fault {
+                PartialFault::Fault(fault) => place.error(fault),
+                PartialFault::NoDocument(column) => place.no_document(column),
+            })?;
+            let present_after = ColumnBits::new(&row.present, rows.columns);
+            self.rows(place, &RowsEvent { partial: false, present_after, images: &row.images, ..*rows }, progress, sink)?;
+        }
+        Ok(())
     }
 
     /// The row loop.
@@ -384,8 +404,13 @@ impl Place<'_> {
     }
 
     #[cold]
-    fn refuse_partial_json(&self) -> Error {
-        let error = Error::definite("partial JSON updates cannot be rendered yet").detail(format!("table {}", self.table()));
-        self.at(error).hint("set binlog_row_value_options='' on the server, or leave the table out by the filter")
+    fn no_document(&self, column: usize) -> Error {
+        let name = self.plan.slot.table.columns.get(column).map(|c| c.name.as_str()).unwrap_or_default();
+        let error = Error::definite("a partial JSON update cannot be applied: the before image lacks the document")
+            .detail(format!("column {}.{name}", self.table()));
+        self.at(error).hint(
+            "set binlog_row_image=FULL or binlog_row_value_options='' on the server for what is still to come; partial_json=omit goes on and leaves \
+             the column out of such messages",
+        )
     }
 }

@@ -15,6 +15,7 @@ mod key;
 mod names;
 mod open;
 pub mod options;
+mod partial;
 mod partition;
 mod plan;
 pub mod quirks;

@@ -38,6 +38,8 @@ pub struct OutputOptions {
     pub null_zerodates: bool,
     /// `maxwell_quirks`
     pub maxwell_quirks: bool,
+    /// `partial_json=omit`: a JSON column of which only changes are known is left out of the message; otherwise it is an error.
+    pub omits_partial_json: bool,
     /// `output_ddl`
     pub ddl: bool,
     /// `output_push_timestamp`
@@ -77,6 +79,7 @@ impl Default for OutputOptions {
             primary_key_columns: false,
             null_zerodates: false,
             maxwell_quirks: false,
+            omits_partial_json: false,
             ddl: false,
             push_timestamp: false,
             naming: Naming::AsIs,

@@ -7,6 +7,7 @@ pub mod ack;
 mod bound;
 pub mod gtid;
 pub mod place;
+pub mod xa;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,8 +10,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::error::{Error, Result};
+use crate::position::xa::XaDecided;
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{CaseRule, Schema, SchemaId};
 use crate::server::Flavor;
 
@@ -35,6 +37,7 @@ struct Rows {
     heartbeats: BTreeMap<Owner, i64>,
     /// Maxwell's views, by the id of the version from which on they hold.
     views: BTreeMap<(Owner, SchemaId), String>,
+    prepared: Vec<(Owner, PreparedXa)>,
     /// By id, counted from 1.
     versions: Vec<Version>,
 }
@@ -66,6 +69,11 @@ impl MemoryDisk {
         self.rows().versions.iter().filter(|v| v.base.is_some()).map(|v| v.changes.clone()).collect()
     }
 
+    /// How many prepared XA transactions are noted.
+    pub fn prepared(&self) -> usize {
+        self.rows().prepared.len()
+    }
+
     /// The value of a client's heartbeat row.
     pub fn heartbeat_of(&self, server_id: u32, client_id: &str) -> Option<i64> {
         self.rows().heartbeats.get(&(server_id, client_id.to_owned())).copied()
@@ -90,6 +98,7 @@ pub struct MemoryStore {
     heartbeat: Mutex<HeartbeatState>,
     guard: OffsetGuard,
     origin: Mutex<Origin>,
+    decided: Mutex<Vec<XaDecided>>,
 }
 
 impl Default for MemoryStore {
@@ -109,7 +118,14 @@ impl Default for MemoryStore {
 
 impl MemoryStore {
     pub fn open(disk: MemoryDisk, options: StoreOptions) -> Self {
-        MemoryStore { disk, options, heartbeat: Mutex::default(), guard: OffsetGuard::default(), origin: Mutex::default() }
+        MemoryStore {
+            disk,
+            options,
+            heartbeat: Mutex::default(),
+            guard: OffsetGuard::default(),
+            origin: Mutex::default(),
+            decided: Mutex::default(),
+        }
     }
 
     pub fn disk(&self) -> &MemoryDisk {
@@ -185,7 +201,16 @@ impl MemoryStore {
         let origin = self.origin.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let birth = origin.birth.filter(|b| b.file == position.at.file);
         let stored = Stored { position: position.clone(), origin: Origin { birth, ..origin } };
-        self.disk.rows().positions.insert(self.owner(), stored);
+        let (owner, mut rows) = (self.owner(), self.disk.rows());
+        rows.positions.insert(owner.clone(), stored);
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner).retain(|decided| {
+            let behind = decided.is_behind(position);
+            if behind {
+                rows.prepared.retain(|(o, what)| *o != owner || what.place != decided.place);
+            }
+            !behind
+        });
+        drop(rows);
         self.guard.saved(&position.at);
         Ok(())
     }
@@ -306,6 +331,26 @@ impl Store for MemoryStore {
 
     fn heartbeat(&self, now_ms: i64) -> BoxFuture<'_, Result<i64>> {
         ready(self.beat(now_ms)).boxed()
+    }
+
+    fn note_prepared<'a>(&'a self, prepared: &'a [PreparedXa]) -> BoxFuture<'a, Result<()>> {
+        let server_uuid = self.origin.lock().unwrap_or_else(PoisonError::into_inner).server_uuid.clone();
+        let (owner, mut rows) = (self.owner(), self.disk.rows());
+        for what in prepared {
+            rows.prepared.retain(|(o, old)| *o != owner || old.place != what.place);
+            rows.prepared.push((owner.clone(), PreparedXa { server_uuid: server_uuid.clone(), ..what.clone() }));
+        }
+        ready(Ok(())).boxed()
+    }
+
+    fn load_prepared(&self) -> BoxFuture<'_, Result<Vec<PreparedXa>>> {
+        let rows = self.disk.rows();
+        let own = rows.prepared.iter().filter(|((_, client), _)| *client == self.options.client_id);
+        ready(Ok(own.map(|(_, what)| what.clone()).collect())).boxed()
+    }
+
+    fn decided(&self, decided: XaDecided) {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner).push(decided);
     }
 
     fn load_schema<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, Result<Option<(SchemaId, Schema)>>> {

@@ -18,9 +18,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::error::{Error, Result};
+use crate::position::xa::XaDecided;
 use crate::position::{BinlogPosition, Bound, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::mend::CURRENT_FORMAT;
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{CaseRule, Schema, SchemaId};
 use crate::server::Flavor;
 
@@ -193,6 +195,16 @@ pub trait Store: Send + Sync {
     fn save_mended<'a>(&'a self, _id: SchemaId, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
         self.save_snapshot(schema, position)
     }
+
+    /// Notes XA transactions that are prepared and that nobody has decided; again if they are noted already.
+    fn note_prepared<'a>(&'a self, prepared: &'a [PreparedXa]) -> BoxFuture<'a, Result<()>>;
+
+    /// All that are noted for this client, also under other server ids.
+    fn load_prepared(&self) -> BoxFuture<'_, Result<Vec<PreparedXa>>>;
+
+    /// A noted one is decided. Its note goes with the first position that is saved behind the decision, and not before: a
+    /// process that begins earlier meets the decision again.
+    fn decided(&self, decided: XaDecided);
 
     /// Keeps the stored versions in order: called again and again while the daemon runs, beside everything else.
     /// `versions_max` is `max_schemas`: from so many versions on, those that no client needs are removed.

@@ -19,6 +19,7 @@ mod tables;
 mod upgrade;
 mod views;
 mod widen;
+mod xa;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,8 +28,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
+use crate::position::xa::XaDecided;
 use crate::position::{BinlogPosition, Gtids, Position};
 use crate::schema::delta::SchemaChange;
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 use crate::server::Server;
 
@@ -53,6 +56,8 @@ pub struct MySqlStore {
     /// Whether it was said that Maxwell cannot read sets with tags.
     warned_tags: AtomicBool,
     tidying: Mutex<Tidying>,
+    /// Prepared XA transactions that are decided, whose notes go with a later position.
+    decided: Mutex<Vec<XaDecided>>,
 }
 
 /// What is left to do in the background.
@@ -106,6 +111,7 @@ impl MySqlStore {
             warned_tags: AtomicBool::new(false),
             // A kill in the middle of a sweep leaves rows.
             tidying: Mutex::new(Tidying { unmirrored: None, unchecked: None, sweep_due: true, told: None }),
+            decided: Mutex::default(),
         }
     }
 
@@ -124,6 +130,10 @@ impl MySqlStore {
 
     fn tidying(&self) -> MutexGuard<'_, Tidying> {
         self.tidying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decisions(&self) -> MutexGuard<'_, Vec<XaDecided>> {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn origin(&self) -> MutexGuard<'_, Origin> {
@@ -230,6 +240,18 @@ impl Store for MySqlStore {
 
     fn load_view(&self, id: SchemaId) -> BoxFuture<'_, Result<Option<String>>> {
         self.read_view(id).boxed()
+    }
+
+    fn note_prepared<'a>(&'a self, prepared: &'a [PreparedXa]) -> BoxFuture<'a, Result<()>> {
+        self.write_prepared(prepared).boxed()
+    }
+
+    fn load_prepared(&self) -> BoxFuture<'_, Result<Vec<PreparedXa>>> {
+        self.read_prepared().boxed()
+    }
+
+    fn decided(&self, decided: XaDecided) {
+        self.decisions().push(decided);
     }
 
     fn schema_format(&self, id: SchemaId) -> BoxFuture<'_, Result<u16>> {

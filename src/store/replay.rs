@@ -5,9 +5,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
 use crate::error::{Error, Result};
+use crate::position::xa::XaDecided;
 use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::mend::TRUSTED_FORMAT;
+use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 
 use super::{ClientPosition, Lookup, MemoryDisk, MemoryStore, Origin, Store, StoreOptions, Stored, VersionsAt};
@@ -105,6 +107,23 @@ impl Store for ReplayStore {
 
     fn replace_versions<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {
         self.run.save_snapshot(schema, position)
+    }
+
+    fn note_prepared<'a>(&'a self, prepared: &'a [PreparedXa]) -> BoxFuture<'a, Result<()>> {
+        self.run.note_prepared(prepared)
+    }
+
+    fn load_prepared(&self) -> BoxFuture<'_, Result<Vec<PreparedXa>>> {
+        async move {
+            let mut all = self.stored.load_prepared().await?;
+            all.extend(self.run.load_prepared().await?);
+            Ok(all)
+        }
+        .boxed()
+    }
+
+    fn decided(&self, decided: XaDecided) {
+        self.run.decided(decided);
     }
 
     fn save_snapshot<'a>(&'a self, schema: &'a Schema, position: &'a Position) -> BoxFuture<'a, Result<SchemaId>> {

@@ -11,20 +11,22 @@ use std::time::Instant;
 
 use binlogd::assemble::boundary::BoundaryScanner;
 use binlogd::assemble::spill::SpillDir;
-use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, HeldTable, TableRequest};
+use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, HeldTable, TableRequest, XaRead, XaReader, XaRequest};
 use binlogd::binlog::event::{EventHeader, FLAG_ARTIFICIAL};
 use binlogd::binlog::gtid::GtidEvent;
 use binlogd::binlog::mariadb_gtid::MariadbGtidEvent;
 use binlogd::binlog::query::Query;
 use binlogd::binlog::{EventType, Flavor, RawEvent};
-use binlogd::daemon::chain::{Chain, Flow, Hooks};
+use binlogd::daemon::chain::{Chain, Flow, Hooks, PreparedRows};
 use binlogd::encode::batch::{Batch, MessageKind, Topics};
 use binlogd::encode::{ColumnPattern, Encoder, KeyFormat, OutputOptions};
 use binlogd::error::{Error, Result};
 use binlogd::filter::Filter;
 use binlogd::position::ack::{AckTracker, Reached, Ticket};
+use binlogd::position::xa::XaDecided;
 use binlogd::position::{BinlogPosition, Gtid, GtidPosition, GtidSet, Gtids, Position};
 use binlogd::schema::delta::SchemaChange;
+use binlogd::schema::prepared::PreparedXa;
 use binlogd::schema::{CaseRule, Schema, SchemaId};
 use binlogd::source::file::BinlogFile;
 use binlogd::store::{MemoryDisk, MemoryStore, Store, StoreOptions};
@@ -91,6 +93,28 @@ impl Recording {
         }
         let groups = groups(&events);
         Recording { name: name.into(), file: "made.000001".into(), flavor: Flavor::MySql, charset: "utf8mb4", events, offsets, groups }
+    }
+
+    /// The recorded file's groups in another order, some of them left out or repeated: `order` counts those that a GTID
+    /// begins. What stands before the first group stays.
+    pub fn reordered(server: &str, case: &str, order: &[usize]) -> Self {
+        let whole = Recording::open(server, case);
+        let starts: Vec<usize> = (0..whole.events.len()).filter(|i| whole.groups[*i].1).collect();
+        let group = |n: usize| {
+            let from = starts[n];
+            let to = starts.get(n + 1).copied().unwrap_or(whole.events.len() - 1);
+            whole.events[from..to].to_vec()
+        };
+        let mut events = whole.events[..starts[0]].to_vec();
+        events.extend(order.iter().flat_map(|n| group(*n)));
+        events.extend(whole.events.last().cloned());
+        let mut end = 4;
+        for event in &mut events {
+            end += event.header.size;
+            event.header.next_position = end;
+        }
+        let made = Recording::made(&format!("{server}/{case} as {order:?}"), events);
+        Recording { file: whole.file, flavor: whole.flavor, charset: whole.charset, ..made }
     }
 
     /// The event that every file begins with.
@@ -245,6 +269,8 @@ pub struct Life {
     pub versions: Vec<(u64, Schema)>,
     /// The tables of which rows are held back at the end.
     pub held: Vec<HeldTable>,
+    /// How many XA transactions were read again.
+    pub read_again: usize,
 }
 
 /// One daemon's disk and what it reads.
@@ -261,6 +287,8 @@ pub struct World<'a> {
     pub quarantine: Option<u64>,
     /// The definitions at the start; `None`: there are none.
     pub initial: Option<Schema>,
+    /// Bytes of prepared XA transactions that are kept in memory; those that are not are read again.
+    pub keep_prepared: u64,
     /// Until where the server's log went while they were captured.
     pub captured_until: Option<u64>,
 }
@@ -293,6 +321,7 @@ struct Producer<'a> {
     death: Death,
     calls: usize,
     gtid_error: Option<Error>,
+    read_again: usize,
 }
 
 const KILLED: &str = "killed by the test";
@@ -369,6 +398,38 @@ impl Hooks for Producer<'_> {
         Ok(now(self.store.load_schema_at(position))?.map(|(_, schema)| schema))
     }
 
+    fn note_prepared(&mut self, prepared: &[PreparedXa]) -> Result<()> {
+        let (before, after) = self.call();
+        if before {
+            return Err(Error::bug(KILLED));
+        }
+        now(self.store.note_prepared(prepared))?;
+        if after { Err(Error::bug(KILLED)) } else { Ok(()) }
+    }
+
+    fn decided(&mut self, decided: XaDecided) {
+        self.store.decided(decided);
+    }
+
+    fn read_prepared(&mut self, request: &XaRequest, reader: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
+        let (before, after) = self.call();
+        if before {
+            return Err(Error::bug(KILLED));
+        }
+        self.read_again += 1;
+        let known = request.known.as_ref().ok_or_else(|| Error::definite("a prepare that nobody noted").detail(&request.name))?;
+        let mut reader = reader();
+        for event in self.recording.dump(&Position::new(known.place.start.clone()), false) {
+            match reader.push(event)? {
+                XaRead::More => {}
+                XaRead::Done if after => return Err(Error::bug(KILLED)),
+                XaRead::Done => return Ok(PreparedRows::Read(Box::new(reader))),
+                XaRead::Another => break,
+            }
+        }
+        Err(Error::definite("the prepare is not where it was noted").detail(&known.place))
+    }
+
     fn emit(&mut self, batch: Batch) -> Result<()> {
         let (before, after) = self.call();
         if before {
@@ -403,6 +464,7 @@ impl<'a> World<'a> {
             lead: Lead::Near,
             quarantine: None,
             initial,
+            keep_prepared: 1 << 20,
             captured_until: None,
         };
         let gtids = manner.gtid_mode.then(|| match recording.flavor {
@@ -450,6 +512,8 @@ impl<'a> World<'a> {
             event_bytes_max: 1 << 20,
         };
         let mut assembler = Assembler::new(options, self.spill.clone(), schema, Some(id), from.at.clone(), from.heartbeat);
+        assembler.keep_prepared(self.keep_prepared);
+        assembler.restore_prepared(now(store.load_prepared()).expect("readable"), from);
         if let Some(bytes) = self.quarantine {
             assembler.quarantine_mut().turn_on(bytes);
         }
@@ -493,8 +557,18 @@ impl<'a> World<'a> {
             death,
             calls: 0,
             gtid_error: None,
+            read_again: 0,
         };
-        let mut life = Life { taken: Vec::new(), calls: 0, events: 0, died: false, reached: from, versions: Vec::new(), held: Vec::new() };
+        let mut life = Life {
+            taken: Vec::new(),
+            calls: 0,
+            events: 0,
+            died: false,
+            reached: from,
+            versions: Vec::new(),
+            held: Vec::new(),
+            read_again: 0,
+        };
         let mut again = true;
         while std::mem::take(&mut again) {
             match self.read(&mut chain, &mut producer, &mut life) {
@@ -523,6 +597,7 @@ impl<'a> World<'a> {
         }
         assert!(producer.gtid_error.is_none(), "{:?}", producer.gtid_error);
         life.held = chain.assembler.quarantine().report();
+        life.read_again = producer.read_again;
         (life.taken, life.calls, life.versions) = (producer.taken, producer.calls, producer.seen);
         Ok(life)
     }

@@ -113,6 +113,7 @@ fn read_transaction(c: &mut Cursor<'_>) -> Result<TxnMeta, DecodeError> {
         xid: number()?,
         schema_id: number()?.map(u64::cast_signed),
         commit_us: number()?.unwrap_or_default(),
+        rows_at: None,
         requests: Vec::new(),
         // For metrics of the transaction as a whole, which was counted when it was read.
         begun_s: 0,

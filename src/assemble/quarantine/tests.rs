@@ -31,6 +31,7 @@ fn rows_are_counted_by_their_table_map_alone() {
 #[test]
 fn the_facts_of_a_transaction_come_back() {
     let meta = TxnMeta {
+        rows_at: None,
         file: "b.000007".into(),
         gtid: Some(Gtid::parse("3e11fa47-71ca-11e1-9e33-c80aa9429562:23").expect("a GTID")),
         server_id: Some(7),

@@ -238,6 +238,116 @@ fn counted<'a>(c: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
     Err(invalid("a length of more than five bytes"))
 }
 
+// What `json_diff` needs to take documents apart and put them together again.
+
+pub(super) const LARGE_OBJECT: u8 = 0x01;
+pub(super) const LARGE_ARRAY: u8 = 0x03;
+pub(super) const LITERAL: u8 = 0x04;
+
+/// A value's type and its bytes, which may go on behind it.
+pub(super) type Value<'a> = (u8, &'a [u8]);
+
+/// A container's values.
+pub(super) enum Parts<'a> {
+    Object(Vec<(&'a [u8], Value<'a>)>),
+    Array(Vec<Value<'a>>),
+}
+
+/// The values of a container, one level deep; `None` for scalars.
+pub(super) fn parts(kind: u8, body: &[u8]) -> Result<Option<Parts<'_>>, DecodeError> {
+    if kind > 0x03 {
+        return Ok(None);
+    }
+    let form = Container { object: kind < 2, large: kind & 1 == 1 };
+    let width = form.offset_size();
+    let mut c = Cursor::new(body);
+    let count = c.uint(width, "json element count")? as usize;
+    let size = c.uint(width, "json container size")? as usize;
+    let body = body.get(..size).ok_or_else(|| invalid(format!("container of {size} in {} bytes", body.len())))?;
+    let mut entries = Cursor::new(at(body, 2 * width)?);
+    let key_size = if form.object { width + 2 } else { 0 };
+    // Memory grows with the entries that are there, not with what the count claims.
+    if count.checked_mul(key_size + width + 1).is_none_or(|bytes| bytes > entries.len()) {
+        return Err(invalid(format!("{count} elements in {} bytes", body.len())));
+    }
+    let mut keys = Cursor::new(entries.take(count * key_size, "json key entries")?);
+    let mut names = Vec::new();
+    let mut values = Vec::with_capacity(count);
+    for _ in 0..count {
+        if form.object {
+            let offset = keys.uint(width, "json key offset")? as usize;
+            let length = usize::from(keys.u16("json key length")?);
+            names.push(Cursor::new(at(body, offset)?).take(length, "json key")?);
+        }
+        let kind = entries.u8("json value type")?;
+        let slot = entries.take(width, "json value entry")?;
+        let value = if is_inlined(kind, form) { slot } else { at(body, Cursor::new(slot).uint(width, "json value offset")? as usize)? };
+        values.push((kind, value));
+    }
+    Ok(Some(if form.object { Parts::Object(names.into_iter().zip(values).collect()) } else { Parts::Array(values) }))
+}
+
+/// A value's own bytes, without what follows.
+pub(super) fn exact(kind: u8, body: &[u8]) -> Result<&[u8], DecodeError> {
+    let mut c = Cursor::new(body);
+    let size = match kind {
+        0x00..=0x03 => {
+            let width = if kind & 1 == 1 { 4 } else { 2 };
+            c.skip(width, "json element count")?;
+            c.uint(width, "json container size")? as usize
+        }
+        0x04 => 1,
+        0x05 | 0x06 => 2,
+        0x07 | 0x08 => 4,
+        0x09..=0x0b => 8,
+        0x0c | 0x0f => {
+            if kind == 0x0f {
+                c.u8("json opaque type")?;
+            }
+            counted(&mut c)?;
+            body.len() - c.len()
+        }
+        _ => return Err(invalid(format!("type byte 0x{kind:02x}"))),
+    };
+    body.get(..size).ok_or_else(|| invalid(format!("a value of {size} in {} bytes", body.len())))
+}
+
+/// Puts values together: a large object if there are keys, a large array if there are none.
+pub(super) fn large_container<B: AsRef<[u8]>>(keys: Option<&[B]>, values: &[(u8, B)]) -> Result<Vec<u8>, DecodeError> {
+    const WIDTH: usize = 4;
+    let form = Container { object: keys.is_some(), large: true };
+    let keys = keys.unwrap_or_default();
+    let too_large = || invalid("a document of 4 GiB or more");
+    let number = |n: usize| u32::try_from(n).map(u32::to_le_bytes).map_err(|_| too_large());
+    let mut out = Vec::new();
+    out.extend_from_slice(&number(values.len())?);
+    out.extend_from_slice(&[0; WIDTH]);
+    let mut offset = 2 * WIDTH + keys.len() * (WIDTH + 2) + values.len() * (WIDTH + 1);
+    for key in keys {
+        let length = key.as_ref().len();
+        out.extend_from_slice(&number(offset)?);
+        out.extend_from_slice(&u16::try_from(length).map_err(|_| invalid("a key of 64 KiB or more"))?.to_le_bytes());
+        offset += length;
+    }
+    for (kind, body) in values {
+        let body = body.as_ref();
+        out.push(*kind);
+        if is_inlined(*kind, form) {
+            let mut slot = [0; WIDTH];
+            slot.iter_mut().zip(body).for_each(|(to, from)| *to = *from);
+            out.extend_from_slice(&slot);
+        } else {
+            out.extend_from_slice(&number(offset)?);
+            offset += body.len();
+        }
+    }
+    keys.iter().for_each(|key| out.extend_from_slice(key.as_ref()));
+    values.iter().filter(|(kind, _)| !is_inlined(*kind, form)).for_each(|(_, body)| out.extend_from_slice(body.as_ref()));
+    let size = number(out.len())?;
+    out.iter_mut().skip(WIDTH).zip(size).for_each(|(to, from)| *to = from);
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -13,6 +13,7 @@ pub mod escape;
 pub mod float;
 mod geometry;
 mod int;
+pub mod json_diff;
 mod jsonb;
 mod labels;
 mod layout;

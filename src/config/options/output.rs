@@ -22,6 +22,17 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::flag(G, "output_primary_keys", "add `primary_key`, the values of the primary key").read(),
     Opt::flag(G, "output_primary_key_columns", "add `primary_key_columns`, the names of the primary key's columns").read(),
     Opt::flag(G, "output_null_zerodates", "print dates such as 0000-00-00 as null").read(),
+    Opt::choice(
+        G,
+        "partial_json",
+        &["stop", "omit"],
+        "please specify --partial_json=stop|omit",
+        "what to do at an update of which the binlog has only the changes of a JSON document and not the document before \
+         (binlog_row_value_options=PARTIAL_JSON with binlog_row_image=MINIMAL or NOBLOB): omit leaves the column out of that message",
+    )
+    .default("stop")
+    .ours()
+    .read(),
     Opt::flag(G, "output_ddl", "send DDL statements too").read(),
     Opt::flag(G, "output_push_timestamp", "add `push_ts`, the time at which the message was made").read(),
     Opt::text(G, "output_naming_strategy", "`underscore_to_camelcase` renames keys and columns; anything else changes nothing")

@@ -60,6 +60,7 @@ pub(super) fn read(reader: &mut Reader, gtid_mode: bool) -> OutputSettings {
         primary_key_columns: reader.flag("output_primary_key_columns"),
         null_zerodates: reader.flag("output_null_zerodates"),
         maxwell_quirks: reader.flag("maxwell_quirks"),
+        omits_partial_json: reader.choice("partial_json") == Some("omit"),
         ddl: reader.flag("output_ddl"),
         push_timestamp: reader.flag("output_push_timestamp"),
         naming_strategy: naming_strategy(reader),

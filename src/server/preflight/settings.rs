@@ -128,7 +128,11 @@ fn value_options(variables: &Variables) -> Option<Finding> {
     if !options.to_ascii_uppercase().contains("PARTIAL_JSON") {
         return Some(Finding::ok("binlog_row_value_options", "none"));
     }
-    let text = "binlog_row_value_options is PARTIAL_JSON: the first such update of a JSON column stops the daemon";
+    if matches!(variables.get("binlog_row_image"), None | Some("FULL")) {
+        return Some(Finding::ok("binlog_row_value_options", "PARTIAL_JSON, and the images have the documents before"));
+    }
+    let text = "binlog_row_value_options is PARTIAL_JSON and the images lack the documents before: the first such update of a JSON column stops \
+                the daemon, unless partial_json=omit";
     Some(
         Finding::warning("binlog_row_value_options", text)
             .sql("SET GLOBAL binlog_row_value_options = '';")
@@ -317,13 +321,19 @@ mod tests {
 
     #[test]
     fn what_only_warns() {
-        for (name, value, word) in [
-            ("binlog_row_metadata", "MINIMAL", "binlog itself"),
-            ("binlog_row_value_options", "PARTIAL_JSON", "stops the daemon"),
-            ("binlog_checksum", "NONE", "damage"),
-        ] {
+        for (name, value, word) in [("binlog_row_metadata", "MINIMAL", "binlog itself"), ("binlog_checksum", "NONE", "damage")] {
             let (faults, warnings) = found(&mysql(), false, &[(name, Some(value))]);
             assert!(faults.is_empty() && warnings.len() == 1 && warnings[0].contains(word), "{name}: {faults:?} {warnings:?}");
+        }
+    }
+
+    #[test]
+    fn partial_json_needs_the_documents_before() {
+        let partial = ("binlog_row_value_options", Some("PARTIAL_JSON"));
+        for (image, warnings) in [("FULL", 0), ("NOBLOB", 2), ("MINIMAL", 2)] {
+            let (faults, told) = found(&mysql(), false, &[partial, ("binlog_row_image", Some(image))]);
+            assert!(faults.is_empty() && told.len() == warnings, "{image}: {faults:?} {told:?}");
+            assert_eq!(told.iter().any(|t| t.contains("partial_json=omit")), warnings > 0, "{told:?}");
         }
     }
 

@@ -139,7 +139,14 @@ impl MySqlStore {
         session.begin().await?;
         session.run(&row).await?;
         session.run(&note).await?;
+        let forgotten = self.forget_statement(position);
+        if let Some((_, sql)) = &forgotten {
+            session.run(sql).await?;
+        }
         session.commit().await?;
+        if let Some((places, _)) = forgotten {
+            self.forgotten(&places);
+        }
         self.guard.saved(&position.at);
         Ok(())
     }
