@@ -281,6 +281,10 @@ pub struct KafkaSettings {
     pub ddl_topic: String,
     pub key_format: KeyFormat,
     pub partition_hash: PartitionHash,
+    /// Topic of dead letters; may hold `%{database}` and `%{table}`.
+    pub dead_letter_topic: Option<String>,
+    /// The refused message itself instead of a record about it.
+    pub dead_letter_full: bool,
     /// `kafka.*` keys with the prefix removed, in alphabetical order, under their Java names; `bootstrap.servers` is
     /// always among them.
     pub properties: Vec<KafkaProperty>,

@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use crate::position::{Gtid, ResumePoint};
 
+use super::dead_letter::KeyNames;
+
 /// A range of a batch's arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
@@ -74,6 +76,8 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct Topics {
     names: Mutex<Vec<Arc<str>>>,
+    /// Beside the names, because it goes the same way: from compiled plans to the producer.
+    pub key_names: KeyNames,
 }
 
 impl Topics {
@@ -91,6 +95,11 @@ impl Topics {
                 TopicId((names.len() - 1) as u32)
             }
         }
+    }
+
+    /// All names so far.
+    pub fn all(&self) -> Vec<Arc<str>> {
+        self.lock().clone()
     }
 
     pub fn name(&self, id: TopicId) -> Arc<str> {

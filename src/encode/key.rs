@@ -68,7 +68,8 @@ fn array(table: &Table) -> KeyPlan {
     KeyPlan { head: head.into(), between, tail, uuid: false }
 }
 
-fn quoted(text: &str, out: &mut Vec<u8>) {
+/// Appends a JSON string.
+pub fn quoted(text: &str, out: &mut Vec<u8>) {
     escape::write_string(text.as_bytes(), Astral::Escaped, out);
 }
 

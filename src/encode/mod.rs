@@ -6,6 +6,7 @@
 pub mod batch;
 mod columns;
 mod ddl;
+pub mod dead_letter;
 mod encoder;
 mod envelope;
 mod fast;
@@ -27,3 +28,4 @@ pub use hash::HashFunction;
 pub use names::Naming;
 pub use open::Sink;
 pub use options::{ColumnPattern, KeyFormat, OutputOptions, PartitionBy, Partitioning};
+pub use plan::topic_name;

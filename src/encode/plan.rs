@@ -15,7 +15,7 @@ use crate::schema::{Column, ColumnType};
 use super::batch::{TopicId, Topics};
 use super::envelope;
 use super::key::KeyPlan;
-use super::options::{ColumnPattern, OutputOptions};
+use super::options::{ColumnPattern, KeyFormat, OutputOptions};
 use super::partition::PartitionPlan;
 
 /// How the rows of one table become messages.
@@ -88,6 +88,9 @@ impl RowPlan {
         escape::write_string(table.database.as_bytes(), Astral::Escaped, &mut head);
         head.extend_from_slice(b",\"table\":");
         escape::write_string(table.name.as_bytes(), Astral::Escaped, &mut head);
+        if options.keys != KeyFormat::None {
+            topics.key_names.note(&table.database, &table.name, &table.primary_key);
+        }
         let topic = |kind| topics.intern(&topic_name(&options.topic, &table.database, &table.name, envelope::type_name(kind)));
         Ok(RowPlan {
             slot: slot.clone(),

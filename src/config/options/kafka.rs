@@ -19,7 +19,18 @@ pub(super) static OPTIONS: &[Opt] = &[
     .default("default")
     .only_with("producer", "kafka"),
     Opt::text(G, "ddl_kafka_topic", "topic of DDL messages, taken literally").default_words("kafka_topic, taken literally"),
-    Opt::text(G, "dead_letter_topic", "topic for a record about each message that Kafka will never take")
-        .only_with("producer", "kafka")
-        .postponed("the daemon stops at a message that Kafka refuses, so that nothing is lost"),
+    Opt::text(
+        G,
+        "dead_letter_topic",
+        "topic for a record about each message that Kafka refuses; %{database} and %{table} are replaced. The record is acknowledged before \
+         the position moves on",
+    )
+    .only_with("producer", "kafka"),
+    Opt::flag(
+        G,
+        "dead_letter_full",
+        "send the refused message itself to dead_letter_topic, with reason and position as headers, instead of Maxwell's short record",
+    )
+    .only_with("producer", "kafka")
+    .ours(),
 ];

@@ -49,9 +49,10 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         Some("array") => KeyFormat::Array,
         _ => KeyFormat::Hash,
     };
-    if reader.is_given("dead_letter_topic") && reader.flag("ignore_producer_error") {
-        let what = "dead_letter_topic is not supported together with ignore_producer_error: messages would be dropped without a record";
-        reader.fault("dead_letter_topic", what, "remove ignore_producer_error, and the daemon stops at a message that Kafka refuses");
+    let dead_letter_topic = reader.text("dead_letter_topic").filter(|topic| !topic.is_empty());
+    let dead_letter_full = reader.flag("dead_letter_full");
+    if dead_letter_full && dead_letter_topic.is_none() {
+        reader.fault("dead_letter_full", "dead_letter_full has no topic to send to", "set dead_letter_topic");
     }
     let topic = reader.filled("kafka_topic");
     let ddl_topic = reader.text("ddl_kafka_topic").unwrap_or_else(|| topic.clone());
@@ -59,7 +60,7 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         let what = format!("DDL messages would go to a topic with the literal name {ddl_topic}, which Kafka does not allow");
         reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
     }
-    KafkaSettings { topic, ddl_topic, key_format, partition_hash, properties }
+    KafkaSettings { topic, ddl_topic, key_format, partition_hash, dead_letter_topic, dead_letter_full, properties }
 }
 
 /// `kafka.*` keys. As in Maxwell the text `kafka.` is removed wherever it stands in the name.
