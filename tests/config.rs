@@ -144,6 +144,33 @@ fn the_kafka_guide_starts_with_its_dead_letters_and_loses_nothing() {
     assert!(exit.stderr.contains("dead_letter_full has no topic to send to"), "{}", exit.stderr);
 }
 
+#[test]
+fn topics_are_made_only_if_that_is_asked_for() {
+    let made = |more: &str| {
+        let config = start(&format!("{GUIDE_KAFKA}\n{more}"), &["--host=db", "--user=maxwell"]).map_err(|exit| exit.stderr)?;
+        let ProducerKind::Kafka(kafka) = config.producer.kind else { panic!("not Kafka") };
+        Ok::<_, String>(kafka.creation.map(|c| (c.partitions, c.replication, c.configs)))
+    };
+    assert_eq!(made(""), Ok(None));
+    assert_eq!(made("kafka_topic_create=true"), Ok(Some((None, None, vec![]))));
+    let configs = [("cleanup.policy", "compact,delete"), ("min.insync.replicas", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(
+        made(
+            "kafka_topic_create=true\nkafka_topic_partitions=12\nkafka_topic_replication_factor=3\nkafka_topic_configs=cleanup.policy=compact,delete; min.insync.replicas = 2;"
+        ),
+        Ok(Some((Some(12), Some(3), configs.to_vec())))
+    );
+    for (more, words) in [
+        ("kafka_topic_create=true\nkafka_topic_partitions=0", "kafka_topic_partitions"),
+        ("kafka_topic_create=true\nkafka_topic_configs=compact", "'compact' is not of the form name=value"),
+        ("kafka_topic_partitions=3", "set kafka_topic_create=true"),
+        ("kafka_topic_configs=a=b", "set kafka_topic_create=true"),
+    ] {
+        let error = made(more).expect_err(more);
+        assert!(error.contains(words), "{more}: {error}");
+    }
+}
+
 /// The example file works as it is, and every option that it shows as a comment is known, with a value that is accepted.
 #[test]
 fn the_example_is_right() {

@@ -43,6 +43,12 @@ struct Bench {
     unawares: Option<(String, String)>,
 }
 
+/// A message: topic, partition, key, value.
+type Sent = (TopicId, i32, String, String);
+
+/// What became of each batch.
+type Answered = Arc<Mutex<Vec<Option<Result<(), Error>>>>>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Policy {
     Stop,
@@ -68,7 +74,7 @@ impl Bench {
     }
 
     /// Sends messages of (topic, partition, key, value), whose place is `master.000001` and `first` plus their number.
-    async fn deliver(&mut self, messages: &[(TopicId, i32, String, String)], first: u64) -> Result<(), Error> {
+    async fn deliver(&mut self, messages: &[Sent], first: u64) -> Result<(), Error> {
         let batches: Vec<_> = messages
             .chunks(BATCH)
             .enumerate()
@@ -80,7 +86,7 @@ impl Bench {
                 made
             })
             .collect();
-        let answers: Arc<Mutex<Vec<Option<Result<(), Error>>>>> = Arc::new(Mutex::new(batches.iter().map(|_| None).collect()));
+        let answers: Answered = Arc::new(Mutex::new(batches.iter().map(|_| None).collect()));
         loop {
             self.starts += 1;
             assert!(self.starts < 50, "no end of new starts");
@@ -153,7 +159,7 @@ fn value_of(id: usize, bytes: usize, measure: fn(&str, &str) -> usize) -> String
 const DELTAS: &[isize] = &[-200, -100, -50, -20, -10, -3, -2, -1, 0, 1, 2, 3, 10, 20, 50, 100, 200];
 
 /// A stream of large messages around the limit, each between small ones of both partitions, and the ids of those too large.
-fn around(topic: TopicId, measure: fn(&str, &str) -> usize) -> (Vec<(TopicId, i32, String, String)>, Vec<usize>) {
+fn around(topic: TopicId, measure: fn(&str, &str) -> usize) -> (Vec<Sent>, Vec<usize>) {
     let (mut messages, mut too_large) = (Vec::new(), Vec::new());
     for delta in DELTAS {
         for i in 0..6 {
@@ -177,7 +183,7 @@ fn id_of(key: &str) -> usize {
 
 /// Asserts that a topic holds these messages in order: exactly, or (after new starts) so that leaving repetitions out gives
 /// the order, from the front as from the back.
-fn assert_holds(found: &[Found], wanted: &[(TopicId, i32, String, String)], exactly: bool, what: &str) {
+fn assert_holds(found: &[Found], wanted: &[Sent], exactly: bool, what: &str) {
     for partition in 0..PARTITIONS {
         let found: Vec<(usize, &str)> =
             found.iter().filter(|f| f.partition == partition).map(|f| (id_of(&f.key), f.value.as_deref().unwrap())).collect();

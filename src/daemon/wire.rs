@@ -354,7 +354,7 @@ pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
             full: kafka.dead_letter_full,
             keys: key_format(kafka.key_format),
         }),
-        creation: None,
+        creation: kafka.creation.clone(),
     };
     Settings::build(&options).map(Some).map_err(|faults| {
         let place = |key: &str| kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default();

@@ -33,4 +33,27 @@ pub(super) static OPTIONS: &[Opt] = &[
     )
     .only_with("producer", "kafka")
     .ours(),
+    Opt::flag(
+        G,
+        "kafka_topic_create",
+        "make a topic that does not exist at its first message, also of DDL and dead letters; otherwise that is left to the brokers \
+         (auto.create.topics.enable), as with Maxwell",
+    )
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::int(G, "kafka_topic_partitions", 1, 100_000, "partitions of topics that are made")
+        .default_words("the brokers' num.partitions")
+        .only_with("kafka_topic_create", "true")
+        .ours(),
+    Opt::int(G, "kafka_topic_replication_factor", 1, i16::MAX as i64, "replicas of topics that are made")
+        .default_words("the brokers' default.replication.factor")
+        .only_with("kafka_topic_create", "true")
+        .ours(),
+    Opt::text(
+        G,
+        "kafka_topic_configs",
+        "settings of topics that are made, as `cleanup.policy=compact;min.insync.replicas=2`, with semicolons between",
+    )
+    .only_with("kafka_topic_create", "true")
+    .ours(),
 ];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::producer::kafka::TopicCreation;
 use crate::secret::Secret;
 
 use super::super::options::KAFKA_PREFIX;
@@ -60,7 +61,33 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         let what = format!("DDL messages would go to a topic with the literal name {ddl_topic}, which Kafka does not allow");
         reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
     }
-    KafkaSettings { topic, ddl_topic, key_format, partition_hash, dead_letter_topic, dead_letter_full, properties }
+    let creation = creation(reader);
+    KafkaSettings { creation, topic, ddl_topic, key_format, partition_hash, dead_letter_topic, dead_letter_full, properties }
+}
+
+/// How topics are made.
+fn creation(reader: &mut Reader) -> Option<TopicCreation> {
+    if !reader.flag("kafka_topic_create") {
+        for name in ["kafka_topic_partitions", "kafka_topic_replication_factor", "kafka_topic_configs"] {
+            if reader.is_given(name) {
+                reader.fault(name, format!("{name} is for topics that the daemon makes, and it makes none"), "set kafka_topic_create=true");
+            }
+        }
+        return None;
+    }
+    let count = |name| reader.integer(name).and_then(|n| i32::try_from(n).ok());
+    let (partitions, replication) = (count("kafka_topic_partitions"), count("kafka_topic_replication_factor"));
+    let mut configs = Vec::new();
+    for one in reader.text("kafka_topic_configs").unwrap_or_default().split(';').map(str::trim).filter(|one| !one.is_empty()) {
+        match one.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => configs.push((name.trim().to_owned(), value.trim().to_owned())),
+            _ => {
+                let what = format!("kafka_topic_configs: '{one}' is not of the form name=value");
+                reader.fault("kafka_topic_configs", what, "write them as cleanup.policy=compact;min.insync.replicas=2");
+            }
+        }
+    }
+    Some(TopicCreation { partitions, replication, configs })
 }
 
 /// `kafka.*` keys. As in Maxwell the text `kafka.` is removed wherever it stands in the name.

@@ -210,7 +210,7 @@ fn not_made(code: Code) -> Option<&'static str> {
     let rows = [
         (E::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, "see kafka_topic_partitions"),
         (E::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, "kafka_topic_replication_factor must not be above the number of brokers"),
-        (E::RD_KAFKA_RESP_ERR_INVALID_CONFIG, "see the kafka_topic_config.* keys"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_CONFIG, "see kafka_topic_configs"),
         (E::RD_KAFKA_RESP_ERR_INVALID_REQUEST, "see the kafka_topic_* keys"),
         (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "the brokers' policy for new topics does not allow it: see the kafka_topic_* keys"),
         (E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "see kafka_topic"),
