@@ -171,6 +171,29 @@ async fn a_message_above_the_topics_limit_stops_with_its_name() {
     }
 }
 
+/// A tombstone has no value at all, which is not an empty one; also when it goes alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_without_a_value_is_a_tombstone() {
+    let Some(broker) = variable("a_message_without_a_value_is_a_tombstone", "BINLOGD_TEST_KAFKA") else { return };
+    let _shared = BROKER.read().await;
+    let name = fresh("tombstone");
+    create_topic(&broker, &name, 1, &[("cleanup.policy", "compact")]).await;
+    let settings = settings(&broker, &[]);
+    settings.learned.suspect(&name, 0, &"master.000001".into(), 7);
+    let topics = Arc::new(Topics::new());
+    let topic = topics.intern(&name);
+    let answers = Answers::default();
+    let mut producer = KafkaProducer::connect(settings, topics, Arc::default()).await.unwrap();
+    let message = |value: &str| (topic, 0, "k".to_owned(), value.to_owned());
+    let mut made = batch(&[message("x"), message(""), message("y"), message("")]);
+    made.messages[3].offset = 7;
+    producer.send(made, answers.completion()).await.unwrap();
+    producer.close(CLOSE).await.unwrap();
+    assert_eq!((answers.done(), answers.failed()), (1, vec![]));
+    let values: Vec<_> = tokio::task::block_in_place(|| read_all(&broker, &name, 1)).into_iter().map(|f| f.value).collect();
+    assert_eq!(values, [Some("x".to_owned()), None, Some("y".to_owned()), None]);
+}
+
 /// Most defaults of brokers and of this producer meet here: a message of exactly the largest size must pass a broker with
 /// its own default limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

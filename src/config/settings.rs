@@ -282,6 +282,10 @@ pub struct KafkaSettings {
     pub ddl_topic: String,
     pub key_format: KeyFormat,
     pub partition_hash: PartitionHash,
+    /// Rows of tables without a primary key have a hash of their values for a key.
+    pub row_keys: bool,
+    /// A message without a value follows for a key that no row has any more.
+    pub tombstones: bool,
     /// Topic of dead letters; may hold `%{database}` and `%{table}`.
     pub dead_letter_topic: Option<String>,
     /// The refused message itself instead of a record about it.

@@ -393,6 +393,8 @@ fn output_options(config: &Config) -> OutputOptions {
         options.topic = kafka.topic.clone();
         options.ddl_topic = Some(kafka.ddl_topic.clone());
         options.keys = key_format(kafka.key_format);
+        options.row_keys = kafka.row_keys;
+        options.tombstones = kafka.tombstones;
         options.partitioning = Some(partitioning(config, kafka.partition_hash));
     }
     options

@@ -30,6 +30,8 @@ pub struct TopicId(pub u32);
 pub enum MessageKind {
     Row,
     Ddl,
+    /// A key without a value, behind the row that made an earlier message of that key old.
+    Tombstone,
 }
 
 /// One finished message. `partition_hash` is the 32-bit hash of the partition string (contract §5.4); the producer

@@ -73,6 +73,19 @@ impl<'m> Identity<'m> {
                 break;
             }
         }
+        if value.is_empty() {
+            // A tombstone.
+            identity.kind = br#""delete""#;
+            let mut parts = Members::of_array(key);
+            (identity.database, identity.table) = (parts.next().unwrap_or(NULL), parts.next().unwrap_or(NULL));
+            for (name, text) in Members::of_object(key).take(2) {
+                if name == br#""database""# {
+                    identity.database = text;
+                } else {
+                    identity.table = text;
+                }
+            }
+        }
         match key.first() {
             Some(b'{') => {
                 for (name, text) in Members::of_object(key) {
@@ -270,6 +283,10 @@ mod tests {
         let record = text(Identity::of(b"u", value).value("InvalidRecordException", &names));
         assert_eq!(record, r#"{"database":"d","table":null,"type":"database-create","reason":"InvalidRecordException","data":{}}"#);
         assert_eq!(Identity::of(b"u", value).names(), ("d".to_owned(), String::new()));
+        let record = text(Identity::of(br#"["d","t",[{"id":1}]]"#, b"").value("InvalidRecordException", &names));
+        assert_eq!(record, r#"{"database":"d","table":"t","type":"delete","reason":"InvalidRecordException","data":{"id":1}}"#);
+        let record = text(Identity::of(br#"{"database":"d","table":"t","pk.id":1}"#, b"").value("InvalidRecordException", &names));
+        assert_eq!(record, r#"{"database":"d","table":"t","type":"delete","reason":"InvalidRecordException","data":{"id":1}}"#);
         // Nothing of ours: no panic, and a record all the same.
         for odd in [&b""[..], b"{", b"{\"a\"", b"[[[", b"{\"database\":", b"}{,:", b"\"\\"] {
             let record = Identity::of(odd, odd).value("x", &names);

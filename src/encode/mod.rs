@@ -18,6 +18,7 @@ mod open;
 pub mod options;
 mod partition;
 mod plan;
+mod row_key;
 mod verdict;
 
 pub use columns::decode_columns;

@@ -30,6 +30,8 @@ pub struct RowPlan {
     /// `,"primary_key_columns":[…]`, empty when that is off.
     pub primary_key_columns: Box<[u8]>,
     pub key: Option<KeyPlan>,
+    /// How many of the columns are the table's own.
+    pub tracked_columns: usize,
     pub partition: PartitionPlan,
     topics: [TopicId; 3],
     /// Rules that decide row by row; never for our own tables.
@@ -96,7 +98,8 @@ impl RowPlan {
             slot: slot.clone(),
             head: head.into(),
             primary_key_columns: envelope::primary_key_columns(table, options).into(),
-            key: KeyPlan::compile(options.keys, table),
+            key: KeyPlan::compile(options.keys, options.row_keys, table),
+            tracked_columns: table.columns.len(),
             partition,
             topics: [topic(RowsKind::Insert), topic(RowsKind::Update), topic(RowsKind::Delete)],
             rules: match &slot.verdict {

@@ -11,6 +11,25 @@ pub(super) static OPTIONS: &[Opt] = &[
         .only_with("producer", "kafka"),
     Opt::choice(
         G,
+        "kafka_key_without_primary_key",
+        &["uuid", "row"],
+        "invalid kafka_key_without_primary_key: {}",
+        "key of rows in tables without a primary key: `uuid` is a new one for each message (with kafka_key_format=array the same for the \
+         whole table), as Maxwell's; `row` is a hash of the row's values, so that a compacted topic keeps the last message of each row",
+    )
+    .default("uuid")
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::flag(
+        G,
+        "kafka_tombstones",
+        "after a delete, and after an update that changes the key, send a message with the old key and no value, so that a compacted topic \
+         forgets the row",
+    )
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::choice(
+        G,
         "kafka_partition_hash",
         &["default", "murmur3"],
         "please specify --kafka_partition_hash=default|murmur3",

@@ -62,7 +62,20 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
     }
     let creation = creation(reader);
-    KafkaSettings { creation, topic, ddl_topic, key_format, partition_hash, dead_letter_topic, dead_letter_full, properties }
+    let row_keys = reader.choice("kafka_key_without_primary_key") == Some("row");
+    let tombstones = reader.flag("kafka_tombstones");
+    KafkaSettings {
+        row_keys,
+        tombstones,
+        creation,
+        topic,
+        ddl_topic,
+        key_format,
+        partition_hash,
+        dead_letter_topic,
+        dead_letter_full,
+        properties,
+    }
 }
 
 /// How topics are made.

@@ -22,7 +22,7 @@ mod cluster;
 mod delivery;
 mod ffi;
 mod java;
-mod learned;
+pub mod learned;
 mod letters;
 pub mod probe;
 mod refusal;
