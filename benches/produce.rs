@@ -43,7 +43,7 @@ async fn run(messages: u64, value_bytes: usize, settings: Vec<String>) -> Result
     let brokers = outside.or_else(|| mock.as_ref().map(|m| m.bootstrap_servers())).unwrap_or_default();
     let mut properties = vec![("bootstrap.servers".to_owned(), brokers)];
     properties.extend(settings.iter().filter_map(|s| s.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())));
-    let options = KafkaOptions { properties, queue_bytes_max: 32 << 20, ignore_producer_error: false };
+    let options = KafkaOptions { properties, queue_bytes_max: 32 << 20, ..KafkaOptions::default() };
     let settings = Settings::build(&options).map_err(|faults| faults.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("\n"))?;
     let topics = Arc::new(Topics::new());
     let topic = topics.intern(TOPIC);

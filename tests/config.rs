@@ -77,7 +77,7 @@ kafka_retries=3
 kafka_acks=1
 ";
 
-/// What that guide adds. Dead letters are not built yet.
+/// What that guide adds.
 const GUIDE_KAFKA_DEAD_LETTERS: &str = "
 # 错误处理
 dead_letter_topic=maxwell_error";
@@ -133,12 +133,42 @@ fn the_kafka_guide_starts_with_its_dead_letters_and_loses_nothing() {
     let config = start(&text, &line).unwrap_or_else(|exit| panic!("{}", exit.stderr));
     assert!(!config.producer.ignore_error, "a refused message would be dropped");
     let warnings = warnings(&config);
-    let told = |w: &&&str| w.starts_with("dead_letter_topic (config.properties:22) has no effect yet");
-    assert!(warnings.len() == 8 && warnings.iter().filter(told).count() == 1, "{warnings:#?}");
-    // Where messages may be dropped, the topic would have kept them: that is no difference to warn of.
-    let exit = start(&format!("{text}\nignore_producer_error=true"), &line).expect_err("messages would be lost");
-    let faults: Vec<&str> = exit.stderr.lines().filter(|l| l.starts_with("error: ")).collect();
-    assert!(faults.len() == 1 && faults[0].starts_with("error: dead_letter_topic is not supported together"), "{faults:?}");
+    assert_eq!(warnings.len(), 7, "{warnings:#?}");
+    let ProducerKind::Kafka(kafka) = &config.producer.kind else { panic!("not Kafka") };
+    assert_eq!((kafka.dead_letter_topic.as_deref(), kafka.dead_letter_full), (Some("maxwell_error"), false));
+    let config =
+        start(&format!("{text}\nignore_producer_error=true\ndead_letter_full=true"), &line).unwrap_or_else(|e| panic!("{}", e.stderr));
+    let ProducerKind::Kafka(kafka) = &config.producer.kind else { panic!("not Kafka") };
+    assert!(config.producer.ignore_error && kafka.dead_letter_full);
+    let exit = start(&format!("{GUIDE_KAFKA}\ndead_letter_full=true"), &line).map(drop).expect_err("no topic");
+    assert!(exit.stderr.contains("dead_letter_full has no topic to send to"), "{}", exit.stderr);
+}
+
+#[test]
+fn topics_are_made_only_if_that_is_asked_for() {
+    let made = |more: &str| {
+        let config = start(&format!("{GUIDE_KAFKA}\n{more}"), &["--host=db", "--user=maxwell"]).map_err(|exit| exit.stderr)?;
+        let ProducerKind::Kafka(kafka) = config.producer.kind else { panic!("not Kafka") };
+        Ok::<_, String>(kafka.creation.map(|c| (c.partitions, c.replication, c.configs)))
+    };
+    assert_eq!(made(""), Ok(None));
+    assert_eq!(made("kafka_topic_create=true"), Ok(Some((None, None, vec![]))));
+    let configs = [("cleanup.policy", "compact,delete"), ("min.insync.replicas", "2")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(
+        made(
+            "kafka_topic_create=true\nkafka_topic_partitions=12\nkafka_topic_replication_factor=3\nkafka_topic_configs=cleanup.policy=compact,delete; min.insync.replicas = 2;"
+        ),
+        Ok(Some((Some(12), Some(3), configs.to_vec())))
+    );
+    for (more, words) in [
+        ("kafka_topic_create=true\nkafka_topic_partitions=0", "kafka_topic_partitions"),
+        ("kafka_topic_create=true\nkafka_topic_configs=compact", "'compact' is not of the form name=value"),
+        ("kafka_topic_partitions=3", "set kafka_topic_create=true"),
+        ("kafka_topic_configs=a=b", "set kafka_topic_create=true"),
+    ] {
+        let error = made(more).expect_err(more);
+        assert!(error.contains(words), "{more}: {error}");
+    }
 }
 
 /// The example file works as it is, and every option that it shows as a comment is known, with a value that is accepted.

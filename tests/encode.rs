@@ -258,6 +258,109 @@ fn topics_by_template() {
     assert_eq!(names.iter().map(|n| &**n).collect::<Vec<_>>(), ["db_t_insert", "db_t_update", "db_t_delete"]);
 }
 
+/// Keys, values (empty for a tombstone) and partition hashes of what a run made.
+fn messages(run: &mut Run) -> Vec<(String, String, i32)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let batches = run.finish();
+    batches
+        .iter()
+        .flat_map(|b| b.messages.iter().map(|m| (text(m.key.of(&b.arena)), text(m.value.of(&b.arena)), m.partition_hash)))
+        .collect()
+}
+
+fn compacted(keys: KeyFormat, by: PartitionBy) -> OutputOptions {
+    let partitioning = Some(Partitioning { by, ..Partitioning::default() });
+    OutputOptions { keys, row_keys: true, tombstones: true, partitioning, ..OutputOptions::default() }
+}
+
+#[test]
+fn a_row_without_primary_key_keeps_its_key_from_insert_to_delete() {
+    for (format, head, tail) in [
+        (KeyFormat::Hash, r#"{"database":"db","table":"nokey","_row":""#, "\"}"),
+        (KeyFormat::Array, r#"["db","nokey",[{"_row":""#, "\"}]]"),
+    ] {
+        let t = Arc::new(slot(1, "nokey", vec![int_column("a"), text_column("s")], &[]));
+        let (a, b) = (vec![int(1), text("x")], vec![int(1), text("y")]);
+        let mut run = Run::new(compacted(format, PartitionBy::Table));
+        run.transaction(vec![insert(&t, &[a.clone(), b.clone(), a.clone()])]).expect("encodes");
+        run.transaction(vec![update(&t, &[a.clone(), a.clone(), a.clone(), b.clone()])]).expect("encodes");
+        run.transaction(vec![delete(&t, &[b.clone()])]).expect("encodes");
+        let got = messages(&mut run);
+        let keys: Vec<&str> = got.iter().map(|m| m.0.as_str()).collect();
+        let (of_a, of_b) = (keys[0], keys[1]);
+        assert!(of_a != of_b && of_a.starts_with(head) && of_a.ends_with(tail) && of_a.len() == head.len() + 32 + tail.len(), "{keys:?}");
+        // Inserts; an update that changes nothing; one that makes `b` of `a`; the delete with its tombstone.
+        assert_eq!(keys, [of_a, of_b, of_a, of_a, of_b, of_a, of_b, of_b]);
+        let empty: Vec<usize> = got.iter().enumerate().filter(|(_, m)| m.1.is_empty()).map(|(i, _)| i).collect();
+        assert_eq!(empty, [5, 7]);
+    }
+}
+
+#[test]
+fn tombstones_follow_deletes_and_changes_of_the_key() {
+    let t = simple(1);
+    let key = |id: i32| format!(r#"{{"database":"db","table":"t","pk.id":{id}}}"#);
+    let hash = |id: i32| java_string_hash(id.to_string().as_bytes());
+    let mut run = Run::new(compacted(KeyFormat::Hash, PartitionBy::PrimaryKey));
+    run.transaction(vec![
+        insert(&t, &[row(1, 0, "x")]),
+        update(&t, &[row(1, 0, "x"), row(1, 5, "y")]),
+        update(&t, &[row(1, 5, "y"), row(2, 5, "y")]),
+        delete(&t, &[row(2, 5, "y")]),
+    ])
+    .expect("encodes");
+    let got = messages(&mut run);
+    let seen: Vec<(String, bool, i32)> = got.iter().map(|m| (m.0.clone(), m.1.is_empty(), m.2)).collect();
+    let wanted = [(1, false), (1, false), (2, false), (1, true), (2, false), (2, true)];
+    assert_eq!(seen, wanted.map(|(id, tombstone)| (key(id), tombstone, hash(id))));
+    // The commit mark is on the last message that has a value, and moves none of the keys.
+    let marked: Vec<usize> = got.iter().enumerate().filter(|(_, m)| m.1.contains(r#""commit":true"#)).map(|(i, _)| i).collect();
+    assert_eq!(marked, [4]);
+    assert!(got.iter().filter(|m| !m.1.is_empty()).all(|m| m.1.starts_with(HEAD) && m.1.ends_with("}")), "{got:?}");
+    // The last message is an update with a tombstone, which stands behind it in the arena.
+    run.transaction(vec![update(&t, &[row(7, 5, "y"), row(8, 5, "y")])]).expect("encodes");
+    let got = messages(&mut run);
+    assert_eq!((got[0].0.as_str(), got[1].0.as_str(), got[1].1.as_str(), got.len()), (&*key(8), &*key(7), "", 2));
+    assert!(got[0].1.contains(r#""commit":true"#) && got[0].1.ends_with("}"), "{got:?}");
+}
+
+#[test]
+fn batches_are_cut_before_a_row_and_its_tombstone_never_between() {
+    let t = simple(1);
+    let mut run = Run::new(OutputOptions { batch_bytes: 300, ..compacted(KeyFormat::Hash, PartitionBy::Table) });
+    run.transaction(vec![insert(&t, &[row(0, 0, "small")])]).expect("encodes");
+    let rows: Vec<_> = (0..20).flat_map(|i| [row(i, i, "some text"), row(i + 100, i, "some text")]).collect();
+    run.transaction(vec![update(&t, &rows)]).expect("encodes");
+    let batches = run.finish();
+    assert!(batches.len() > 5);
+    let mut rows = 0;
+    for batch in &batches[1..] {
+        assert_eq!(batch.messages.len() as u64, 2 * batch.rows, "tombstones are no rows");
+        for pair in batch.messages.chunks(2) {
+            let key = |m: &binlogd::encode::batch::Message| String::from_utf8_lossy(m.key.of(&batch.arena)).into_owned();
+            assert_eq!(key(&pair[0]), format!(r#"{{"database":"db","table":"t","pk.id":{}}}"#, rows + 100));
+            assert_eq!(key(&pair[1]), format!(r#"{{"database":"db","table":"t","pk.id":{rows}}}"#));
+            assert!(pair[1].value.of(&batch.arena).is_empty());
+            rows += 1;
+        }
+    }
+    assert_eq!(rows, 20);
+}
+
+#[test]
+fn without_a_lasting_key_there_are_no_tombstones_and_by_default_never() {
+    let t = Arc::new(slot(1, "nokey", vec![int_column("a"), text_column("s")], &[]));
+    let events = || vec![delete(&t, &[vec![int(1), text("x")]]), update(&t, &[vec![int(1), text("x")], vec![int(2), text("x")]])];
+    for format in [KeyFormat::Hash, KeyFormat::Array] {
+        let mut run = Run::new(OutputOptions { row_keys: false, ..compacted(format, PartitionBy::Table) });
+        run.transaction(events()).expect("encodes");
+        assert_eq!(messages(&mut run).len(), 2);
+    }
+    let mut run = Run::new(OutputOptions { keys: KeyFormat::Hash, ..OutputOptions::default() });
+    run.transaction(vec![delete(&simple(2), &[row(1, 2, "x")])]).expect("encodes");
+    assert_eq!(messages(&mut run).len(), 1);
+}
+
 #[test]
 fn full_arenas_are_handed_over_and_the_last_row_commits() {
     let t = simple(1);

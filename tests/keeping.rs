@@ -209,13 +209,17 @@ struct Parts {
 
 impl Parts {
     fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    fn start_with(ack_timeout: Option<Duration>) -> Self {
         let (board, health) = Board::new(Arc::new(Metrics::new()));
         let (store, producer, acks) = (Arc::new(Away::default()), Scripted::default(), Arc::new(Acks::default()));
         let (trigger, stop) = shutdown::channel();
         let (batches, queue) = mpsc::channel(64);
         let sender = tokio::spawn(sender::run(Box::new(producer.clone()), queue, acks.clone(), board.clone(), stop.clone()));
         let reached = Position::new(BinlogPosition::new("m.000001", START));
-        let mut keeper = Keeper::new(store.clone(), acks, board, reached, None);
+        let mut keeper = Keeper::new(store.clone(), acks, board, reached, ack_timeout);
         let keeper = tokio::spawn(async move {
             let result = keeper.run(stop).await;
             (keeper, result)
@@ -366,4 +370,40 @@ async fn batches_without_messages_wait_behind_a_broker_that_is_away() {
     assert!(parts.sender.await.unwrap().1.is_ok(), "the queue's end");
     parts.trigger.stop();
     assert!(parts.keeper.await.unwrap().1.is_ok());
+}
+
+/// `producer_ack_timeout` looks at the clock, not at completions: Maxwell's never fires when the broker answers nothing at all.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_never_answered_ends_the_daemon_after_the_users_time() {
+    let mut parts = Parts::start_with(Some(Duration::from_millis(20)));
+    parts.send(2).await;
+    parts.send(1).await;
+    parts.wait(0.1).await;
+    // The age is told by the machine's clock, which does not stand still as the test's does.
+    std::thread::sleep(Duration::from_millis(30));
+    let (_, result) = parts.keeper.await.expect("no panic");
+    let error = result.expect_err("the head waits for ever");
+    let text = error.to_string();
+    assert!(!error.is_transient(), "{error:?}");
+    assert!(
+        text.starts_with("Did not receive acknowledgement for the head of the inflight message list for 20 ms (m.000001:100)"),
+        "{text}"
+    );
+    assert!(text.contains("producer_ack_timeout"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_answered_in_time_or_without_a_limit_ends_nothing() {
+    for limit in [Some(Duration::from_millis(20)), None] {
+        let mut parts = Parts::start_with(limit);
+        parts.send(2).await;
+        if limit.is_some() {
+            parts.wait(0.1).await;
+            parts.producer.answer(|| Ok(()));
+        }
+        std::thread::sleep(Duration::from_millis(30));
+        // Some of the keeper's rounds.
+        parts.wait(5.0).await;
+        assert!(!parts.keeper.is_finished(), "{limit:?}");
+    }
 }

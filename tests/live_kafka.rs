@@ -2,146 +2,23 @@
 //! and `BINLOGD_TEST_RUN_DIR` as well (all three come from `scripts/servers.sh env`). Without a broker the tests say SKIPPED,
 //! unless `BINLOGD_TEST_ALL=1` demands them. Every test uses topics of its own.
 
+#[path = "live_support/broker.rs"]
+mod broker;
+
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use binlogd::encode::batch::{Batch, Message, MessageKind, Span, TopicId, Topics};
-use binlogd::error::Result;
-use binlogd::metrics::Metrics;
-use binlogd::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
-use binlogd::producer::{Completion, Producer};
-use bytes::Bytes;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message as _;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use binlogd::encode::batch::Topics;
+use binlogd::producer::Producer;
+use binlogd::producer::kafka::KafkaProducer;
+use broker::*;
 
 const CLOSE: Duration = Duration::from_secs(60);
 
 /// One broker serves all tests of this file, and one of them kills it.
 static BROKER: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
-
-/// A variable of the environment; without it the test is skipped, or fails if all tests are demanded.
-fn variable(test: &str, name: &str) -> Option<String> {
-    let value = std::env::var(name).ok().filter(|v| !v.is_empty());
-    if value.is_none() {
-        assert!(std::env::var("BINLOGD_TEST_ALL").as_deref() != Ok("1"), "{test} needs {name}");
-        println!("SKIPPED {test}: {name} is not set");
-    }
-    value
-}
-
-/// A name that no earlier run has used.
-fn fresh(name: &str) -> String {
-    format!("live-{name}-{}", uuid::Uuid::new_v4().simple())
-}
-
-async fn create_topic(broker: &str, name: &str, partitions: i32, config: &[(&str, &str)]) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", broker).create().unwrap();
-    let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-    for (key, value) in config {
-        topic = topic.set(key, value);
-    }
-    for result in admin.create_topics(&[topic], &AdminOptions::new()).await.unwrap() {
-        result.unwrap();
-    }
-}
-
-fn settings(broker: &str, more: &[(&str, &str)]) -> Settings {
-    let mut properties = vec![("bootstrap.servers".to_owned(), broker.to_owned())];
-    properties.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    Settings::build(&KafkaOptions { properties, queue_bytes_max: 8 << 20, ignore_producer_error: false }).unwrap()
-}
-
-async fn connect(broker: &str, topics: &Arc<Topics>, more: &[(&str, &str)]) -> KafkaProducer {
-    KafkaProducer::connect(settings(broker, more), topics.clone(), Arc::new(Metrics::new())).await.unwrap()
-}
-
-/// A batch of (topic, partition hash, key, value).
-fn batch(messages: &[(TopicId, i32, String, String)]) -> Batch {
-    let mut arena = Vec::new();
-    let mut write = |text: &str| {
-        let start = arena.len() as u32;
-        arena.extend_from_slice(text.as_bytes());
-        Span { start, len: text.len() as u32 }
-    };
-    let messages: Vec<Message> = messages
-        .iter()
-        .map(|(topic, hash, key, value)| Message {
-            topic: *topic,
-            partition_hash: *hash,
-            kind: MessageKind::Row,
-            key: write(key),
-            value: write(value),
-            offset: 4,
-        })
-        .collect();
-    let rows = messages.len() as u64;
-    Batch {
-        file: "master.000001".into(),
-        arena: Bytes::from(arena),
-        messages,
-        end: None,
-        gtids: Vec::new(),
-        rows,
-        transactions: 1,
-        commit_us: 0,
-    }
-}
-
-/// Collects what completions say.
-#[derive(Clone, Default)]
-struct Answers {
-    done: Arc<AtomicUsize>,
-    failed: Arc<Mutex<Vec<String>>>,
-}
-
-impl Answers {
-    fn completion(&self) -> Completion {
-        let answers = self.clone();
-        Completion::new(move |result: Result<()>| match result {
-            Ok(()) => drop(answers.done.fetch_add(1, Ordering::SeqCst)),
-            Err(error) => answers.failed.lock().unwrap().push(error.to_string()),
-        })
-    }
-
-    fn done(&self) -> usize {
-        self.done.load(Ordering::SeqCst)
-    }
-
-    fn failed(&self) -> Vec<String> {
-        self.failed.lock().unwrap().clone()
-    }
-}
-
-/// (key, value) of each partition, in order, from the beginning to the end as it is now.
-fn read_back(broker: &str, topic: &str, partitions: i32) -> BTreeMap<i32, Vec<(String, String)>> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", broker).set("group.id", "none").set("enable.auto.commit", "false").create().unwrap();
-    let mut assignment = TopicPartitionList::new();
-    let mut missing = 0;
-    for partition in 0..partitions {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(30)).unwrap();
-        assignment.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-        missing += high - low;
-    }
-    consumer.assign(&assignment).unwrap();
-    let mut read: BTreeMap<i32, Vec<(String, String)>> = BTreeMap::new();
-    let end = Instant::now() + Duration::from_secs(60);
-    while missing > 0 {
-        assert!(Instant::now() < end, "{missing} messages of {topic} cannot be read back");
-        let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
-        let message = message.unwrap();
-        let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
-        read.entry(message.partition()).or_default().push((text(message.key()), text(message.payload())));
-        missing -= 1;
-    }
-    read
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_partitions_and_order_are_as_sent() {
@@ -292,6 +169,29 @@ async fn a_message_above_the_topics_limit_stops_with_its_name() {
     for words in ["Kafka refuses a message", "master.000001:4", "d:t:[(id,7)]", "max.message.bytes of the topic"] {
         assert!(failed.contains(words), "{words} in {failed} ({error:?})");
     }
+}
+
+/// A tombstone has no value at all, which is not an empty one; also when it goes alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_without_a_value_is_a_tombstone() {
+    let Some(broker) = variable("a_message_without_a_value_is_a_tombstone", "BINLOGD_TEST_KAFKA") else { return };
+    let _shared = BROKER.read().await;
+    let name = fresh("tombstone");
+    create_topic(&broker, &name, 1, &[("cleanup.policy", "compact")]).await;
+    let settings = settings(&broker, &[]);
+    settings.learned.suspect(&name, 0, &"master.000001".into(), 7);
+    let topics = Arc::new(Topics::new());
+    let topic = topics.intern(&name);
+    let answers = Answers::default();
+    let mut producer = KafkaProducer::connect(settings, topics, Arc::default()).await.unwrap();
+    let message = |value: &str| (topic, 0, "k".to_owned(), value.to_owned());
+    let mut made = batch(&[message("x"), message(""), message("y"), message("")]);
+    made.messages[3].offset = 7;
+    producer.send(made, answers.completion()).await.unwrap();
+    producer.close(CLOSE).await.unwrap();
+    assert_eq!((answers.done(), answers.failed()), (1, vec![]));
+    let values: Vec<_> = tokio::task::block_in_place(|| read_all(&broker, &name, 1)).into_iter().map(|f| f.value).collect();
+    assert_eq!(values, [Some("x".to_owned()), None, Some("y".to_owned()), None]);
 }
 
 /// Most defaults of brokers and of this producer meet here: a message of exactly the largest size must pass a broker with

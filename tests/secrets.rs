@@ -175,7 +175,7 @@ fn the_kafka_clients_properties_show_no_secret() {
                     for other in ["ssl.keystore.location", "ssl.truststore.location"] {
                         properties.push((other.into(), "/dev/null".into()));
                     }
-                    let options = KafkaOptions { properties, queue_bytes_max: 32 << 20, ignore_producer_error: false };
+                    let options = KafkaOptions { properties, queue_bytes_max: 32 << 20, ..KafkaOptions::default() };
                     let text = match Settings::build(&options) {
                         Ok(settings) => format!("{settings:?} {options:?}"),
                         Err(faults) => format!("{faults:?} {}", faults.iter().map(ToString::to_string).collect::<String>()),

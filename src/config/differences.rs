@@ -81,6 +81,22 @@ const SECTIONS: &[(&str, &[Row])] = &[
         &[
             row("Only rows that end a transaction hold the stored position back", "every row does"),
             row("In GTID mode the stored set lacks the last transaction, which is sent again after a restart", "the set holds it"),
+            row(
+                "A message that is too large is dropped even with `ignore_producer_error=false`, if there is no `dead_letter_topic`",
+                "it stops the daemon; with `ignore_producer_error=true` it is dropped",
+            ),
+            row(
+                "With `ignore_producer_error=false` a message that is refused for another reason than its size ends the process, also with a `dead_letter_topic`",
+                "with a `dead_letter_topic` every message that Kafka refuses becomes a dead letter, and never stops the daemon",
+            ),
+            row(
+                "A dead letter waits for the next row, the position does not wait for it, and its own failure is only logged",
+                "it is sent at once, its acknowledgement holds the position back, and its failure stops the daemon",
+            ),
+            row(
+                "A name with `$` or `\\` in a topic template ends the process (`Illegal group reference`) or loses characters",
+                "names are plain text; one that Kafka does not allow stops the daemon with the name, or makes dead letters",
+            ),
             row("The Java client and its defaults", "librdkafka with Java's names of properties; see [kafka.md](kafka.md)"),
             row(
                 "Stopping while the broker is away ends after 10 s with exit code 1",
@@ -224,14 +240,6 @@ pub fn page() -> String {
         }
         _ => None,
     });
-    let postponed = |option: &Opt| match option.support {
-        Support::Postponed(why) => Some(format!("{why}.")),
-        _ => None,
-    };
-    if options::all().any(|o| postponed(o).is_some()) {
-        out.push_str("\nAccepted with a warning, because what happens instead loses nothing:\n\n| option | what happens |\n|---|---|\n");
-        list(&mut out, postponed);
-    }
     out.push_str("\n## Options without effect\n\nAccepted, with a line in the log.\n\n| option | why |\n|---|---|\n");
     list(&mut out, |option| match option.support {
         Support::NoEffect(why) => Some(format!("{why}.")),

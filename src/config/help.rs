@@ -97,7 +97,6 @@ fn words(option: &Opt) -> String {
     }
     match option.support {
         Support::Full => {}
-        Support::Postponed(_) => text.push_str(" [not built yet]"),
         Support::NoEffect(why) => text.push_str(&format!(" [no effect: {why}]")),
         Support::Refused { unless: [], .. } => text.push_str(" [not supported]"),
         Support::Refused { unless, .. } => text.push_str(&format!(" [only {} are supported]", unless.join(", "))),
@@ -143,7 +142,6 @@ fn row(option: &Opt) -> String {
     }
     match option.support {
         Support::Full => {}
-        Support::Postponed(why) => meaning.push_str(&format!(" **Not built yet:** {why}.")),
         Support::NoEffect(why) => meaning.push_str(&format!(" *No effect: {why}.*")),
         Support::Refused { unless: [], why } => meaning.push_str(&format!(" **Not supported:** {why}.")),
         Support::Refused { unless, why } => meaning.push_str(&format!(" **Supported are {} only:** {why}.", unless.join(", "))),

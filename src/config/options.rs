@@ -155,8 +155,6 @@ pub enum Support {
     Full,
     /// Accepted, and said to have no effect, with the reason.
     NoEffect(&'static str),
-    /// Accepted with a warning: it is not built yet, and what happens instead loses nothing.
-    Postponed(&'static str),
     /// Known, but refused with this sentence when it is set to anything but its default or one of `unless`.
     Refused { unless: &'static [&'static str], why: &'static str },
 }
@@ -277,11 +275,6 @@ impl Opt {
 
     const fn no_effect(mut self, why: &'static str) -> Opt {
         self.support = Support::NoEffect(why);
-        self
-    }
-
-    const fn postponed(mut self, why: &'static str) -> Opt {
-        self.support = Support::Postponed(why);
         self
     }
 

@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 use crate::encode::ColumnPattern;
 use crate::filter::Filter;
 use crate::position::{Place, Position};
+use crate::producer::kafka::TopicCreation;
 use crate::secret::Secret;
 pub use crate::server::connect::KeyStore;
 
@@ -284,6 +285,16 @@ pub struct KafkaSettings {
     pub ddl_topic: String,
     pub key_format: KeyFormat,
     pub partition_hash: PartitionHash,
+    /// Rows of tables without a primary key have a hash of their values for a key.
+    pub row_keys: bool,
+    /// A message without a value follows for a key that no row has any more.
+    pub tombstones: bool,
+    /// Topic of dead letters; may hold `%{database}` and `%{table}`.
+    pub dead_letter_topic: Option<String>,
+    /// The refused message itself instead of a record about it.
+    pub dead_letter_full: bool,
+    /// How topics that do not exist are made; `None` leaves that to the brokers.
+    pub creation: Option<TopicCreation>,
     /// `kafka.*` keys with the prefix removed, in alphabetical order, under their Java names; `bootstrap.servers` is
     /// always among them.
     pub properties: Vec<KafkaProperty>,

@@ -337,9 +337,6 @@ impl<'a> Reader<'a> {
             match option.support {
                 Support::Full => {}
                 Support::NoEffect(why) => self.findings.info(format!("{name} ({}) has no effect: {why}", setting.origin)),
-                Support::Postponed(why) => {
-                    self.findings.warn(format!("{name} ({}) has no effect yet, because it is not built: {why}", setting.origin));
-                }
                 Support::Refused { unless, why } => {
                     let text = setting.value.as_deref().unwrap_or_default().trim();
                     if unless.contains(&text) || self.is_wrong_word(option, text) {

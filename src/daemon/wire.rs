@@ -20,7 +20,7 @@ use crate::filter::LiveFilter;
 use crate::metrics::Metrics;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
-use crate::producer::kafka::{KafkaOptions, KafkaProducer, Settings};
+use crate::producer::kafka::{DeadLetters, KafkaOptions, KafkaProducer, Settings};
 use crate::producer::stdout::StdoutProducer;
 use crate::server::connect::{ConnectionOptions, SslMode};
 use crate::server::status::ServerIdentity;
@@ -120,19 +120,15 @@ impl Wiring {
         let store = open_store(store_server, options, config.replay).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
         let filter = Arc::new(LiveFilter::new(config.filter.clone()));
-        let wiring = Wiring {
-            store,
-            replication,
-            capture,
-            identity,
-            board,
-            row_server_id,
-            filter,
-            topics: Arc::new(Topics::new()),
-            kafka,
-            spill,
-            config,
-        };
+        let topics = Topics::new();
+        if let ProducerKind::Kafka(kafka) = &config.producer.kind
+            && !kafka.topic.contains("%{")
+        {
+            // Known before the first row, so that its limit is, too.
+            topics.intern(&kafka.topic);
+        }
+        let wiring =
+            Wiring { store, replication, capture, identity, board, row_server_id, filter, topics: Arc::new(topics), kafka, spill, config };
         let wiring = Arc::new(wiring);
         let admin = admin.map(|admin| admin.offering(wiring.offer()));
         Ok((wiring, admin))
@@ -360,6 +356,12 @@ pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
         properties: kafka.properties.iter().map(|p| (p.name.clone(), p.value.reveal().to_owned())).collect(),
         queue_bytes_max: config.memory.limit_bytes / PRODUCER_SHARE,
         ignore_producer_error: config.producer.ignore_error,
+        dead_letters: kafka.dead_letter_topic.clone().map(|topic| DeadLetters {
+            topic,
+            full: kafka.dead_letter_full,
+            keys: key_format(kafka.key_format),
+        }),
+        creation: kafka.creation.clone(),
     };
     Settings::build(&options).map(Some).map_err(|faults| {
         let place = |key: &str| kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default();
@@ -397,13 +399,19 @@ fn output_options(config: &Config) -> OutputOptions {
     if let ProducerKind::Kafka(kafka) = &config.producer.kind {
         options.topic = kafka.topic.clone();
         options.ddl_topic = Some(kafka.ddl_topic.clone());
-        options.keys = match kafka.key_format {
-            config::KeyFormat::Hash => KeyFormat::Hash,
-            config::KeyFormat::Array => KeyFormat::Array,
-        };
+        options.keys = key_format(kafka.key_format);
+        options.row_keys = kafka.row_keys;
+        options.tombstones = kafka.tombstones;
         options.partitioning = Some(partitioning(config, kafka.partition_hash));
     }
     options
+}
+
+fn key_format(format: config::KeyFormat) -> KeyFormat {
+    match format {
+        config::KeyFormat::Hash => KeyFormat::Hash,
+        config::KeyFormat::Array => KeyFormat::Array,
+    }
 }
 
 fn partitioning(config: &Config, hash: config::PartitionHash) -> Partitioning {

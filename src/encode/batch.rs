@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use crate::position::{Gtid, ResumePoint};
 
+use super::dead_letter::KeyNames;
+
 /// A range of a batch's arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Span {
@@ -28,6 +30,8 @@ pub struct TopicId(pub u32);
 pub enum MessageKind {
     Row,
     Ddl,
+    /// A key without a value, behind the row that made an earlier message of that key old.
+    Tombstone,
 }
 
 /// One finished message. `partition_hash` is the 32-bit hash of the partition string (contract §5.4); the producer
@@ -74,6 +78,8 @@ impl Batch {
 #[derive(Debug, Default)]
 pub struct Topics {
     names: Mutex<Vec<Arc<str>>>,
+    /// Beside the names, because it goes the same way: from compiled plans to the producer.
+    pub key_names: KeyNames,
 }
 
 impl Topics {
@@ -91,6 +97,11 @@ impl Topics {
                 TopicId((names.len() - 1) as u32)
             }
         }
+    }
+
+    /// All names so far.
+    pub fn all(&self) -> Vec<Arc<str>> {
+        self.lock().clone()
     }
 
     pub fn name(&self, id: TopicId) -> Arc<str> {

@@ -316,12 +316,46 @@ impl Encoder {
             let row = fast::write_row(&cx, progress.xoffset, scratch, &mut progress.stats.oddities, &mut self.open.arena)
                 .map_err(|fault| place.error(fault))?;
             self.open.push(MessageKind::Row, start, row.key_start, blank(topic, row.partition_hash, place.start))?;
+            if self.options.tombstones && rows.kind != RowsKind::Insert && plan.key.as_ref().is_some_and(|key| key.identifies) {
+                let before = (rows.kind == RowsKind::Update).then_some(row.key_start);
+                tombstone(
+                    &cx,
+                    before,
+                    blank(topic, row.partition_hash, place.start),
+                    scratch,
+                    &mut progress.stats.oddities,
+                    &mut self.open,
+                )
+                .map_err(|fault| place.error(fault))?;
+            }
             progress.commit = row.commit;
             progress.xoffset += 1;
             progress.stats.rows += 1;
         }
         Ok(())
     }
+}
+
+/// Adds the tombstone of the key that the row does not have any more: after a delete its own, after an update (whose message's
+/// key begins at `updated`) the one before, if that was another one.
+fn tombstone(
+    cx: &RowContext<'_>,
+    updated: Option<usize>,
+    mut message: Message,
+    scratch: &mut Scratch,
+    oddities: &mut Oddities,
+    open: &mut OpenBatch,
+) -> Result<(), Fault> {
+    let Some(new) = updated else {
+        open.push_tombstone(None, message);
+        return Ok(());
+    };
+    let start = open.arena.len();
+    if let Some(partition_hash) = fast::write_old_key(cx, new..start, scratch, oddities, &mut open.arena)? {
+        message.partition_hash = partition_hash;
+        open.push_tombstone(Some(start), message);
+    }
+    Ok(())
 }
 
 fn blank(topic: TopicId, partition_hash: i32, offset: u64) -> Message {

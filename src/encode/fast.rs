@@ -12,6 +12,7 @@ use super::open::CommitPlace;
 use super::options::OutputOptions;
 use super::partition::{self, PartitionPlan};
 use super::plan::{ColumnPlan, RowPlan};
+use super::row_key;
 
 /// Buffers that rows share, so that a row needs none of its own.
 #[derive(Debug, Default)]
@@ -89,7 +90,7 @@ pub fn write_row(
     if cx.options.push_timestamp {
         envelope::write_push_ts(cx.options, out);
     }
-    let mut row = Row { cx, scratch, oddities, out };
+    let mut row = Row { cx, scratch, oddities, out, of_before: false };
     row.primary_key()?;
     row.data()?;
     if cx.kind == RowsKind::Update {
@@ -100,6 +101,26 @@ pub fn write_row(
     row.key()?;
     let partition_hash = row.partition(&cx.plan.partition)?;
     Ok(RowMessage { key_start, partition_hash, commit })
+}
+
+/// Writes the key that the row had before this update at the end of `out`, if it was another one than `new`, the message's key.
+/// Answers its partition hash. Columns that the before image lacks (MINIMAL and NOBLOB images) are taken as unchanged.
+pub fn write_old_key(
+    cx: &RowContext<'_>,
+    new: std::ops::Range<usize>,
+    scratch: &mut Scratch,
+    oddities: &mut Oddities,
+    out: &mut Vec<u8>,
+) -> Result<Option<i32>, Fault> {
+    let start = out.len();
+    let mut row = Row { cx, scratch, oddities, out, of_before: true };
+    row.key()?;
+    let partition_hash = row.partition(&cx.plan.partition)?;
+    if out.get(start..) == out.get(new) {
+        out.truncate(start);
+        return Ok(None);
+    }
+    Ok(Some(partition_hash))
 }
 
 /// The field that `commit` replaces if this proves to be the last row.
@@ -120,14 +141,19 @@ struct Row<'r> {
     scratch: &'r mut Scratch,
     oddities: &'r mut Oddities,
     out: &'r mut Vec<u8>,
+    /// Key and partition are those that the row had before.
+    of_before: bool,
 }
 
 impl Row<'_> {
-    /// A column's value in `data`: of the after image, or of the before image where that has no such column.
+    /// A column's value in `data`: of the after image, or of the before image where that has no such column. The other way
+    /// round for what the row was before.
     #[inline]
     fn cell(&self, column: usize) -> Cell {
-        match self.scratch.after.get(column) {
-            Some(Cell::Absent) | None => self.scratch.before.get(column).copied().unwrap_or(Cell::Absent),
+        let (first, other) = (&self.scratch.after, &self.scratch.before);
+        let (first, other) = if self.of_before { (other, first) } else { (first, other) };
+        match first.get(column) {
+            Some(Cell::Absent) | None => other.get(column).copied().unwrap_or(Cell::Absent),
             Some(cell) => *cell,
         }
     }
@@ -262,10 +288,16 @@ impl Row<'_> {
             key::write_uuid(self.out);
             self.out.push(b'"');
         }
+        if plan.row {
+            self.out.push(b'"');
+            let hash = row_key::text((0..self.cx.plan.tracked_columns).map(|i| self.cell(i)), self.cx.images);
+            self.out.extend_from_slice(&hash);
+            self.out.push(b'"');
+        }
         let separators = std::iter::once(&b""[..]).chain(plan.between.iter().map(|b| &**b));
         for (index, separator) in self.cx.plan.primary_key.iter().zip(separators) {
             self.out.extend_from_slice(separator);
-            match self.scratch.rendered.get(*index).copied().flatten() {
+            match self.scratch.rendered.get(*index).copied().flatten().filter(|_| !self.of_before) {
                 Some(written) => self.out.extend_from_within(written.start..written.end),
                 None => self.render(*index)?,
             }

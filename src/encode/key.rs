@@ -17,18 +17,38 @@ pub struct KeyPlan {
     pub tail: &'static [u8],
     /// The table has no primary key and the format wants a random value instead.
     pub uuid: bool,
+    /// The table has no primary key, and a hash of the row stands for it.
+    pub row: bool,
+    /// Two rows of the same key are the same row: so a key can have a tombstone.
+    pub identifies: bool,
 }
 
 impl KeyPlan {
     /// `None` when no keys are wanted.
-    pub fn compile(format: KeyFormat, table: &Table) -> Option<Self> {
-        match format {
-            KeyFormat::None => None,
-            KeyFormat::Hash => Some(hash(table)),
-            KeyFormat::Array => Some(array(table)),
+    pub fn compile(format: KeyFormat, row_keys: bool, table: &Table) -> Option<Self> {
+        let row = row_keys && table.primary_key.is_empty();
+        let mut plan = match format {
+            KeyFormat::None => return None,
+            KeyFormat::Hash => hash(table),
+            KeyFormat::Array => array(table),
+        };
+        plan.identifies = row || !table.primary_key.is_empty();
+        if row {
+            (plan.row, plan.uuid) = (true, false);
+            match format {
+                KeyFormat::Array => {
+                    plan.head = [&*plan.head, b"{\"_row\":"].concat().into();
+                    plan.tail = b"}]]";
+                }
+                _ => plan.head = plan.head.strip_suffix(UUID).map(|head| [head, ROW].concat()).unwrap_or_default().into(),
+            }
         }
+        Some(plan)
     }
 }
+
+const UUID: &[u8] = b",\"_uuid\":";
+const ROW: &[u8] = b",\"_row\":";
 
 /// `{"database":"db","table":"t","pk.id":1,"pk.k":"v"}`, names in lower case.
 fn hash(table: &Table) -> KeyPlan {
@@ -44,8 +64,8 @@ fn hash(table: &Table) -> KeyPlan {
     });
     let first = names.next();
     let uuid = first.is_none();
-    head.extend(first.unwrap_or_else(|| b",\"_uuid\":".to_vec()));
-    KeyPlan { head: head.into(), between: names.map(Into::into).collect(), tail: b"}", uuid }
+    head.extend(first.unwrap_or_else(|| UUID.to_vec()));
+    KeyPlan { head: head.into(), between: names.map(Into::into).collect(), tail: b"}", uuid, row: false, identifies: false }
 }
 
 /// `["db","t",[{"id":1},{"k":"v"}]]`
@@ -65,10 +85,11 @@ fn array(table: &Table) -> KeyPlan {
     let tail: &'static [u8] = if first.is_none() { b"]]" } else { b"}]]" };
     head.extend(first.unwrap_or_default());
     let between = names.map(|name| [&b"},"[..], &name].concat().into()).collect();
-    KeyPlan { head: head.into(), between, tail, uuid: false }
+    KeyPlan { head: head.into(), between, tail, uuid: false, row: false, identifies: false }
 }
 
-fn quoted(text: &str, out: &mut Vec<u8>) {
+/// Appends a JSON string.
+pub fn quoted(text: &str, out: &mut Vec<u8>) {
     escape::write_string(text.as_bytes(), Astral::Escaped, out);
 }
 
@@ -89,7 +110,7 @@ mod tests {
             columns: Vec::new(),
             primary_key: primary_key.iter().map(|n| (*n).to_owned()).collect(),
         };
-        let plan = KeyPlan::compile(format, &table).expect("wanted");
+        let plan = KeyPlan::compile(format, false, &table).expect("wanted");
         let mut out = plan.head.to_vec();
         for (i, _) in primary_key.iter().enumerate() {
             if i > 0 {

@@ -6,6 +6,7 @@
 pub mod batch;
 mod columns;
 mod ddl;
+pub mod dead_letter;
 mod encoder;
 mod envelope;
 mod fast;
@@ -19,6 +20,7 @@ mod partial;
 mod partition;
 mod plan;
 pub mod quirks;
+mod row_key;
 mod verdict;
 
 pub use columns::decode_columns;
@@ -29,3 +31,4 @@ pub use hash::HashFunction;
 pub use names::Naming;
 pub use open::Sink;
 pub use options::{ColumnPattern, KeyFormat, OutputOptions, PartitionBy, Partitioning};
+pub use plan::topic_name;

@@ -75,9 +75,23 @@ impl OpenBatch {
         Ok(())
     }
 
-    /// Makes the last message the commit row: `"commit":true` takes the place of `xoffset`.
+    /// Adds a message without a value. Its key begins at `key` and ends where the arena does, or is that of the last message.
+    pub fn push_tombstone(&mut self, key: Option<usize>, mut message: Message) {
+        let Some(last) = self.messages.last() else { return };
+        // It stands behind a message whose spans fit, in an arena that is handed over long before 4 GiB.
+        message.key = match key {
+            Some(start) => Span { start: start as u32, len: (self.arena.len() - start) as u32 },
+            None => last.key,
+        };
+        message.kind = MessageKind::Tombstone;
+        message.value = Span { start: message.key.start, len: 0 };
+        self.messages.push(message);
+    }
+
+    /// Makes the last message with a value the commit row: `"commit":true` takes the place of `xoffset`.
     pub fn commit_last(&mut self, place: CommitPlace) {
-        let Some(last) = self.messages.last_mut() else { return };
+        let Some(row) = self.messages.iter().rposition(|m| m.kind != MessageKind::Tombstone) else { return };
+        let Some([last, tombstones @ ..]) = self.messages.get_mut(row..) else { return };
         let (old_end, new_end) = (place.start + place.len, place.start + envelope::COMMIT.len());
         let length = self.arena.len();
         if new_end > old_end {
@@ -90,6 +104,10 @@ impl OpenBatch {
         }
         last.value.len = last.value.len + new_end as u32 - old_end as u32;
         last.key.start = last.key.start + new_end as u32 - old_end as u32;
+        for tombstone in tombstones {
+            tombstone.key.start = tombstone.key.start + new_end as u32 - old_end as u32;
+            tombstone.value.start = tombstone.key.start;
+        }
     }
 
     /// A transaction, statement or heartbeat ends here.

@@ -50,6 +50,10 @@ pub struct OutputOptions {
     pub exclude_columns: Vec<ColumnPattern>,
     /// `kafka_key_format`, if the producer uses keys.
     pub keys: KeyFormat,
+    /// `kafka_key_without_primary_key=row`: such tables have a hash of the row for a key, not a random one.
+    pub row_keys: bool,
+    /// `kafka_tombstones`: a message without a value for a key whose row is gone.
+    pub tombstones: bool,
     /// `producer_partition_by` and what belongs to it, if the producer uses partitions.
     pub partitioning: Option<Partitioning>,
     /// `kafka_topic`: a name, or a template with `%{database}`, `%{table}`, `%{type}`.
@@ -85,6 +89,8 @@ impl Default for OutputOptions {
             naming: Naming::AsIs,
             exclude_columns: Vec::new(),
             keys: KeyFormat::None,
+            row_keys: false,
+            tombstones: false,
             partitioning: None,
             topic: "maxwell".into(),
             ddl_topic: None,

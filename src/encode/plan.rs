@@ -15,7 +15,7 @@ use crate::schema::{Column, ColumnType};
 use super::batch::{TopicId, Topics};
 use super::envelope;
 use super::key::KeyPlan;
-use super::options::{ColumnPattern, OutputOptions};
+use super::options::{ColumnPattern, KeyFormat, OutputOptions};
 use super::partition::PartitionPlan;
 
 /// How the rows of one table become messages.
@@ -30,6 +30,8 @@ pub struct RowPlan {
     /// `,"primary_key_columns":[…]`, empty when that is off.
     pub primary_key_columns: Box<[u8]>,
     pub key: Option<KeyPlan>,
+    /// How many of the columns are the table's own.
+    pub tracked_columns: usize,
     pub partition: PartitionPlan,
     topics: [TopicId; 3],
     /// Rules that decide row by row; never for our own tables.
@@ -88,12 +90,16 @@ impl RowPlan {
         escape::write_string(table.database.as_bytes(), Astral::Escaped, &mut head);
         head.extend_from_slice(b",\"table\":");
         escape::write_string(table.name.as_bytes(), Astral::Escaped, &mut head);
+        if options.keys != KeyFormat::None {
+            topics.key_names.note(&table.database, &table.name, &table.primary_key);
+        }
         let topic = |kind| topics.intern(&topic_name(&options.topic, &table.database, &table.name, envelope::type_name(kind)));
         Ok(RowPlan {
             slot: slot.clone(),
             head: head.into(),
             primary_key_columns: envelope::primary_key_columns(table, options).into(),
-            key: KeyPlan::compile(options.keys, table),
+            key: KeyPlan::compile(options.keys, options.row_keys, table),
+            tracked_columns: table.columns.len(),
             partition,
             topics: [topic(RowsKind::Insert), topic(RowsKind::Update), topic(RowsKind::Delete)],
             rules: match &slot.verdict {

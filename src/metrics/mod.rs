@@ -55,6 +55,7 @@ families! {
     MESSAGES_SUCCEEDED: Counter "messages_succeeded_total", "messages", "Messages that the sink has acknowledged.";
     MESSAGES_FAILED: Counter "messages_failed_total", "messages", "Messages that the sink has refused or given up.";
     MESSAGES_DROPPED: Counter "messages_dropped_total", "messages", "Refused messages that were left out because ignore_producer_error is set.";
+    MESSAGES_DEAD_LETTERED: Counter "messages_dead_lettered_total", "messages", "Refused messages for which a dead letter was sent and acknowledged.";
     HEARTBEATS: Counter "heartbeats_total", "heartbeats", "Heartbeats written to the schema database.";
     SCHEMA_CHANGES: Counter "schema_changes_total", "statements", "DDL statements that changed a tracked definition.";
     QUARANTINED_TABLES: Gauge "quarantined_tables", "tables", "Tables whose rows are held back because their definition is not proved.";
@@ -140,6 +141,7 @@ pub struct Metrics {
     pub messages_succeeded: IntCounter,
     pub messages_failed: IntCounter,
     pub messages_dropped: IntCounter,
+    pub messages_dead_lettered: IntCounter,
     pub heartbeats: IntCounter,
     pub schema_changes: IntCounter,
     quarantined: [IntGauge; 3],
@@ -175,6 +177,7 @@ impl Metrics {
             messages_succeeded: counter(r, &MESSAGES_SUCCEEDED),
             messages_failed: counter(r, &MESSAGES_FAILED),
             messages_dropped: counter(r, &MESSAGES_DROPPED),
+            messages_dead_lettered: counter(r, &MESSAGES_DEAD_LETTERED),
             heartbeats: counter(r, &HEARTBEATS),
             schema_changes: counter(r, &SCHEMA_CHANGES),
             quarantined: [&QUARANTINED_TABLES, &QUARANTINED_ROWS, &QUARANTINED_BYTES].map(|f| register(r, IntGauge::with_opts(options(f)))),

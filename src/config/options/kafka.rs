@@ -11,6 +11,25 @@ pub(super) static OPTIONS: &[Opt] = &[
         .only_with("producer", "kafka"),
     Opt::choice(
         G,
+        "kafka_key_without_primary_key",
+        &["uuid", "row"],
+        "invalid kafka_key_without_primary_key: {}",
+        "key of rows in tables without a primary key: `uuid` is a new one for each message (with kafka_key_format=array the same for the \
+         whole table), as Maxwell's; `row` is a hash of the row's values, so that a compacted topic keeps the last message of each row",
+    )
+    .default("uuid")
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::flag(
+        G,
+        "kafka_tombstones",
+        "after a delete, and after an update that changes the key, send a message with the old key and no value, so that a compacted topic \
+         forgets the row",
+    )
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::choice(
+        G,
         "kafka_partition_hash",
         &["default", "murmur3"],
         "please specify --kafka_partition_hash=default|murmur3",
@@ -19,7 +38,41 @@ pub(super) static OPTIONS: &[Opt] = &[
     .default("default")
     .only_with("producer", "kafka"),
     Opt::text(G, "ddl_kafka_topic", "topic of DDL messages, taken literally").default_words("kafka_topic, taken literally"),
-    Opt::text(G, "dead_letter_topic", "topic for a record about each message that Kafka will never take")
-        .only_with("producer", "kafka")
-        .postponed("the daemon stops at a message that Kafka refuses, so that nothing is lost"),
+    Opt::text(
+        G,
+        "dead_letter_topic",
+        "topic for a record about each message that Kafka refuses; %{database} and %{table} are replaced. The record is acknowledged before \
+         the position moves on",
+    )
+    .only_with("producer", "kafka"),
+    Opt::flag(
+        G,
+        "dead_letter_full",
+        "send the refused message itself to dead_letter_topic, with reason and position as headers, instead of Maxwell's short record",
+    )
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::flag(
+        G,
+        "kafka_topic_create",
+        "make a topic that does not exist at its first message, also of DDL and dead letters; otherwise that is left to the brokers \
+         (auto.create.topics.enable), as with Maxwell",
+    )
+    .only_with("producer", "kafka")
+    .ours(),
+    Opt::int(G, "kafka_topic_partitions", 1, 100_000, "partitions of topics that are made")
+        .default_words("the brokers' num.partitions")
+        .only_with("kafka_topic_create", "true")
+        .ours(),
+    Opt::int(G, "kafka_topic_replication_factor", 1, i16::MAX as i64, "replicas of topics that are made")
+        .default_words("the brokers' default.replication.factor")
+        .only_with("kafka_topic_create", "true")
+        .ours(),
+    Opt::text(
+        G,
+        "kafka_topic_configs",
+        "settings of topics that are made, as `cleanup.policy=compact;min.insync.replicas=2`, with semicolons between",
+    )
+    .only_with("kafka_topic_create", "true")
+    .ours(),
 ];

@@ -26,8 +26,8 @@ pub(super) static OPTIONS: &[Opt] = &[
     Opt::flag(
         G,
         "ignore_producer_error",
-        "drop a message that Kafka fails to take, and go on. Maxwell's default is true, which loses data; here such a failure is retried, \
-         and a message that can never be taken stops the daemon",
+        "drop a message that Kafka refuses (too large, invalid), and go on; with dead_letter_topic a record about it is kept. Maxwell's \
+         default is true, which loses data; here a message that can never be taken stops the daemon, and what may pass is tried again",
     )
     .maxwell_default("`true`: messages that Kafka refuses are lost"),
     Opt::float(G, "buffer_memory_usage", "share of the Java heap for one transaction")

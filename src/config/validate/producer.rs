@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::producer::kafka::TopicCreation;
 use crate::secret::Secret;
 
 use super::super::options::KAFKA_PREFIX;
@@ -49,9 +50,10 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         Some("array") => KeyFormat::Array,
         _ => KeyFormat::Hash,
     };
-    if reader.is_given("dead_letter_topic") && reader.flag("ignore_producer_error") {
-        let what = "dead_letter_topic is not supported together with ignore_producer_error: messages would be dropped without a record";
-        reader.fault("dead_letter_topic", what, "remove ignore_producer_error, and the daemon stops at a message that Kafka refuses");
+    let dead_letter_topic = reader.text("dead_letter_topic").filter(|topic| !topic.is_empty());
+    let dead_letter_full = reader.flag("dead_letter_full");
+    if dead_letter_full && dead_letter_topic.is_none() {
+        reader.fault("dead_letter_full", "dead_letter_full has no topic to send to", "set dead_letter_topic");
     }
     let topic = reader.filled("kafka_topic");
     let ddl_topic = reader.text("ddl_kafka_topic").unwrap_or_else(|| topic.clone());
@@ -59,7 +61,46 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         let what = format!("DDL messages would go to a topic with the literal name {ddl_topic}, which Kafka does not allow");
         reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
     }
-    KafkaSettings { topic, ddl_topic, key_format, partition_hash, properties }
+    let creation = creation(reader);
+    let row_keys = reader.choice("kafka_key_without_primary_key") == Some("row");
+    let tombstones = reader.flag("kafka_tombstones");
+    KafkaSettings {
+        row_keys,
+        tombstones,
+        creation,
+        topic,
+        ddl_topic,
+        key_format,
+        partition_hash,
+        dead_letter_topic,
+        dead_letter_full,
+        properties,
+    }
+}
+
+/// How topics are made.
+fn creation(reader: &mut Reader) -> Option<TopicCreation> {
+    if !reader.flag("kafka_topic_create") {
+        for name in ["kafka_topic_partitions", "kafka_topic_replication_factor", "kafka_topic_configs"] {
+            if reader.is_given(name) {
+                reader.fault(name, format!("{name} is for topics that the daemon makes, and it makes none"), "set kafka_topic_create=true");
+            }
+        }
+        return None;
+    }
+    let count = |name| reader.integer(name).and_then(|n| i32::try_from(n).ok());
+    let (partitions, replication) = (count("kafka_topic_partitions"), count("kafka_topic_replication_factor"));
+    let mut configs = Vec::new();
+    for one in reader.text("kafka_topic_configs").unwrap_or_default().split(';').map(str::trim).filter(|one| !one.is_empty()) {
+        match one.split_once('=') {
+            Some((name, value)) if !name.trim().is_empty() => configs.push((name.trim().to_owned(), value.trim().to_owned())),
+            _ => {
+                let what = format!("kafka_topic_configs: '{one}' is not of the form name=value");
+                reader.fault("kafka_topic_configs", what, "write them as cleanup.policy=compact;min.insync.replicas=2");
+            }
+        }
+    }
+    Some(TopicCreation { partitions, replication, configs })
 }
 
 /// `kafka.*` keys. As in Maxwell the text `kafka.` is removed wherever it stands in the name.

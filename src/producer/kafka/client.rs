@@ -1,7 +1,7 @@
 //! One librdkafka client and the thread that reads its events: delivery reports to the batches in flight, errors to the
 //! cluster's state, its log to ours. Never here: sending, topics, configuration.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ use crate::metrics::{ErrorKind, Metrics};
 use super::cluster::Cluster;
 use super::delivery::{Failure, InFlight, Opaque, Slot};
 use super::ffi::{Code, Deliveries, EventKind, Native, Report};
-use super::refusal::{Undelivered, classify, is_purged};
+use super::learned::Learned;
+use super::refusal::{Refused, Undelivered, classify, is_purged, record_overhead, refused_batch};
 use super::settings::Settings;
 
 /// The thread looks up this often when nothing happens; events wake it at once.
@@ -35,6 +36,10 @@ pub struct Shared {
     pub room: Notify,
     pub cluster: Cluster,
     pub metrics: Arc<Metrics>,
+    learned: Arc<Learned>,
+    /// Messages that were queued, and those that have their report: equal when nothing is on its way. Told to `room`.
+    pub queued: AtomicU64,
+    pub reported: AtomicU64,
     /// Why this client takes no more; set once, but a definite reason replaces a transient one.
     failure: Mutex<Option<Failure>>,
     /// Quick look whether `failure` is set.
@@ -77,6 +82,7 @@ impl Shared {
     fn deliveries(&self, native: &Native, mut reports: Deliveries<'_>) {
         let mut run = Run { shared: self, slot: None, count: 0 };
         let (mut answered, mut succeeded, mut failed, mut bytes) = (0u64, 0u64, 0u64, 0u64);
+        let mut refused = RefusedBatch::default();
         while let Some(report) = reports.next_report() {
             let opaque = Opaque::unpack(report.opaque());
             answered += 1;
@@ -90,11 +96,13 @@ impl Shared {
                 succeeded += 1;
             } else {
                 failed += 1;
-                self.undelivered(native, slot, opaque.index, code, &report);
+                self.undelivered(native, slot, opaque.index, code, &report, &mut refused);
             }
             run.count += 1;
         }
         run.end();
+        refused.learn(&self.learned);
+        self.reported.fetch_add(answered, Ordering::Release);
         self.metrics.messages_succeeded.inc_by(succeeded);
         self.metrics.messages_failed.inc_by(failed);
         self.metrics.in_flight_messages.sub(answered as i64);
@@ -104,8 +112,9 @@ impl Shared {
         }
     }
 
-    /// The first message that fails for a reason of its own ends this client: what follows could overtake it.
-    fn undelivered(&self, native: &Native, slot: &Slot, index: u32, code: Code, report: &Report<'_>) {
+    /// The first message that fails for a reason of its own ends this client: what follows could overtake it. If it was only
+    /// in a batch that was refused, all messages of that batch are remembered as suspects, for the next client.
+    fn undelivered(&self, native: &Native, slot: &Slot, index: u32, code: Code, report: &Report<'_>, refused: &mut RefusedBatch) {
         if is_purged(code) || code == Code::of(E::RD_KAFKA_RESP_ERR__FATAL) {
             let cause = self.broken().map(|f| f.message).unwrap_or_else(|| "the producer was stopped".into());
             slot.fail(&Failure::transient("messages were given up before Kafka had answered for them").detail(cause));
@@ -120,7 +129,14 @@ impl Shared {
             key: report.key(),
             bytes: report.bytes(),
         };
-        let failure = classify(code, &report.reason(), &message);
+        let failure = match Refused::of(code) {
+            Some(_) => {
+                self.learned.suspect(&topic, message.partition, &slot.file, message.offset);
+                refused.add(&self.learned, code, &message);
+                refused_batch(&report.reason(), &message)
+            }
+            None => classify(code, &report.reason(), &message),
+        };
         slot.fail(&failure);
         if self.break_with(&failure) {
             self.metrics.error(ErrorKind::Producer);
@@ -149,6 +165,33 @@ impl Shared {
 /// The client library has given up; a new client starts again from the resume point.
 pub fn fatal_failure(reason: &str) -> Failure {
     Failure::transient(format!("the Kafka client can do nothing more: {reason}"))
+}
+
+/// The size of a batch that was refused as too large, from the reports of its messages.
+#[derive(Default)]
+struct RefusedBatch {
+    topic: String,
+    partition: i32,
+    bytes: usize,
+}
+
+impl RefusedBatch {
+    fn add(&mut self, learned: &Learned, code: Code, message: &Undelivered<'_>) {
+        if Refused::of(code) != Some(Refused::TooLarge) {
+            return;
+        }
+        if self.topic != message.topic || self.partition != message.partition {
+            std::mem::take(self).learn(learned);
+            (self.topic, self.partition) = (message.topic.to_owned(), message.partition);
+        }
+        self.bytes += message.bytes + record_overhead();
+    }
+
+    fn learn(self, learned: &Learned) {
+        if self.bytes > 0 {
+            learned.refused_as_too_large(&self.topic, self.bytes);
+        }
+    }
 }
 
 /// Messages of one batch answered one after the other.
@@ -180,6 +223,7 @@ impl Run<'_> {
 }
 
 /// The client and its thread.
+#[derive(Clone)]
 pub struct Client {
     pub native: Arc<Native>,
     pub shared: Arc<Shared>,
@@ -200,6 +244,9 @@ impl Client {
             room: Notify::new(),
             cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone()),
             metrics,
+            learned: settings.learned.clone(),
+            queued: AtomicU64::new(0),
+            reported: AtomicU64::new(0),
             failure: Mutex::new(None),
             failed: AtomicBool::new(false),
             failed_told: Notify::new(),
@@ -281,7 +328,7 @@ impl Serve {
 }
 
 /// librdkafka's log lines. What it says of connections comes as an error event too and is told from there.
-fn log(level: i32, facility: &str, text: &str) {
+pub fn log(level: i32, facility: &str, text: &str) {
     match (level, facility) {
         (_, "FAIL" | "ERROR") | (7, _) => tracing::debug!(target: "librdkafka", "{facility}: {text}"),
         (0..=4, _) => tracing::warn!(target: "librdkafka", "{facility}: {text}"),
@@ -289,7 +336,8 @@ fn log(level: i32, facility: &str, text: &str) {
     }
 }
 
-fn plain(error: &KafkaError) -> String {
+/// Without values of settings, which may be secrets.
+pub fn plain(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientCreation(text) => text.clone(),
         // Others may hold a value.

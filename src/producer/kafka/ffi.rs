@@ -172,11 +172,13 @@ impl Drop for Topic {
 }
 
 impl Topic {
-    /// Puts one message into the library's queue, copying its bytes. Never waits. An empty key is sent as no key.
+    /// Puts one message into the library's queue, copying its bytes. Never waits. An empty key is sent as no key, an empty value
+    /// as a null one (a tombstone).
     #[inline]
     pub fn produce(&self, partition: i32, key: &[u8], value: &[u8], opaque: usize) -> Result<(), Code> {
         let key_start = if key.is_empty() { ptr::null() } else { key.as_ptr().cast::<c_void>() };
-        // SAFETY: the handle is alive. `value` and `key` are readable for their lengths during the call; with MSG_F_COPY
+        let value_start = if value.is_empty() { ptr::null() } else { value.as_ptr() };
+        // SAFETY: the handle is alive. `value` and `key` are readable for their lengths during the call, or null and empty; with MSG_F_COPY
         // the library copies the value before it returns (and always copies the key), and writes to neither, so the cast
         // to a mutable pointer is only the C signature's. The opaque is a number for the library to hand back; it is
         // never followed as a pointer, by us or by it.
@@ -185,7 +187,7 @@ impl Topic {
                 self.handle,
                 partition,
                 sys::RD_KAFKA_MSG_F_COPY,
-                value.as_ptr().cast_mut().cast::<c_void>(),
+                value_start.cast_mut().cast::<c_void>(),
                 value.len(),
                 key_start,
                 key.len(),

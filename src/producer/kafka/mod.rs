@@ -2,19 +2,28 @@
 //!
 //! A batch's messages are copied into librdkafka's queue, whose bound in bytes is the back-pressure: `send` waits while it is
 //! full. Delivery never gives up by itself (`message.timeout.ms=0`), so a broker that is away only makes everything wait. The
-//! first message that is refused for good, or that runs into a time-out which the user has set, ends the client: everything
-//! queued is purged, all batches in flight fail, and the daemon makes a new producer and sends again from the resume point, or
-//! stops. Nothing that follows a failed message can therefore overtake it.
+//! first batch that is refused, or message that runs into a time-out which the user has set, ends the client: everything
+//! queued is purged, all batches in flight fail, and the daemon makes a new producer and sends again from the resume point.
+//! Nothing that follows a failed message can therefore overtake it.
+//!
+//! What may be refused goes alone (`alone`), after everything before it is answered: a message above its topic's limit, which
+//! may still pass if it compresses well, and the messages of a batch that was refused. What is refused alone becomes a dead
+//! letter, is left out, or stops the daemon (`letters`). `learned` outlives clients, so that the next one knows.
 //!
 //! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
-//! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts; `cluster` knows
-//! whether brokers can be reached; `refusal` says what a failed message means; `probe` asks for `binlogd check`.
+//! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts and limits, and has
+//! topics made (`admin`); `cluster` knows whether brokers can be reached; `refusal` says what a failed message means; `probe` asks
+//! for `binlogd check`.
 
+mod admin;
+mod alone;
 mod client;
 mod cluster;
 mod delivery;
 mod ffi;
 mod java;
+pub mod learned;
+mod letters;
 pub mod probe;
 mod refusal;
 mod security;
@@ -34,13 +43,16 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 
 use super::{Completion, Producer};
+use admin::Admin;
+use alone::Alone;
 use client::{Client, Thread, fatal_failure};
 use delivery::{Failure, Opaque, Slot};
 use ffi::{Code, Native};
-use refusal::{Undelivered, record_bytes_max, too_large};
-use topics::TopicTable;
+use letters::Place;
+use refusal::{Refused, record_bytes_max};
+use topics::{TopicHandle, TopicTable, check_name};
 
-pub use settings::{Fault, KafkaOptions, Settings};
+pub use settings::{DeadLetters, Fault, KafkaOptions, Settings, TopicCreation};
 
 /// One question at the start, and while there is trouble, may take so long.
 const ASK: Duration = Duration::from_secs(1);
@@ -84,6 +96,12 @@ pub struct KafkaProducer {
     client: Client,
     thread: Thread,
     topics: TopicTable,
+    names: Arc<Topics>,
+    admin: Admin,
+    /// For messages that go one at a time; made when the first comes.
+    alone: Option<Arc<Alone>>,
+    /// The client's `batch.size`.
+    batch_bytes: usize,
     metrics: Arc<Metrics>,
     /// Asks for partition counts now and then.
     refresher: tokio::task::JoinHandle<()>,
@@ -97,19 +115,38 @@ impl KafkaProducer {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        let (client, thread) = Client::start(&settings, metrics.clone())?;
-        let topics = TopicTable::new(topics);
-        if let Err(error) = wait_for_cluster(&client, settings.block).await {
-            thread.stop(&client.native);
-            return Err(error);
+        let mut batch_bytes = settings.batch_bytes();
+        let (mut client, mut thread) = started(&settings, &metrics).await?;
+        let admin = Admin::new(&settings);
+        let known: Vec<Arc<str>> = topics.all().into_iter().filter(|name| check_name(name).is_ok()).collect();
+        for (name, bytes) in admin.limits(&known).await {
+            settings.learned.told(&name, bytes);
         }
-        let refresher = tokio::spawn(refresh(
-            Client { native: client.native.clone(), shared: client.shared.clone() },
-            topics.handles(),
-            settings.metadata_refresh,
-        ));
+        if settings.batch_bytes() < batch_bytes {
+            // Nothing was sent yet.
+            thread.stop(&client.native);
+            batch_bytes = settings.batch_bytes();
+            tracing::info!(batch_bytes, "kafka: batches are made smaller, because a topic takes no larger ones");
+            (client, thread) = started(&settings, &metrics).await?;
+        }
+        let table = TopicTable::new(topics.clone());
+        let refreshed =
+            Refreshed { client: client.clone(), handles: table.handles(), admin: admin.clone(), learned: settings.learned.clone() };
+        let refresher = tokio::spawn(refresh(refreshed, settings.metadata_refresh));
         tracing::info!(brokers = %settings.brokers, "kafka: connected");
-        Ok(KafkaProducer { settings, client, thread, topics, metrics, refresher, closed: false })
+        Ok(KafkaProducer {
+            settings,
+            client,
+            thread,
+            topics: table,
+            names: topics,
+            admin,
+            alone: None,
+            batch_bytes,
+            metrics,
+            refresher,
+            closed: false,
+        })
     }
 
     /// A sentence while no broker can be reached, for health; `None` while all is well.
@@ -154,22 +191,32 @@ impl KafkaProducer {
         let slot = sending.slot.clone();
         while let Some(message) = slot.messages.get(sending.next as usize) {
             let (key, value) = (message.key.of(arena), message.value.of(arena));
-            if record_bytes_max(key, value) > self.settings.request_bytes_max {
-                self.refuse_too_large(&slot, message, key, value)?;
-                sending.next += 1;
-                sending.skipped += 1;
+            let size = record_bytes_max(key, value);
+            if size > self.settings.request_bytes_max {
+                self.too_large(&Place { slot: &slot, message, key, value }, size).await?;
+                sending.passed_over();
                 continue;
             }
             let opaque = Opaque { slot: slot.number(), index: sending.next }.pack();
             // The usual case stays in this function without a wait.
             let code = match self.topics.get(message.topic) {
-                Some(handle) => match handle.topic.produce(handle.partition(message.partition_hash), key, value, opaque) {
-                    Ok(()) => {
-                        sending.queued(key.len() + value.len());
+                Some(handle) => {
+                    let partition = handle.partition(message.partition_hash);
+                    if !handle.takes(size) || self.settings.learned.goes_alone(&handle.name, partition, &slot.file, message.offset) {
+                        let handle = handle.clone();
+                        sending.account();
+                        self.send_alone(&handle, partition, &Place { slot: &slot, message, key, value }).await?;
+                        sending.passed_over();
                         continue;
                     }
-                    Err(code) => code,
-                },
+                    match handle.topic.produce(partition, key, value, opaque) {
+                        Ok(()) => {
+                            sending.queued(key.len() + value.len());
+                            continue;
+                        }
+                        Err(code) => code,
+                    }
+                }
                 None => Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC),
             };
             sending.account();
@@ -196,16 +243,39 @@ impl KafkaProducer {
         }
         let known = self.topics.get(message.topic).is_some();
         if !known || code == Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) || code == Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+            if let Err(failure) = check_name(&self.topics.name(message.topic)) {
+                let slot = sending.slot.clone();
+                self.refused(Refused::Topic, &failure, &Place { slot: &slot, message, key, value }).await?;
+                sending.passed_over();
+                return Ok(());
+            }
             sending.tries(message.topic, known)?;
             // Fewer partitions than before, or none: the topic was deleted, and perhaps made anew.
             self.topics.forget(message.topic);
-            return self.topics.open(message.topic, &self.client, self.settings.block).await;
+            let others = sending.slot.messages.get(sending.next as usize..).unwrap_or_default();
+            let ids = self.topics.missing(message.topic, others);
+            return self.open(&ids).await;
         }
         if code == Code::of(E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
             // Our own check stands before the library's and is the stricter one; the user may have lowered the latter.
-            return Err(self.too_large(&sending.slot, message, key, value));
+            let slot = sending.slot.clone();
+            self.too_large(&Place { slot: &slot, message, key, value }, record_bytes_max(key, value)).await?;
+            sending.passed_over();
+            return Ok(());
         }
         Err(Failure::transient(format!("the Kafka client did not take a message: {}", code.text())))
+    }
+
+    /// Opens topics. If one of them takes only smaller batches than this client makes, another client is needed.
+    async fn open(&mut self, ids: &[TopicId]) -> Result<(), Failure> {
+        self.topics.open(ids, &self.client, &self.admin, &self.settings).await?;
+        let now = self.settings.batch_bytes();
+        if now >= self.batch_bytes {
+            return Ok(());
+        }
+        let topic = ids.first().map(|id| self.topics.name(*id)).unwrap_or_default();
+        let what = format!("topic {topic} takes batches of {now} bytes at most, and this client makes larger ones");
+        Err(Failure::transient(what).hint("a new client makes smaller ones"))
     }
 
     /// The back-pressure: waits until reports have made room in the library's queue. Tries once more after it has registered
@@ -249,37 +319,6 @@ impl KafkaProducer {
         self.client.shared.broken().unwrap_or_else(|| fatal_failure(&reason()))
     }
 
-    fn too_large(&self, slot: &Slot, message: &Message, key: &[u8], value: &[u8]) -> Failure {
-        too_large(
-            record_bytes_max(key, value),
-            self.settings.request_bytes_max,
-            &self.undelivered(slot, message, key, value, &self.topic_name(message.topic)),
-        )
-    }
-
-    /// A message that Kafka would refuse never gets into a batch with others. It stops the daemon, or is left out.
-    fn refuse_too_large(&self, slot: &Slot, message: &Message, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        if !self.settings.ignore_producer_error {
-            self.metrics.messages_failed.inc();
-            return Err(self.too_large(slot, message, key, value));
-        }
-        self.metrics.messages_failed.inc();
-        self.metrics.messages_dropped.inc();
-        let topic = self.topic_name(message.topic);
-        let undelivered = self.undelivered(slot, message, key, value, &topic);
-        tracing::error!("{}", undelivered.log_line("RecordTooLargeException"));
-        tracing::error!("{}; left out, because ignore_producer_error is set", self.too_large(slot, message, key, value).message);
-        Ok(())
-    }
-
-    fn topic_name(&self, id: TopicId) -> Arc<str> {
-        self.topics.name(id)
-    }
-
-    fn undelivered<'a>(&self, slot: &'a Slot, message: &Message, key: &'a [u8], value: &[u8], topic: &'a str) -> Undelivered<'a> {
-        Undelivered { file: &slot.file, offset: message.offset, topic, partition: -1, key, bytes: key.len() + value.len() }
-    }
-
     async fn close_within(&mut self, deadline: Duration) -> Result<()> {
         if std::mem::replace(&mut self.closed, true) {
             return Ok(());
@@ -300,6 +339,10 @@ impl KafkaProducer {
             let _ = tokio::time::timeout(LAST_STEPS, in_flight.wait_empty()).await;
         }
         self.topics.clear();
+        if let Some(alone) = self.alone.take() {
+            // Waits for its thread.
+            drop(tokio::task::spawn_blocking(move || drop(alone)));
+        }
         self.thread.stop(&self.client.native);
         let left = end.saturating_duration_since(Instant::now()).max(LAST_STEPS);
         self.thread.ended(left).await;
@@ -347,11 +390,11 @@ struct Sending {
     slot: Arc<Slot>,
     /// Index of the next message.
     next: u32,
-    /// Messages left out.
+    /// Messages that were not queued: left out, or sent alone.
     skipped: u32,
     /// The topic that was last asked for anew, and how often in a row.
     asked: (Option<TopicId>, u32),
-    /// Queued since the metrics were told.
+    /// Queued since metrics and `Shared::queued` were told.
     untold: i64,
     untold_bytes: i64,
 }
@@ -378,8 +421,15 @@ impl Sending {
         self.untold_bytes += bytes as i64;
     }
 
-    /// Tells the metrics, once in a while.
+    /// The next message has its answer without having been queued.
+    fn passed_over(&mut self) {
+        self.next += 1;
+        self.skipped += 1;
+    }
+
+    /// Tells what was queued, once in a while.
     fn account(&mut self) {
+        self.shared.queued.fetch_add(self.untold as u64, Ordering::Relaxed);
         self.shared.metrics.in_flight_messages.add(std::mem::take(&mut self.untold));
         self.shared.metrics.in_flight_bytes.add(std::mem::take(&mut self.untold_bytes));
     }
@@ -393,6 +443,18 @@ impl Drop for Sending {
             self.slot.fail(&Failure::transient("a batch was handed over only in part"));
         }
         self.shared.in_flight.settle(&self.slot, unsent + self.skipped + 1);
+    }
+}
+
+/// A client that a broker has answered.
+async fn started(settings: &Settings, metrics: &Arc<Metrics>) -> Result<(Client, Thread)> {
+    let (client, thread) = Client::start(settings, metrics.clone())?;
+    match wait_for_cluster(&client, settings.block).await {
+        Ok(()) => Ok((client, thread)),
+        Err(error) => {
+            thread.stop(&client.native);
+            Err(error)
+        }
     }
 }
 
@@ -416,15 +478,23 @@ async fn wait_for_cluster(client: &Client, block: Duration) -> Result<()> {
     }
 }
 
-/// Asks for partition counts at intervals, and for a sign of life while there is trouble.
-async fn refresh(client: Client, handles: Arc<std::sync::Mutex<Vec<Arc<topics::TopicHandle>>>>, every: Duration) {
-    let mut trouble = client.shared.cluster.trouble();
+/// What `refresh` keeps up to date, and with what.
+struct Refreshed {
+    client: Client,
+    handles: Arc<std::sync::Mutex<Vec<Arc<TopicHandle>>>>,
+    admin: Admin,
+    learned: Arc<learned::Learned>,
+}
+
+/// Asks for partition counts and limits at intervals, and for a sign of life while there is trouble.
+async fn refresh(what: Refreshed, every: Duration) {
+    let mut trouble = what.client.shared.cluster.trouble();
     let mut asked = tokio::time::Instant::now();
     loop {
         let pause = if trouble.borrow_and_update().is_some() { TROUBLE_PROBE.min(every) } else { every };
         tokio::select! {
             _ = tokio::time::sleep_until(asked + pause) => {
-                client.refresh_all(&handles).await;
+                what.client.refresh_all(&what.handles, &what.admin, &what.learned).await;
                 asked = tokio::time::Instant::now();
             }
             changed = trouble.changed() => {

@@ -182,7 +182,7 @@ fn size(whose: &str, topic: &str, broker_max: u64, settings: &Settings) -> Findi
     }
     Finding::warning(
         size_check(topic),
-        format!("{whose} is {broker_max}, kafka.max.request.size {ours}: a message between them is sent, refused, and stops the daemon"),
+        format!("{whose} is {broker_max}, kafka.max.request.size {ours}: a message between them is sent and refused, and then a dead letter, left out or the end (docs/kafka.md)"),
     )
     .shell(format!(
         "kafka-configs.sh --bootstrap-server {} --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes={}",
@@ -216,7 +216,7 @@ mod tests {
         let options = super::super::KafkaOptions {
             properties: vec![("bootstrap.servers".into(), "b:1".into())],
             queue_bytes_max: 32 << 20,
-            ignore_producer_error: false,
+            ..super::super::KafkaOptions::default()
         };
         let settings = Settings::build(&options).unwrap();
         assert_eq!(size("x", "t", 1_048_588, &settings).state, State::Ok);

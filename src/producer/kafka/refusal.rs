@@ -49,26 +49,98 @@ pub fn classify(code: Code, reason: &str, message: &Undelivered<'_>) -> Failure 
     Failure::definite(format!("Kafka refuses a message: {reason}")).detail(message.detail()).hint(hint)
 }
 
-/// The failure for a message that our own check found too large, and the sentence for the log if it is left out.
+/// A batch that holds a message at fault. Not known yet which: they come again from the resume point and go one by one.
+pub fn refused_batch(reason: &str, message: &Undelivered<'_>) -> Failure {
+    Failure::transient(format!("Kafka refuses a batch of messages: {reason}"))
+        .detail(message.detail())
+        .hint("its messages are sent again one by one, so that only what is at fault is refused")
+}
+
+/// Why one message, and no other, is not taken. Decides what may become of it, and has the Java client's name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    TooLarge,
+    TooLargeForSegment,
+    InvalidRecord,
+    Corrupt,
+    InvalidTimestamp,
+    Policy,
+    LogFormat,
+    /// Kafka allows no topic of the name.
+    Topic,
+}
+
+impl Refused {
+    /// `None`: the error concerns more than a message, or may pass.
+    pub fn of(code: Code) -> Option<Refused> {
+        let rows = [
+            (E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, Refused::TooLarge),
+            (E::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, Refused::TooLargeForSegment),
+            (E::RD_KAFKA_RESP_ERR_INVALID_RECORD, Refused::InvalidRecord),
+            (E::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD, Refused::InvalidRecord),
+            (E::RD_KAFKA_RESP_ERR_INVALID_MSG, Refused::Corrupt),
+            (E::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, Refused::InvalidTimestamp),
+            (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, Refused::Policy),
+            (E::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, Refused::LogFormat),
+        ];
+        rows.iter().find(|(of, _)| Code::of(*of) == code).map(|(_, refused)| *refused)
+    }
+
+    /// The `reason` of Maxwell's fallback record: the simple name of the Java client's exception.
+    pub fn exception(self) -> &'static str {
+        match self {
+            Refused::TooLarge => "RecordTooLargeException",
+            Refused::TooLargeForSegment => "RecordBatchTooLargeException",
+            Refused::InvalidRecord => "InvalidRecordException",
+            Refused::Corrupt => "CorruptRecordException",
+            Refused::InvalidTimestamp => "InvalidTimestampException",
+            Refused::Policy => "PolicyViolationException",
+            Refused::LogFormat => "UnsupportedForMessageFormatException",
+            Refused::Topic => "InvalidTopicException",
+        }
+    }
+
+    /// Whether `ignore_producer_error` leaves it out. Not a wrong topic: that is all of a table's messages (Maxwell stops too).
+    pub fn may_be_left_out(self) -> bool {
+        self != Refused::Topic
+    }
+}
+
+const SO_THAT_IT_GOES_ON: &str = "or set dead_letter_topic to get a record about each such message, or ignore_producer_error=true to leave \
+    them out";
+
+/// The failure for a message that our own check found too large.
 pub fn too_large(size: usize, limit: usize, message: &Undelivered<'_>) -> Failure {
     Failure::definite(format!("a message of {size} bytes is larger than kafka.max.request.size={limit}")).detail(message.detail()).hint(
-        "raise kafka.max.request.size, and max.message.bytes of the topic (message.max.bytes of the broker); \
-             or set ignore_producer_error=true to leave such messages out",
+        format!("raise kafka.max.request.size, and max.message.bytes of the topic (message.max.bytes of the broker); {SO_THAT_IT_GOES_ON}"),
     )
+}
+
+/// The failure for a message that was refused alone, if it is to stop the daemon.
+pub fn refused_alone(code: Code, reason: &str, message: &Undelivered<'_>) -> Failure {
+    let hint = lasting(code).unwrap_or("see the broker's log");
+    Failure::definite(format!("Kafka refuses a message: {reason}")).detail(message.detail()).hint(format!("{hint}; {SO_THAT_IT_GOES_ON}"))
+}
+
+/// The dead letter itself does not get through.
+pub fn dead_letter_failed(why: &Failure, topic: &str, of: &Undelivered<'_>) -> Failure {
+    let mut failure =
+        Failure { class: why.class, ..Failure::definite(format!("no dead letter can be sent to topic {topic}: {}", why.message)) };
+    failure = failure.detail(match &why.detail {
+        Some(detail) => format!("{detail}; the message is {}", of.detail()),
+        None => format!("the message is {}", of.detail()),
+    });
+    match &why.hint {
+        Some(hint) => failure.hint(hint.clone()),
+        None => failure,
+    }
 }
 
 /// What to do about an error that trying again cannot mend; `None` for all others.
 fn lasting(code: Code) -> Option<&'static str> {
     let rows: &[(E, &'static str)] = &[
-        (
-            E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-            "the broker refuses the whole batch that this message was in: raise max.message.bytes of the topic, or lower \
-             kafka.max.request.size and kafka.batch.size to it",
-        ),
-        (
-            E::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
-            "a batch is larger than a segment of the topic's log: lower kafka.batch.size, or raise segment.bytes of the topic",
-        ),
+        (E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "raise max.message.bytes of the topic (message.max.bytes of the broker)"),
+        (E::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, "it is larger than a segment of the topic's log: raise segment.bytes of the topic"),
         (E::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, "lower kafka.batch.size"),
         (E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "Kafka does not allow this topic; see kafka_topic"),
         (
@@ -88,7 +160,6 @@ fn lasting(code: Code) -> Option<&'static str> {
         (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "see the broker's policies"),
         (E::RD_KAFKA_RESP_ERR_INVALID_RECORD, "see the topic's validation; a compacted topic wants a key in every message"),
         (E::RD_KAFKA_RESP_ERR_INVALID_MSG, "see the topic's validation; a compacted topic wants a key in every message"),
-        (E::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD, "another message of the same batch is invalid; see the log"),
         (E::RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT, "the topic's log format is too old"),
     ];
     rows.iter().find(|(lasting, _)| Code::of(*lasting) == code).map(|(_, hint)| *hint)
@@ -131,6 +202,11 @@ pub fn record_bytes_max(key: &[u8], value: &[u8]) -> usize {
     61 + 21 + 1 + if key.is_empty() { 1 } else { varint_bytes(key.len()) + key.len() } + varint_bytes(value.len()) + value.len()
 }
 
+/// What a record takes in a batch beside its key and value, about.
+pub fn record_overhead() -> usize {
+    12
+}
+
 /// Length of a number as a zigzag varint.
 fn varint_bytes(n: usize) -> usize {
     let bits = usize::BITS as usize + 1 - n.leading_zeros() as usize;
@@ -169,10 +245,18 @@ mod tests {
     #[test]
     fn classes() {
         let message = Undelivered { file: "m.000001", offset: 4, topic: "t", partition: 2, key: br#"["d","t",[{"id":7}]]"#, bytes: 99 };
-        let definite = classify(Code::of(E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), "Message size too large", &message).error();
+        let definite = refused_alone(Code::of(E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE), "Message size too large", &message).error();
         assert!(!definite.is_transient());
         let text = definite.to_string();
         assert!(text.contains("m.000001:4, topic t partition 2, d:t:[(id,7)], 99 bytes") && text.contains("max.message.bytes"), "{text}");
+        assert!(text.contains("dead_letter_topic") && text.contains("ignore_producer_error=true"), "{text}");
+        let batch = refused_batch("Message size too large", &message).error();
+        assert!(batch.is_transient() && batch.to_string().contains("m.000001:4, topic t partition 2"), "{batch}");
+        let letter = dead_letter_failed(&Failure::definite("no such topic").hint("make it"), "dead", &message).error();
+        assert!(!letter.is_transient());
+        let wanted = "no dead letter can be sent to topic dead: no such topic (the message is m.000001:4, topic t partition 2, d:t:[(id,7)], 99 bytes); hint: make it";
+        assert_eq!(letter.to_string(), wanted);
+        assert!(!classify(Code::of(E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED), "no", &message).error().is_transient());
         for code in [E::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, E::RD_KAFKA_RESP_ERR__TRANSPORT, E::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART] {
             assert!(classify(Code::of(code), "x", &message).error().is_transient());
         }

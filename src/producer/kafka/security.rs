@@ -224,7 +224,7 @@ mod tests {
     fn build(properties: &[(&str, &str)]) -> Result<Settings, String> {
         let mut all = vec![("bootstrap.servers".to_owned(), "a:9092".to_owned())];
         all.extend(properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-        let options = KafkaOptions { properties: all, queue_bytes_max: 32 << 20, ignore_producer_error: false };
+        let options = KafkaOptions { properties: all, queue_bytes_max: 32 << 20, ..KafkaOptions::default() };
         Settings::build(&options).map_err(|f| f.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("\n"))
     }
 

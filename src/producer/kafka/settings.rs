@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
+use crate::encode::KeyFormat;
+
 use super::java::{self, Rule};
+use super::learned::Learned;
 use super::security;
 
 /// What the configuration hands over.
@@ -19,8 +23,33 @@ pub struct KafkaOptions {
     /// Bytes that messages may take inside the client library, from the memory budget. Half of it is for keys' and values'
     /// bytes, the other half for what each message costs on top (250 bytes, measured).
     pub queue_bytes_max: u64,
-    /// Leave out messages that are too large instead of stopping (Maxwell's `ignore_producer_error`).
+    /// Leave out messages that Kafka refuses instead of stopping (Maxwell's `ignore_producer_error`).
     pub ignore_producer_error: bool,
+    /// Send a record about each refused message instead.
+    pub dead_letters: Option<DeadLetters>,
+    /// Make topics that do not exist; `None` leaves that to the broker.
+    pub creation: Option<TopicCreation>,
+}
+
+/// What becomes of messages that Kafka refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// `dead_letter_topic`, with `%{database}` and `%{table}`.
+    pub topic: String,
+    /// The original bytes instead of Maxwell's fallback record.
+    pub full: bool,
+    /// The form of keys, for those that are random.
+    pub keys: KeyFormat,
+}
+
+/// How topics are made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TopicCreation {
+    /// `None`: the broker's default, for both.
+    pub partitions: Option<i32>,
+    pub replication: Option<i32>,
+    /// The topic's own settings.
+    pub configs: Vec<(String, String)>,
 }
 
 impl fmt::Debug for KafkaOptions {
@@ -58,12 +87,18 @@ pub struct Settings {
     /// How often partition counts are asked for.
     pub metadata_refresh: Duration,
     pub ignore_producer_error: bool,
+    pub dead_letters: Option<DeadLetters>,
+    pub creation: Option<TopicCreation>,
+    /// What clients with these settings have found out; each new one begins with it.
+    pub learned: Arc<Learned>,
     /// Sentences for the log at the start.
     pub warnings: Vec<String>,
 }
 
 /// Java's default of `max.request.size`.
 const REQUEST_BYTES_MAX: u64 = 1_048_576;
+/// librdkafka's default of `batch.size`.
+const BATCH_BYTES: usize = 1_000_000;
 const BLOCK_MS: u64 = 60_000;
 const METADATA_AGE_MS: u64 = 300_000;
 /// What a message costs inside librdkafka beside its bytes.
@@ -113,6 +148,9 @@ impl Settings {
             block: Duration::from_millis(block),
             metadata_refresh: Duration::from_millis(age.max(1000)),
             ignore_producer_error: options.ignore_producer_error,
+            dead_letters: options.dead_letters.clone(),
+            creation: options.creation.clone(),
+            learned: Arc::default(),
             warnings: builder.warnings,
             client: builder.client.into_iter().map(|(name, value)| (name, value.text)).collect(),
         })
@@ -123,8 +161,17 @@ impl Settings {
         self.client.get(name).map(String::as_str)
     }
 
+    /// What librdkafka gets: the settings, and batches no larger than the smallest topic takes.
     pub fn client_config(&self) -> ClientConfig {
-        self.client.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+        let mut config: ClientConfig = self.client.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        config.set("batch.size", self.batch_bytes().to_string());
+        config
+    }
+
+    /// `batch.size` of a client that is made now.
+    pub fn batch_bytes(&self) -> usize {
+        let wanted = self.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_BYTES);
+        wanted.min(self.learned.batch_bytes().unwrap_or(usize::MAX)).max(1)
     }
 
     /// Whether the client talks TLS, for hints.
@@ -417,7 +464,7 @@ mod tests {
     fn build(properties: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
         let mut all = vec![("bootstrap.servers".to_owned(), "a:9092,b:9092".to_owned())];
         all.extend(properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-        let options = KafkaOptions { properties: all, queue_bytes_max: 32 << 20, ignore_producer_error: false };
+        let options = KafkaOptions { properties: all, queue_bytes_max: 32 << 20, ..KafkaOptions::default() };
         Settings::build(&options).map_err(|faults| faults.iter().map(Fault::to_string).collect())
     }
 

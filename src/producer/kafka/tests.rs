@@ -23,7 +23,8 @@ fn mock() -> Bench {
 fn options(brokers: &str, more: &[(&str, &str)], ignore: bool) -> Settings {
     let mut properties = vec![("bootstrap.servers".to_owned(), brokers.to_owned()), ("max.block.ms".to_owned(), "30000".to_owned())];
     properties.extend(more.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-    Settings::build(&KafkaOptions { properties, queue_bytes_max: 16 << 20, ignore_producer_error: ignore }).unwrap()
+    Settings::build(&KafkaOptions { properties, queue_bytes_max: 16 << 20, ignore_producer_error: ignore, ..KafkaOptions::default() })
+        .unwrap()
 }
 
 impl Bench {
@@ -110,19 +111,80 @@ async fn a_message_too_large_is_left_out_if_that_is_wanted() {
     assert_eq!((b.metrics.messages_succeeded.get(), b.metrics.messages_failed.get(), b.metrics.messages_dropped.get()), (2, 2, 2));
 }
 
+/// The broker refuses the next batch.
+fn refuse(b: &Bench, error: E) {
+    b.mock.request_errors(rdkafka_sys::RDKafkaApiKey::Produce, &[error]);
+}
+
+/// Each row: the broker's answer, twice; what the error of the second try says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_that_the_broker_refuses_is_definite_and_ends_the_client() {
+async fn a_refused_batch_comes_again_and_what_is_refused_alone_stops() {
+    let rows = [
+        (E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "raise max.message.bytes of the topic"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_RECORD, "see the topic's validation"),
+        (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "see the broker's policies"),
+    ];
+    for (error, words) in rows {
+        let b = mock();
+        let t = b.topic("t");
+        let settings = options(&b.mock.bootstrap_servers(), &[], false);
+        let key = r#"["d","t",[{"id":1}]]"#;
+        let mut producer = KafkaProducer::connect(settings.clone(), b.topics.clone(), b.metrics.clone()).await.unwrap();
+        refuse(&b, error);
+        let _ = producer.send(batch(&[(t, 0, key, "a"), (t, 0, key, "b")]), b.answers.completion(0)).await;
+        let first = b.answers.next().1.unwrap_err();
+        assert!(first.is_transient() && first.to_string().contains("Kafka refuses a batch of messages"), "{first:?}");
+        let later = producer.send(batch(&[(t, 0, "", "b")]), b.answers.completion(1)).await.unwrap_err();
+        assert!(later.is_transient() && b.answers.next().1.is_err(), "{later:?}");
+        let _ = producer.close(CLOSE).await;
+        // What the daemon does. The first message is taken alone, the second one is not.
+        let mut producer = KafkaProducer::connect(settings, b.topics.clone(), b.metrics.clone()).await.unwrap();
+        producer.send(batch(&[(t, 0, key, "a")]), b.answers.completion(2)).await.unwrap();
+        assert!(b.answers.next().1.is_ok());
+        refuse(&b, error);
+        let error = producer.send(batch(&[(t, 0, key, "a"), (t, 0, key, "b")]), b.answers.completion(3)).await.unwrap_err();
+        let text = error.to_string();
+        assert!(!error.is_transient(), "{error:?}");
+        for words in ["Kafka refuses a message: ", "master.000001:100, topic t partition 0, d:t:[(id,1)]", words, "dead_letter_topic"] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+        assert_eq!(b.answers.next().1.unwrap_err().to_string(), text);
+        let _ = producer.close(CLOSE).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_alone_is_left_out_if_that_is_wanted() {
     let b = mock();
     let t = b.topic("t");
-    let mut producer = b.producer(&[], true).await;
-    b.mock.request_errors(rdkafka_sys::RDKafkaApiKey::Produce, &[E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
-    let _ = producer.send(batch(&[(t, 0, r#"["d","t",[{"id":1}]]"#, "a")]), b.answers.completion(0)).await;
-    let error = b.answers.next().1.unwrap_err();
-    assert!(!error.is_transient(), "{error:?}");
-    let text = error.to_string();
-    assert!(text.contains("d:t:[(id,1)]") && text.contains("max.message.bytes of the topic"), "{text}");
-    let error = producer.send(batch(&[(t, 0, "", "b")]), b.answers.completion(1)).await.unwrap_err();
-    assert!(!error.is_transient(), "{error:?}");
+    let settings = options(&b.mock.bootstrap_servers(), &[], true);
+    settings.learned.suspect("t", 0, &"master.000001".into(), 100);
+    let mut producer = KafkaProducer::connect(settings, b.topics.clone(), b.metrics.clone()).await.unwrap();
+    refuse(&b, E::RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    producer.send(batch(&[(t, 0, "k", "bad"), (t, 0, "k", "good")]), b.answers.completion(0)).await.unwrap();
+    producer.close(CLOSE).await.unwrap();
+    assert!(b.answers.next().1.is_ok());
+    assert_eq!((b.metrics.messages_succeeded.get(), b.metrics.messages_failed.get(), b.metrics.messages_dropped.get()), (1, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_that_is_refused_stops_loudly_whatever_is_ignored() {
+    let b = mock();
+    b.mock.create_topic("dead_d", 1, 1).unwrap();
+    let t = b.topic("t");
+    let mut settings = options(&b.mock.bootstrap_servers(), &[("max.request.size", "2000")], true);
+    settings.dead_letters = Some(DeadLetters { topic: "dead_%{database}".into(), full: false, keys: crate::encode::KeyFormat::Hash });
+    let mut producer = KafkaProducer::connect(settings, b.topics.clone(), b.metrics.clone()).await.unwrap();
+    let large = format!(r#"{{"database":"d","table":"t","type":"insert","data":{{"x":"{}"}}}}"#, "x".repeat(3000));
+    producer.send(batch(&[(t, 0, "k", &large)]), b.answers.completion(0)).await.unwrap();
+    assert!(b.answers.next().1.is_ok());
+    assert_eq!((b.metrics.messages_dead_lettered.get(), b.metrics.messages_dropped.get()), (1, 0));
+    refuse(&b, E::RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    let error = producer.send(batch(&[(t, 0, "k", &large)]), b.answers.completion(1)).await.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().starts_with("no dead letter can be sent to topic dead_d: "), "{error}");
+    assert!(error.to_string().contains("the message is master.000001:100, topic t, key k, 3"), "{error}");
+    assert!(b.answers.next().1.is_err());
+    assert_eq!((b.metrics.messages_dead_lettered.get(), b.metrics.messages_dropped.get()), (1, 0));
     let _ = producer.close(CLOSE).await;
 }
 
@@ -133,13 +195,13 @@ async fn what_waits_behind_a_refused_message_is_given_up() {
     // Without idempotence the library itself would go on with the next batch.
     let mut producer = b.producer(&[("enable.idempotence", "false")], false).await;
     b.mock.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
-    b.mock.request_errors(rdkafka_sys::RDKafkaApiKey::Produce, &[E::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
+    refuse(&b, E::RD_KAFKA_RESP_ERR_INVALID_RECORD);
     producer.send(batch(&[(t, 0, "k", "refused")]), b.answers.completion(0)).await.unwrap();
     // The first request is on its way; this one waits for its answer, because one is allowed at a time.
     tokio::time::sleep(Duration::from_millis(100)).await;
     producer.send(batch(&[(t, 0, "k", "behind")]), b.answers.completion(1)).await.unwrap();
     let (first, second) = (b.answers.next(), b.answers.next());
-    assert!(first.0 == 0 && !first.1.unwrap_err().is_transient());
+    assert!(first.0 == 0 && first.1.unwrap_err().to_string().contains("Kafka refuses a batch"));
     assert!(second.0 == 1 && second.1.unwrap_err().is_transient());
     let _ = producer.close(CLOSE).await;
 }

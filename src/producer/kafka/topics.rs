@@ -1,16 +1,22 @@
 //! Topic handles by number, and how many partitions each topic has. Never here: messages in flight.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka_sys::rd_kafka_resp_err_t as E;
 
-use crate::encode::batch::{TopicId, Topics};
+use tokio::task::JoinSet;
 
+use crate::encode::batch::{Message, TopicId, Topics};
+
+use super::admin::{Admin, Made};
 use super::client::Client;
 use super::delivery::Failure;
 use super::ffi::{Code, Topic, TopicFacts};
+use super::learned::Learned;
+use super::settings::{Settings, TopicCreation};
 
 /// Longest name that Kafka allows.
 const NAME_BYTES_MAX: usize = 249;
@@ -18,14 +24,24 @@ const NAME_BYTES_MAX: usize = 249;
 /// One question to the cluster may block a thread of the pool for so long, so that a stop need not wait longer.
 const ASK: Duration = Duration::from_secs(1);
 
-/// Pause before asking again about a topic that is being made.
+/// Pauses before asking again about a topic that is being made: the first, doubled up to the last.
+const ASK_AGAIN_FIRST: Duration = Duration::from_millis(10);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Topics that are opened with the one that is needed, and how many of them are asked for at a time (a thread each).
+const OPEN_AT_ONCE: usize = 500;
+const ASK_TOGETHER: usize = 32;
+
+/// A topic that is only opened along with another is not waited for longer.
+const ALONG_MAX: Duration = Duration::from_secs(2);
 
 /// A topic that exists.
 pub struct TopicHandle {
     pub name: Arc<str>,
     pub topic: Topic,
     partitions: AtomicI32,
+    /// Bytes of a message up to which it may share a batch with others.
+    limit: AtomicUsize,
 }
 
 impl TopicHandle {
@@ -33,6 +49,14 @@ impl TopicHandle {
     #[inline]
     pub fn partition(&self, hash: i32) -> i32 {
         partition_of(hash, self.partitions.load(Ordering::Relaxed))
+    }
+}
+
+impl TopicHandle {
+    /// Whether a message of this size (`record_bytes_max`) may go with others.
+    #[inline]
+    pub fn takes(&self, bytes: usize) -> bool {
+        bytes <= self.limit.load(Ordering::Relaxed)
     }
 }
 
@@ -84,43 +108,60 @@ impl TopicTable {
         lock(&self.all).clear();
     }
 
-    /// Asks for a topic and keeps its handle. A topic that does not exist is waited for, at most `block`, because the broker
-    /// may be making it; a cluster that cannot be reached is waited for without end, like everything while it runs.
-    pub async fn open(&mut self, id: TopicId, client: &Client, block: Duration) -> Result<(), Failure> {
-        let name = self.names.name(id);
-        check_name(&name)?;
-        let Some(topic) = client.native.topic(&name) else {
-            return Err(Failure::definite(format!("the client library cannot open the topic {name}")));
-        };
-        let handle = Arc::new(TopicHandle { name, topic, partitions: AtomicI32::new(0) });
-        let mut unknown_since: Option<Instant> = None;
-        loop {
-            if let Some(failure) = client.shared.broken() {
-                return Err(failure);
+    /// The topics of these messages that have no handle yet, `first` before all others; each once, and not without end.
+    pub fn missing(&self, first: TopicId, others: &[Message]) -> Vec<TopicId> {
+        let mut ids = vec![first];
+        let mut seen = HashSet::from([first]);
+        for message in others {
+            if ids.len() == OPEN_AT_ONCE {
+                break;
             }
-            match client.ask_about(&handle).await {
-                Ok(facts) if facts.error == Code::NONE && facts.partitions > 0 => {
-                    handle.partitions.store(facts.partitions, Ordering::Relaxed);
-                    break;
-                }
-                Ok(facts) => {
-                    if let Some(failure) = lasting(&facts) {
-                        return Err(failure);
-                    }
-                    let since = *unknown_since.get_or_insert_with(|| {
-                        tracing::info!(topic = %handle.name, "kafka: the topic does not exist yet; waiting for it");
-                        Instant::now()
-                    });
-                    if since.elapsed() >= block {
-                        return Err(missing(&handle.name, block));
-                    }
-                }
-                Err(code) => tracing::debug!(topic = %handle.name, error = %code.text(), "kafka: no answer about a topic"),
+            if self.get(message.topic).is_none() && seen.insert(message.topic) && check_name(&self.name(message.topic)).is_ok() {
+                ids.push(message.topic);
             }
-            tokio::time::sleep(ASK_AGAIN.min(block)).await;
         }
-        tracing::debug!(topic = %handle.name, partitions = handle.partitions.load(Ordering::Relaxed), "kafka: topic");
-        self.keep(id, handle);
+        ids
+    }
+
+    /// Opens topics and keeps their handles: makes them if that is wanted, asks for their partitions all at once, and learns
+    /// their limits. The first is what is needed now, the others come along so that each new topic does not cost its own wait.
+    /// A topic that does not exist is waited for, at most `kafka.max.block.ms`, because the broker may be making it; a cluster
+    /// that cannot be reached is waited for without end, like everything while it runs.
+    pub async fn open(&mut self, ids: &[TopicId], client: &Client, admin: &Admin, settings: &Settings) -> Result<(), Failure> {
+        let Some(first) = ids.first() else { return Ok(()) };
+        check_name(&self.names.name(*first))?;
+        let names: Vec<Arc<str>> = ids.iter().map(|id| self.names.name(*id)).collect();
+        if let Some(how) = &settings.creation {
+            make(&names, how, client, admin).await?;
+        }
+        let mut asking = JoinSet::new();
+        let mut waiting = ids.iter().zip(&names).enumerate();
+        let mut opened = Vec::with_capacity(ids.len());
+        loop {
+            while asking.len() < ASK_TOGETHER
+                && let Some((n, (id, name))) = waiting.next()
+            {
+                let (client, name, id) = (client.clone(), name.clone(), *id);
+                let wait = if n == 0 { settings.block } else { settings.block.min(ALONG_MAX) };
+                asking.spawn(async move { (n, id, find(&client, name, wait).await) });
+            }
+            match asking.join_next().await {
+                None => break,
+                Some(Ok((_, id, Ok(handle)))) => opened.push((id, handle)),
+                Some(Ok((0, _, Err(failure)))) => return Err(failure),
+                // Met again, and told, when it is this one's turn.
+                Some(Ok((_, _, Err(_)))) => {}
+                Some(Err(error)) => return Err(Failure::transient(format!("asking for a topic failed: {error}"))),
+            }
+        }
+        let found: Vec<Arc<str>> = opened.iter().map(|(_, handle)| handle.name.clone()).collect();
+        for (name, bytes) in admin.limits(&found).await {
+            settings.learned.told(&name, bytes);
+        }
+        for (id, handle) in opened {
+            handle.limit.store(settings.learned.limit(&handle.name), Ordering::Relaxed);
+            self.keep(id, handle);
+        }
         Ok(())
     }
 
@@ -136,6 +177,84 @@ impl TopicTable {
     }
 }
 
+/// Makes topics that are not there. Without the right to, they may be there all the same, which the next question tells.
+async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &Admin) -> Result<(), Failure> {
+    let made = loop {
+        match admin.create(names, how).await {
+            Ok(made) => break made,
+            // The cluster cannot be reached, or has no controller right now.
+            Err(why) => tracing::debug!(why, "kafka: no answer to the order to make topics"),
+        }
+        if let Some(failure) = client.shared.broken() {
+            return Err(failure);
+        }
+        tokio::time::sleep(ASK).await;
+    };
+    for (name, made) in made {
+        match made {
+            Made::There => {}
+            Made::Refused(code) if not_made(code).is_none() => {
+                tracing::info!(topic = %name, why = %code.text(), "kafka: the topic was not made");
+            }
+            Made::Refused(code) => {
+                let failure = Failure::definite(format!("Kafka does not make the topic {name}: {}", code.text()));
+                return Err(failure.hint(not_made(code).unwrap_or_default()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What to do about a refusal to make a topic that waiting cannot mend; `None` for all others.
+fn not_made(code: Code) -> Option<&'static str> {
+    let rows = [
+        (E::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, "see kafka_topic_partitions"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, "kafka_topic_replication_factor must not be above the number of brokers"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_CONFIG, "see kafka_topic_configs"),
+        (E::RD_KAFKA_RESP_ERR_INVALID_REQUEST, "see the kafka_topic_* keys"),
+        (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "the brokers' policy for new topics does not allow it: see the kafka_topic_* keys"),
+        (E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "see kafka_topic"),
+    ];
+    rows.iter().find(|(of, _)| Code::of(*of) == code).map(|(_, hint)| *hint)
+}
+
+/// Asks for one topic until it is there.
+async fn find(client: &Client, name: Arc<str>, block: Duration) -> Result<Arc<TopicHandle>, Failure> {
+    let Some(topic) = client.native.topic(&name) else {
+        return Err(Failure::definite(format!("the client library cannot open the topic {name}")));
+    };
+    let handle = Arc::new(TopicHandle { name, topic, partitions: AtomicI32::new(0), limit: AtomicUsize::new(usize::MAX) });
+    let mut unknown_since: Option<Instant> = None;
+    let mut pause = ASK_AGAIN_FIRST;
+    loop {
+        if let Some(failure) = client.shared.broken() {
+            return Err(failure);
+        }
+        match client.ask_about(&handle).await {
+            Ok(facts) if facts.error == Code::NONE && facts.partitions > 0 => {
+                handle.partitions.store(facts.partitions, Ordering::Relaxed);
+                tracing::debug!(topic = %handle.name, partitions = facts.partitions, "kafka: topic");
+                return Ok(handle);
+            }
+            Ok(facts) => {
+                if let Some(failure) = lasting(&facts) {
+                    return Err(failure);
+                }
+                let since = *unknown_since.get_or_insert_with(|| {
+                    tracing::info!(topic = %handle.name, "kafka: the topic does not exist yet; waiting for it");
+                    Instant::now()
+                });
+                if since.elapsed() >= block {
+                    return Err(missing(&handle.name, block));
+                }
+            }
+            Err(code) => tracing::debug!(topic = %handle.name, error = %code.text(), "kafka: no answer about a topic"),
+        }
+        tokio::time::sleep(pause.min(block)).await;
+        pause = (pause * 2).min(ASK_AGAIN);
+    }
+}
+
 impl Client {
     /// One question about one topic.
     async fn ask_about(&self, handle: &Arc<TopicHandle>) -> Result<TopicFacts, Code> {
@@ -146,14 +265,21 @@ impl Client {
         facts.into_iter().find(|f| *f.name == *handle.name).ok_or(Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC))
     }
 
-    /// Takes over new partition counts of all topics in use. Answers whether the cluster could be asked.
-    pub async fn refresh_all(&self, handles: &Mutex<Vec<Arc<TopicHandle>>>) -> bool {
+    /// Takes over new partition counts and limits of all topics in use. Answers whether the cluster could be asked.
+    pub async fn refresh_all(&self, handles: &Mutex<Vec<Arc<TopicHandle>>>, admin: &Admin, learned: &Learned) -> bool {
         let native = self.native.clone();
         let answer = tokio::task::spawn_blocking(move || native.metadata(None, ASK)).await;
         let Ok(Ok(facts)) = answer else { return false };
         self.shared.cluster.reached();
-        for handle in lock(handles).iter() {
-            let Some(now) = facts.iter().find(|f| *f.name == *handle.name && f.error == Code::NONE && f.partitions > 0) else { continue };
+        let facts: HashMap<&str, &TopicFacts> = facts.iter().map(|f| (f.name.as_str(), f)).collect();
+        let handles: Vec<Arc<TopicHandle>> = lock(handles).clone();
+        let names: Vec<Arc<str>> = handles.iter().map(|handle| handle.name.clone()).collect();
+        for (name, bytes) in admin.limits(&names).await {
+            learned.told(&name, bytes);
+        }
+        for handle in handles {
+            handle.limit.store(learned.limit(&handle.name), Ordering::Relaxed);
+            let Some(now) = facts.get(&*handle.name).filter(|f| f.error == Code::NONE && f.partitions > 0) else { continue };
             let before = handle.partitions.swap(now.partitions, Ordering::Relaxed);
             if before != now.partitions {
                 tracing::info!(topic = %handle.name, before, now = now.partitions, "kafka: the number of partitions has changed");
@@ -164,13 +290,13 @@ impl Client {
 }
 
 /// Kafka's rule for names.
-fn check_name(name: &str) -> Result<(), Failure> {
+pub fn check_name(name: &str) -> Result<(), Failure> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     if !name.is_empty() && name != "." && name != ".." && name.len() <= NAME_BYTES_MAX && name.bytes().all(legal) {
         return Ok(());
     }
     Err(Failure::definite(format!("Kafka allows no topic named {name:?}")).hint(format!(
-        "a name has 1 to {NAME_BYTES_MAX} of the characters a-z A-Z 0-9 . _ -; if kafka_topic is a template, leave the database or table out of it or out of the filter"
+        "a name has 1 to {NAME_BYTES_MAX} of the characters a-z A-Z 0-9 . _ -; if kafka_topic is a template, leave the database or table out of it or out of the filter, or set dead_letter_topic to get a record about each such message"
     )))
 }
 
