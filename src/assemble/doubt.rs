@@ -24,6 +24,8 @@ pub struct Captured {
     pub database_charset: Option<String>,
     pub table: String,
     pub def: Option<Arc<Table>>,
+    /// Columns of the server's own behind those of the definition (MariaDB's unique keys over long values).
+    pub hidden: usize,
 }
 
 /// A place that the server's log had reached when definitions had been read from it.
@@ -297,7 +299,7 @@ mod tests {
     }
 
     fn captured(name: &str) -> Captured {
-        Captured { database: "d".into(), database_charset: None, table: name.into(), def: Some(table(name)) }
+        Captured { database: "d".into(), database_charset: None, table: name.into(), def: Some(table(name)), hidden: 0 }
     }
 
     fn cause() -> Arc<Cause> {

@@ -16,7 +16,7 @@ use crate::schema::{Schema, Table};
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
 use super::mend::{self, Mended};
 use super::metadata;
-use super::quarantine::Quarantine;
+use super::quarantine::{Proof, Quarantine};
 use super::spill::SpillDir;
 use super::transaction::{TableRole, TableSlot};
 
@@ -51,6 +51,8 @@ pub struct Tables {
     next_slot: u64,
     pub doubts: Doubts,
     pub quarantine: Quarantine,
+    /// Tables whose rows have hidden columns but no names, and how many.
+    hidden: Vec<(TableName, usize)>,
 }
 
 /// What became of a table map whose definition was asked for.
@@ -64,7 +66,7 @@ pub enum Answered {
 impl Tables {
     pub fn new(filter: Arc<Filter>, schema_database: String, spill: SpillDir) -> Self {
         let quarantine = Quarantine::off(spill);
-        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default(), quarantine }
+        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default(), quarantine, hidden: Vec::new() }
     }
 
     /// Verdicts are made anew from here on.
@@ -96,7 +98,13 @@ impl Tables {
         if self.entries.get(&id).is_some_and(|e| e.map_body == event.body) {
             return Ok(Resolved::Ready);
         }
-        let map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        let mut map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        if let Some(table) = schema.table(&map.database, &map.table)
+            && let Some((_, hidden)) = self.hidden.iter().find(|(name, _)| name.covers(schema.case, &map.database, &map.table))
+            && let Some(known) = metadata::with_hidden(&map, table, *hidden)
+        {
+            map = known;
+        }
         self.doubts.set_case(schema.case);
         self.quarantine.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);
@@ -188,7 +196,8 @@ impl Tables {
     /// The next rows that were held and need not be any more.
     pub fn next_held(&mut self) -> Result<Option<super::quarantine::HeldRows>> {
         let Tables { quarantine, filter, next_slot, .. } = self;
-        quarantine.next(&mut |unproved, def| {
+        quarantine.next(&mut |unproved, proof| {
+            let def = &proof.def;
             let columns: Vec<&str> = def.columns.iter().map(|c| c.name.as_str()).collect();
             let verdict = filter.verdict(&def.database, &def.name, &columns);
             if matches!(verdict, Verdict::Drop) {
@@ -196,7 +205,7 @@ impl Tables {
             }
             let id = *next_slot;
             *next_slot += 1;
-            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), verdict, role: TableRole::User }))
+            Some(Arc::new(TableSlot { id, map: proof.map_of(&unproved.map), table: def.clone(), verdict, role: TableRole::User }))
         })
     }
 
@@ -250,7 +259,14 @@ impl Tables {
             return Ok(Answered::Unproved("the server no longer has this table".into()));
         };
         if map.names.is_none() && !stored {
-            return Ok(Answered::Unproved("its rows carry no column names".into()));
+            let Some(hidden) = self.hidden_behind(&map, schema, &found) else {
+                return Ok(Answered::Unproved("its rows carry no column names".into()));
+            };
+            self.note_hidden(TableName::new(&map.database, &map.table), hidden);
+            return match self.map(event, flavor, schema)? {
+                Resolved::Ready => Ok(Answered::Proved(Vec::new())),
+                Resolved::Mended(_) | Resolved::Needs(..) => Err(Error::bug("a table map with hidden columns is still not resolved")),
+            };
         }
         let fits = found.iter().find(|(_, def)| metadata::differences(def, &map).is_empty());
         let Some((fitting, def)) = fits else {
@@ -260,13 +276,48 @@ impl Tables {
         let (fitting, def) = (Captured::clone(fitting), Arc::clone(def));
         let name = TableName::new(&fitting.database, &fitting.table);
         self.doubts.settle(&name);
-        self.quarantine.prove(&name, Some(&def));
+        self.prove(&name, Some(&def), fitting.hidden);
         let change = doubt::install(schema, fitting);
         match self.map(event, flavor, schema)? {
             Resolved::Ready => Ok(Answered::Proved(change.into_iter().collect())),
             Resolved::Mended(mended) => Err(Error::bug(format!("{}: still not resolved: it would be mended", mended.def.name))),
             Resolved::Needs(name, why) => Err(Error::bug(format!("{}: still not resolved: {why}", name.database))),
         }
+    }
+
+    /// The hidden columns of a table map without names: as many as the server has for a table that it defines as we do. Then
+    /// nothing but them is new in the table map.
+    fn hidden_behind(&self, map: &TableMap, schema: &Schema, found: &[(&Captured, &Arc<Table>)]) -> Option<usize> {
+        let table = schema.table(&map.database, &map.table)?;
+        if self.doubts.is_doubted(&map.database, &map.table) {
+            return None;
+        }
+        let named = |t: &Table| t.columns.iter().map(|c| (c.name.clone(), c.ty.type_name().to_owned())).collect::<Vec<_>>();
+        let (captured, _) = found.iter().find(|(_, def)| named(def) == named(table))?;
+        let known = metadata::with_hidden(map, table, captured.hidden)?;
+        metadata::differences(table, &known).is_empty().then_some(captured.hidden)
+    }
+
+    fn note_hidden(&mut self, name: TableName, hidden: usize) {
+        self.hidden.retain(|(n, _)| *n != name);
+        if hidden > 0 {
+            self.hidden.push((name, hidden));
+        }
+    }
+
+    /// A definition is proved for the rows that are held.
+    pub fn prove(&mut self, name: &TableName, def: Option<&Arc<Table>>, hidden: usize) {
+        let proof = def.map(|def| Proof { def: def.clone(), hidden });
+        self.quarantine.prove(name, proof.as_ref());
+        self.note_hidden(name.clone(), hidden);
+    }
+
+    /// A statement concerns these tables.
+    pub fn cut(&mut self, names: &[TableName]) {
+        let case = self.quarantine.case();
+        self.quarantine.cut(names);
+        let is_named = |name: &TableName| name.table.as_ref().is_some_and(|t| names.iter().any(|n| n.covers(case, &name.database, t)));
+        self.hidden.retain(|(name, _)| !is_named(name));
     }
 
     /// Holds the rows under this table map. What was read from the server for it is proved when the stream comes to
