@@ -283,3 +283,26 @@ fn hidden_columns_are_passed_over() {
         assert!(model.requests().is_empty(), "nobody was asked");
     });
 }
+
+/// Without names in the log the server is asked, once, when such a column is met.
+#[test]
+fn hidden_columns_without_names() {
+    with_metadata("hidden without names", "BINLOGD_TEST_MARIADB1011_PORT", |rt, port, d, model| {
+        sql(rt, port, &["SET GLOBAL binlog_row_metadata = NO_LOG".into()]);
+        let mut step = |statement: String, row: &str, data: &str, asked: usize| {
+            sql(rt, port, &[statement.clone(), format!("REPLACE INTO {d}.t {row}")]);
+            model.catch_up().unwrap_or_else(|e| panic!("{statement}: {e}"));
+            let messages: Vec<String> = model.messages().into_iter().map(|m| String::from_utf8(m).expect("text")).collect();
+            let last = messages.last().and_then(|m| m.split_once("\"data\":")).map(|(_, data)| data).expect("a row");
+            assert_eq!((last, model.requests().len()), (data, asked), "{statement}");
+        };
+        step(format!("CREATE TABLE {d}.t (id INT PRIMARY KEY, b VARCHAR(9) UNIQUE)"), "VALUES (1, 'one')", r#"{"id":1,"b":"one"}}"#, 0);
+        // The value becomes long, stays so, gets a column beside it, and becomes short again.
+        step(format!("ALTER TABLE {d}.t MODIFY b TEXT"), "VALUES (2, 'two')", r#"{"id":2,"b":"two"}}"#, 1);
+        step(format!("FLUSH TABLE {d}.t"), "VALUES (3, 'three')", r#"{"id":3,"b":"three"}}"#, 0);
+        step(format!("ALTER TABLE {d}.t ADD c BIGINT UNSIGNED"), "VALUES (4, 'four', 4)", r#"{"id":4,"b":"four","c":4}}"#, 1);
+        step(format!("CREATE UNIQUE INDEX u ON {d}.t (b, c)"), "VALUES (5, 'five', 5)", r#"{"id":5,"b":"five","c":5}}"#, 1);
+        step(format!("ALTER TABLE {d}.t MODIFY b VARCHAR(9)"), "VALUES (6, 'six', 6)", r#"{"id":6,"b":"six","c":6}}"#, 0);
+        sql(rt, port, &["SET GLOBAL binlog_row_metadata = FULL".into()]);
+    });
+}

@@ -203,13 +203,13 @@ fn odd_schema() -> Schema {
     ];
     let shop = Database { name: "Shop".into(), charset: "latin1".into(), tables };
     let empty = Database { name: "smile 😀".into(), charset: "utf8mb4".into(), tables: vec![] };
-    Schema { databases: vec![shop, empty], charset: "utf8mb4".into(), case: CaseRule::Sensitive }
+    Schema { databases: vec![shop, empty], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None }
 }
 
 fn small_schema(name: &str) -> Schema {
     let columns = vec![column("id", ColumnType::Int { width: IntWidth::Int, unsigned: false })];
     let database = Database { name: "d".into(), charset: "latin1".into(), tables: vec![table("d", name, columns, &["id"])] };
-    Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive }
+    Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None }
 }
 
 mod bodies {
@@ -637,7 +637,7 @@ async fn ten_thousand_tables() {
     };
     let tables = (0..10_000).map(|n| table("big", &format!("table_{n}"), columns(n), &[&format!("column_{n}_0")])).collect();
     let database = Database { name: "big".into(), charset: "utf8mb4".into(), tables };
-    let schema = Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive };
+    let schema = Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None };
     let start = Instant::now();
     store.save_snapshot(&schema, &at("m.000001", 4, 0)).await.unwrap();
     let saved = start.elapsed();

@@ -674,7 +674,7 @@ impl Assembler {
         let (changes, doubted) = match outcome {
             Outcome::Nothing => return Ok(self.statement_end(inside)),
             Outcome::Changes(changes) => {
-                self.tables.quarantine.cut(&doubt::concerned(&changes));
+                self.tables.cut(&doubt::concerned(&changes));
                 let doubted = self.tables.doubts.statement(&changes, &at, untouched.as_ref().unwrap_or(&self.schema));
                 (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
             }
@@ -684,7 +684,7 @@ impl Assembler {
                     // It may concern anything that waits for its proof.
                     names = self.tables.doubts.names();
                 }
-                self.tables.quarantine.cut(&names);
+                self.tables.cut(&names);
                 (Vec::new(), Some((names, why)))
             }
         };

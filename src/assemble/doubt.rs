@@ -25,6 +25,8 @@ pub struct Captured {
     pub database_charset: Option<String>,
     pub table: String,
     pub def: Option<Arc<Table>>,
+    /// Columns of the server's own behind those of the definition (MariaDB's unique keys over long values).
+    pub hidden: usize,
 }
 
 /// Why a definition is in doubt: a statement, or a table map that does not agree.
@@ -301,7 +303,7 @@ mod tests {
     }
 
     fn captured(name: &str) -> Captured {
-        Captured { database: "d".into(), database_charset: None, table: name.into(), def: Some(table(name)) }
+        Captured { database: "d".into(), database_charset: None, table: name.into(), def: Some(table(name)), hidden: 0 }
     }
 
     fn cause() -> Arc<Cause> {

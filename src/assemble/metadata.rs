@@ -21,12 +21,21 @@ struct Owned {
 /// They stand behind all others; no statement and no information_schema shows them.
 const HIDDEN_NAME: &str = "DB_ROW_HASH_";
 
-/// How many columns of a table map are hidden ones of the server's own. Known by their names only: by its shape one could
-/// be taken for a column that we failed to track.
+/// How many columns of a table map are hidden ones of the server's own. Known by their names, or by what the server said of
+/// its keys: by its shape alone one could be taken for a column that we failed to track.
 pub fn hidden_columns(map: &TableMap) -> usize {
-    let names = map.names.as_deref().unwrap_or_default();
+    let Some(names) = map.names.as_deref() else { return map.hidden.min(map.types.len()) };
     let is_hidden = |(name, wire): &(&String, &WireType)| name.starts_with(HIDDEN_NAME) && **wire == WireType::LongLong;
     names.iter().zip(&map.types).rev().take_while(is_hidden).count()
+}
+
+/// The table map with this many hidden columns, if it has no names and its shape allows them behind the definition's.
+pub fn with_hidden(map: &TableMap, table: &Table, hidden: usize) -> Option<TableMap> {
+    let shown = table.columns.len();
+    let extra = map.types.get(shown..)?;
+    let unsigned = map.unsigned.as_ref().is_none_or(|list| list.iter().skip(shown).all(|unsigned| *unsigned));
+    let fits = map.names.is_none() && hidden > 0 && extra.len() == hidden && unsigned;
+    (fits && extra.iter().all(|wire| *wire == WireType::LongLong)).then(|| TableMap { hidden, ..map.clone() })
 }
 
 /// Every difference between a definition and what a table map says; empty when rows can be decoded with it.
@@ -48,7 +57,7 @@ pub fn rebuilt(known: &Known<'_>, map: &TableMap) -> Option<Rebuilt> {
 }
 
 fn view<'a>(map: &'a TableMap, owned: &'a Owned, has_key: bool) -> RowMetadata<'a> {
-    let shown = map.types.len() - hidden_columns(map);
+    let shown = map.types.len().saturating_sub(hidden_columns(map));
     RowMetadata {
         dialect: match map.flavor {
             Flavor::MySql => Dialect::MySql,

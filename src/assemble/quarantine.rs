@@ -35,7 +35,25 @@ const SEGMENTS_MAX: usize = 256;
 const MAPS_MAX: usize = 64;
 
 /// Makes a slot from an unproved one and its definition; `None` if the filter leaves the table out after all.
-type SlotOf<'a> = dyn FnMut(&TableSlot, &Arc<Table>) -> Option<Arc<TableSlot>> + 'a;
+type SlotOf<'a> = dyn FnMut(&TableSlot, &Proof) -> Option<Arc<TableSlot>> + 'a;
+
+/// A proved definition, and the hidden columns behind it.
+#[derive(Debug, Clone)]
+pub(super) struct Proof {
+    pub def: Arc<Table>,
+    pub hidden: usize,
+}
+
+impl Proof {
+    /// A table map as it is under this definition.
+    pub fn map_of(&self, map: &TableMap) -> TableMap {
+        metadata::with_hidden(map, &self.def, self.hidden).unwrap_or_else(|| map.clone())
+    }
+
+    fn fits(&self, map: &TableMap) -> bool {
+        metadata::differences(&self.def, &self.map_of(map)).is_empty()
+    }
+}
 
 /// A held rows event as it goes out.
 #[derive(Debug)]
@@ -72,7 +90,7 @@ struct Segment {
     records: SpillBuffer,
     /// Whether there are rows in it whose definition is not known yet.
     unproved: bool,
-    proof: Option<Arc<Table>>,
+    proof: Option<Proof>,
     /// A definition was proved for its time and does not fit its rows.
     misfit: bool,
     /// The different table maps of its rows.
@@ -110,7 +128,7 @@ pub struct Quarantine {
     /// Why tables are not proved of which rows may come.
     causes: Vec<(TableName, Arc<Cause>)>,
     /// Definitions that were proved inside the transaction that is open, for rows of it that came before the proof.
-    proved_now: Vec<Arc<Table>>,
+    proved_now: Vec<Proof>,
     /// The table that the last row of the transaction went to, if it was held.
     last_held: Option<usize>,
     first: Option<First>,
@@ -167,6 +185,10 @@ impl Quarantine {
 
     pub(super) fn set_case(&mut self, case: CaseRule) {
         self.case = case;
+    }
+
+    pub(super) fn case(&self) -> CaseRule {
+        self.case
     }
 
     pub fn is_empty(&self) -> bool {
@@ -243,7 +265,8 @@ impl Quarantine {
             if held.segments.len() >= SEGMENTS_MAX {
                 return Err(full(held, "too many statements changed it since"));
             }
-            let proof = self.proved_now.iter().find(|t| case.same(&t.database, &held.database) && case.same(&t.name, &held.table)).cloned();
+            let proof =
+                self.proved_now.iter().find(|p| case.same(&p.def.database, &held.database) && case.same(&p.def.name, &held.table)).cloned();
             held.segments.push_back(Segment {
                 records: SpillBuffer::new(dir, 0),
                 unproved: false,
@@ -280,19 +303,19 @@ impl Quarantine {
         for held in self.tables.iter_mut().filter(|t| names.iter().any(|n| n.covers(case, &t.database, &t.table))) {
             held.current = false;
         }
-        self.proved_now.retain(|t| !names.iter().any(|n| n.covers(case, &t.database, &t.name)));
+        self.proved_now.retain(|p| !names.iter().any(|n| n.covers(case, &p.def.database, &p.def.name)));
     }
 
     /// This is the definition in force since the last statement that concerns the table. `None`: there is no such table.
-    pub(super) fn prove(&mut self, name: &TableName, def: Option<&Arc<Table>>) {
+    pub(super) fn prove(&mut self, name: &TableName, proof: Option<&Proof>) {
         let case = self.case;
         for held in self.tables.iter_mut().filter(|t| name.covers(case, &t.database, &t.table)) {
             let Some(segment) = held.segments.back_mut().filter(|s| held.current && s.unproved && s.proof.is_none()) else { continue };
-            let misfit = |def: &Arc<Table>| segment.maps.iter().any(|slot| !metadata::differences(def, &slot.map).is_empty());
-            match def {
-                Some(def) if !misfit(def) => {
+            let misfit = |proof: &Proof| segment.maps.iter().any(|slot| !proof.fits(&slot.map));
+            match proof {
+                Some(proof) if !misfit(proof) => {
                     tracing::info!(database = held.database, table = held.table, rows = segment.rows, "the definition is proved");
-                    segment.proof = Some(def.clone());
+                    segment.proof = Some(proof.clone());
                 }
                 _ => {
                     tracing::error!(
@@ -304,7 +327,7 @@ impl Quarantine {
                 }
             }
         }
-        self.proved_now.extend(def.cloned());
+        self.proved_now.extend(proof.cloned());
     }
 
     /// Whether asking for this table's definition again is of no use before another statement concerns it.
@@ -406,8 +429,8 @@ impl Segment {
         if !self.misfit {
             self.maps.push(slot.clone());
         }
-        if let Some(def) = &self.proof
-            && !metadata::differences(def, &slot.map).is_empty()
+        if let Some(proof) = &self.proof
+            && !proof.fits(&slot.map)
         {
             (self.proof, self.misfit) = (None, true);
         }
@@ -464,8 +487,8 @@ impl Giving {
         if let Some((_, known)) = self.slots.iter().find(|(id, _)| *id == slot.id) {
             return Ok(known.clone());
         }
-        let def = self.segment.proof.as_ref().ok_or_else(|| Error::bug("rows are given out without a definition"))?;
-        let made = slot_of(slot, def);
+        let proof = self.segment.proof.as_ref().ok_or_else(|| Error::bug("rows are given out without a definition"))?;
+        let made = slot_of(slot, proof);
         self.slots.push((slot.id, made.clone()));
         Ok(made)
     }

@@ -17,7 +17,7 @@ use crate::schema::{Schema, Table};
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
 use super::mend::{self, Mended, Rebuild};
 use super::metadata;
-use super::quarantine::Quarantine;
+use super::quarantine::{Proof, Quarantine};
 use super::spill::SpillDir;
 use super::transaction::{TableRole, TableSlot};
 
@@ -71,6 +71,8 @@ pub struct Tables {
     server_version: (u8, u8, u8),
     pub doubts: Doubts,
     pub quarantine: Quarantine,
+    /// Tables whose rows have hidden columns but no names, and how many.
+    hidden: Vec<(TableName, usize)>,
 }
 
 /// What became of a table map whose definition was asked for.
@@ -84,8 +86,16 @@ pub enum Answered {
 impl Tables {
     pub fn new(filter: Arc<Filter>, schema_database: String, spill: SpillDir) -> Self {
         let quarantine = Quarantine::off(spill);
-        let server_version = (0, 0, 0);
-        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, server_version, doubts: Doubts::default(), quarantine }
+        Tables {
+            filter,
+            schema_database,
+            entries: HashMap::new(),
+            next_slot: 1,
+            server_version: (0, 0, 0),
+            doubts: Doubts::default(),
+            quarantine,
+            hidden: Vec::new(),
+        }
     }
 
     /// Who wrote the table maps that follow.
@@ -122,7 +132,13 @@ impl Tables {
         if self.entries.get(&id).is_some_and(|e| e.map_body == event.body) {
             return Ok(Resolved::Ready);
         }
-        let map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        let mut map = TableMap::parse(event, flavor).map_err(unreadable)?;
+        if let Some(table) = schema.table(&map.database, &map.table)
+            && let Some((_, hidden)) = self.hidden.iter().find(|(name, _)| name.covers(schema.case, &map.database, &map.table))
+            && let Some(known) = metadata::with_hidden(&map, table, *hidden)
+        {
+            map = known;
+        }
         self.doubts.set_case(schema.case);
         self.quarantine.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);
@@ -144,14 +160,14 @@ impl Tables {
     pub fn install_mended(&mut self, mended: Mended, schema: &mut Schema) -> Option<SchemaChange> {
         let Mended { def, .. } = mended;
         let (database, table) = (def.database.clone(), def.name.clone());
-        self.accept(Captured { database, database_charset: None, table, def: Some(def) }, schema)
+        self.accept(Captured { database, database_charset: None, table, def: Some(def), hidden: 0 }, schema)
     }
 
     /// A definition is proved from here on; what it changes.
     fn accept(&mut self, captured: Captured, schema: &mut Schema) -> Option<SchemaChange> {
         let name = TableName::new(&captured.database, &captured.table);
         self.doubts.settle(&name);
-        self.quarantine.prove(&name, captured.def.as_ref());
+        self.prove(&name, captured.def.as_ref(), captured.hidden);
         doubt::install(schema, captured)
     }
 
@@ -239,7 +255,8 @@ impl Tables {
     /// The next rows that were held and need not be any more.
     pub fn next_held(&mut self, schema: &Schema) -> Result<Option<super::quarantine::HeldRows>> {
         let Tables { quarantine, filter, next_slot, .. } = self;
-        quarantine.next(&mut |unproved, def| {
+        quarantine.next(&mut |unproved, proof| {
+            let def = &proof.def;
             let columns: Vec<&str> = def.columns.iter().map(|c| c.name.as_str()).collect();
             let verdict = filter.verdict(&def.database, &def.name, &columns);
             if matches!(verdict, Verdict::Drop) {
@@ -248,7 +265,8 @@ impl Tables {
             let id = *next_slot;
             *next_slot += 1;
             let as_maxwell = seen_by_maxwell(schema, def);
-            Some(Arc::new(TableSlot { id, map: unproved.map.clone(), table: def.clone(), as_maxwell, verdict, role: TableRole::User }))
+            let map = proof.map_of(&unproved.map);
+            Some(Arc::new(TableSlot { id, map, table: def.clone(), as_maxwell, verdict, role: TableRole::User }))
         })
     }
 
@@ -328,6 +346,16 @@ impl Tables {
             let fitting = Captured::clone(fitting);
             return self.proved(event, flavor, schema, fitting);
         }
+        if map.names.is_none() && !stored {
+            let Some(hidden) = self.hidden_behind(&map, schema, &found) else {
+                return Ok(Answered::Unproved("its rows carry no column names".into()));
+            };
+            self.note_hidden(TableName::new(&map.database, &map.table), hidden);
+            return match self.map(event, flavor, schema)? {
+                Resolved::Ready => Ok(Answered::Proved(Vec::new())),
+                Resolved::Mended(_) | Resolved::Needs(..) => Err(Error::bug("a table map with hidden columns is still not resolved")),
+            };
+        }
         let newest = found.first().map(|(_, def)| *def);
         let why = match newest {
             None => "the server does not have this table now".to_owned(),
@@ -345,7 +373,7 @@ impl Tables {
                 tracing::warn!(%at, "the definition of {}.{} is made from the binlog's row metadata: {why}", map.database, map.table);
                 mended.log(at);
                 let (database, table) = (mended.def.database.clone(), mended.def.name.clone());
-                self.proved(event, flavor, schema, Captured { database, database_charset, table, def: Some(mended.def) })
+                self.proved(event, flavor, schema, Captured { database, database_charset, table, def: Some(mended.def), hidden: 0 })
             }
             Some(Rebuild::Open(open)) => Ok(Answered::Unproved(format!("{why}; and the binlog does not say {open}"))),
             None => Ok(Answered::Unproved(why)),
@@ -359,6 +387,41 @@ impl Tables {
             Resolved::Mended(mended) => Err(Error::bug(format!("{}: still not resolved: it would be mended", mended.def.name))),
             Resolved::Needs(need) => Err(Error::bug(format!("{}: still not resolved: {}", need.name.database, need.why))),
         }
+    }
+
+    /// The hidden columns of a table map without names: as many as the server has for a table that it defines as we do. Then
+    /// nothing but them is new in the table map.
+    fn hidden_behind(&self, map: &TableMap, schema: &Schema, found: &[(&Captured, &Arc<Table>)]) -> Option<usize> {
+        let table = schema.table(&map.database, &map.table)?;
+        if self.doubts.is_doubted(&map.database, &map.table) {
+            return None;
+        }
+        let named = |t: &Table| t.columns.iter().map(|c| (c.name.clone(), c.ty.type_name().to_owned())).collect::<Vec<_>>();
+        let (captured, _) = found.iter().find(|(_, def)| named(def) == named(table))?;
+        let known = metadata::with_hidden(map, table, captured.hidden)?;
+        metadata::differences(table, &known).is_empty().then_some(captured.hidden)
+    }
+
+    fn note_hidden(&mut self, name: TableName, hidden: usize) {
+        self.hidden.retain(|(n, _)| *n != name);
+        if hidden > 0 {
+            self.hidden.push((name, hidden));
+        }
+    }
+
+    /// A definition is proved for the rows that are held.
+    pub fn prove(&mut self, name: &TableName, def: Option<&Arc<Table>>, hidden: usize) {
+        let proof = def.map(|def| Proof { def: def.clone(), hidden });
+        self.quarantine.prove(name, proof.as_ref());
+        self.note_hidden(name.clone(), hidden);
+    }
+
+    /// A statement concerns these tables.
+    pub fn cut(&mut self, names: &[TableName]) {
+        let case = self.quarantine.case();
+        self.quarantine.cut(names);
+        let is_named = |name: &TableName| name.table.as_ref().is_some_and(|t| names.iter().any(|n| n.covers(case, &name.database, t)));
+        self.hidden.retain(|(name, _)| !is_named(name));
     }
 
     /// Holds the rows under this table map. What was read from the server for it is proved when the stream comes to

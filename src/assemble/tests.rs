@@ -115,7 +115,7 @@ impl Feed {
     }
 
     fn captured(columns: &[&str]) -> Vec<Captured> {
-        vec![Captured { database: "d".into(), database_charset: None, table: "t".into(), def: Some(table(columns)) }]
+        vec![Captured { database: "d".into(), database_charset: None, table: "t".into(), def: Some(table(columns)), hidden: 0 }]
     }
 
     fn here(&self) -> BinlogPosition {

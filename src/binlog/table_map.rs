@@ -40,6 +40,8 @@ pub struct TableMap {
     pub geometry_types: Option<Vec<u8>>,
     /// Number of elements of each VECTOR column, 0 where it is none (MySQL 9.0+).
     pub vector_dimensions: Option<Vec<u32>>,
+    /// Not from the binlog: columns at the end that are known, from the server, to be its own, where the event has no names.
+    pub hidden: usize,
 }
 
 /// The id that a rows event without a table has; it only ends a statement.

@@ -25,11 +25,13 @@ pub async fn fetch(
         let wanted: Vec<(&str, &str)> = tables.iter().map(|t| (name.database.as_str(), t.as_str())).collect();
         let mut conn = capture.conn().await?;
         let found = capture::capture_tables(&mut conn, identity, &wanted).await?;
-        captured.extend(tables.iter().zip(found).map(|(table, def)| Captured {
+        let hidden = capture::hidden_columns(&mut conn, identity, &wanted).await?;
+        captured.extend(tables.iter().zip(found).zip(hidden).map(|((table, def), hidden)| Captured {
             database: name.database.clone(),
             database_charset: charset.clone(),
             table: table.clone(),
             def,
+            hidden,
         }));
     }
     let mut conn = replication.conn().await?;

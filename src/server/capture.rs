@@ -67,6 +67,23 @@ pub async fn capture_tables(conn: &mut Conn, server: &ServerIdentity, tables: &[
     Ok(found)
 }
 
+/// How many columns the binlog has behind those of each table: MariaDB keeps long values unique by a hidden column for each
+/// such key, which nothing but the index type in information_schema tells of. On MEMORY a key of that type is an ordinary one.
+pub async fn hidden_columns(conn: &mut Conn, server: &ServerIdentity, tables: &[(&str, &str)]) -> Result<Vec<usize>> {
+    if !server.version.at_least(Flavor::MariaDb, 10, 4, 0) {
+        return Ok(vec![0; tables.len()]);
+    }
+    let sql = "SELECT COUNT(DISTINCT INDEX_NAME) FROM information_schema.STATISTICS \
+               WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND NON_UNIQUE = 0 AND INDEX_TYPE = 'HASH' \
+               AND (SELECT ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?) <> 'MEMORY'";
+    let mut found = Vec::with_capacity(tables.len());
+    for (database, table) in tables {
+        let count: Option<usize> = conn.exec_first(sql, (database, table, database, table)).await.map_err(sql_error)?;
+        found.push(count.unwrap_or(0));
+    }
+    Ok(found)
+}
+
 /// Generated invisible primary keys are logged like any column, so they must be seen here whatever the server's default
 /// is (MySQL manual, `show_gipk_in_create_table_and_information_schema`).
 async fn show_hidden_keys(conn: &mut Conn, server: &ServerIdentity) -> Result<()> {

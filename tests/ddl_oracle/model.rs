@@ -64,11 +64,13 @@ impl Hooks for Surroundings<'_> {
         }
         let names: Vec<(&str, &str)> = wanted.iter().map(|(d, t)| (d.as_str(), t.as_str())).collect();
         let found = self.rt.block_on(capture::capture_tables(&mut self.conn, &self.identity, &names))?;
-        let captured = wanted.iter().zip(found).map(|((database, table), def)| Captured {
+        let hidden = self.rt.block_on(capture::hidden_columns(&mut self.conn, &self.identity, &names))?;
+        let captured = wanted.iter().zip(found).zip(hidden).map(|(((database, table), def), hidden)| Captured {
             database: database.clone(),
             database_charset: None,
             table: table.clone(),
             def,
+            hidden,
         });
         let at = self.rt.block_on(status::binlog_status(&mut self.conn, &self.identity.version))?.at;
         Ok((captured.collect(), at.into()))

@@ -389,7 +389,7 @@ impl Hooks for Producer<'_> {
         let captured = request.tables.iter().filter_map(|name| {
             let table = name.table.clone()?;
             let def = schema.table(&name.database, &table).cloned();
-            Some(Captured { database: name.database.clone(), database_charset: None, table, def })
+            Some(Captured { database: name.database.clone(), database_charset: None, table, def, hidden: 0 })
         });
         Ok((captured.collect(), BinlogPosition::new(self.recording.file.clone(), reached).into()))
     }

@@ -83,6 +83,7 @@ pub fn slot(id: u64, table: &str, columns: Vec<(Column, WireType)>, primary_key:
             visible: None,
             geometry_types: None,
             vector_dimensions: None,
+            hidden: 0,
         },
         as_maxwell: None,
         table: Arc::new(Table {

@@ -113,7 +113,7 @@ impl Assembler {
         }
         for captured in &proved {
             let name = TableName::new(&captured.database, &captured.table);
-            self.tables.quarantine.prove(&name, captured.def.as_ref());
+            self.tables.prove(&name, captured.def.as_ref(), captured.hidden);
         }
         let changes: Vec<SchemaChange> = proved.into_iter().filter_map(|c| doubt::install(&mut self.schema, c)).collect();
         self.tables.clear();
@@ -151,6 +151,7 @@ fn stored_tables(stored: &Schema, name: &TableName, now: &Schema) -> Vec<Capture
         database: name.database.clone(),
         database_charset: charset.clone(),
         def: stored.table(&name.database, &table).cloned(),
+        hidden: 0,
         table,
     };
     tables.into_iter().map(captured).collect()

@@ -30,6 +30,7 @@ fn slot(id: u64) -> Arc<TableSlot> {
         visible: None,
         geometry_types: None,
         vector_dimensions: None,
+        hidden: 0,
     };
     let table = Arc::new(Table { database: "d".into(), name: "t".into(), charset: None, columns: vec![], primary_key: vec![] });
     Arc::new(TableSlot { id, map, table, as_maxwell: None, verdict: Verdict::Keep, role: TableRole::User })
