@@ -14,6 +14,7 @@ const ORDINARY: &str = include_str!("live_support/ordinary.sql");
 const DDL: &str = include_str!("live_support/ddl.sql");
 const DOCUMENTS: &str = include_str!("live_support/documents.sql");
 const EXTREMES: &str = include_str!("live_support/extremes.sql");
+const EXTREME_OLD_TIMES: &str = include_str!("live_support/extreme_old_times.sql");
 const CAPTURED: &str = include_str!("live_support/captured.sql");
 const CAPTURED_ROWS: &str = include_str!("live_support/captured_rows.sql");
 const EXTREME_DOCUMENTS: &str = include_str!("live_support/extreme_documents.sql");
@@ -170,7 +171,7 @@ async fn mysql_quirks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_quirks() {
-    side_by_side("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT", &[EXTREMES], &QUIRKS).await;
+    side_by_side("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT", &[EXTREMES, EXTREME_OLD_TIMES], &QUIRKS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
