@@ -14,6 +14,9 @@ const ORDINARY: &str = include_str!("live_support/ordinary.sql");
 const DDL: &str = include_str!("live_support/ddl.sql");
 const DOCUMENTS: &str = include_str!("live_support/documents.sql");
 const EXTREMES: &str = include_str!("live_support/extremes.sql");
+const EXTREME_OLD_TIMES: &str = include_str!("live_support/extreme_old_times.sql");
+const CAPTURED: &str = include_str!("live_support/captured.sql");
+const CAPTURED_ROWS: &str = include_str!("live_support/captured_rows.sql");
 const EXTREME_DOCUMENTS: &str = include_str!("live_support/extreme_documents.sql");
 
 const EVERYTHING: &[(&str, &str)] = &[
@@ -144,6 +147,23 @@ const QUIRKS: [Comparison; 2] = [
     ),
 ];
 
+/// Tables that were there before: both read them from information_schema.
+const CAPTURE_QUIRKS: [Comparison; 1] = [Comparison {
+    before: CAPTURED,
+    ..Comparison::new("quirks_of_capture", &[("maxwell_quirks", "true"), ("output_ddl", "true"), ("output_primary_keys", "true")])
+}];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn captured_quirks() {
+    for (server, port) in [
+        ("mysql97", "BINLOGD_TEST_MYSQL97_PORT"),
+        ("mysql56", "BINLOGD_TEST_MYSQL56_PORT"),
+        ("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT"),
+    ] {
+        side_by_side(server, port, &[CAPTURED_ROWS], &CAPTURE_QUIRKS).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mysql_quirks() {
     side_by_side("mysql97", "BINLOGD_TEST_MYSQL97_PORT", &[EXTREMES, EXTREME_DOCUMENTS], &QUIRKS).await;
@@ -151,7 +171,7 @@ async fn mysql_quirks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mariadb_quirks() {
-    side_by_side("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT", &[EXTREMES], &QUIRKS).await;
+    side_by_side("mariadb1011", "BINLOGD_TEST_MARIADB1011_PORT", &[EXTREMES, EXTREME_OLD_TIMES], &QUIRKS).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

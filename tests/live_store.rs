@@ -123,6 +123,7 @@ on_every_server!(
     compaction_under_a_running_client,
     compact_copies_fit_or_are_not_used,
     a_lost_connection_is_transient,
+    views_belong_to_versions,
 );
 
 fn at(file: &str, offset: u64, heartbeat: i64) -> Position {
@@ -203,13 +204,13 @@ fn odd_schema() -> Schema {
     ];
     let shop = Database { name: "Shop".into(), charset: "latin1".into(), tables };
     let empty = Database { name: "smile 😀".into(), charset: "utf8mb4".into(), tables: vec![] };
-    Schema { databases: vec![shop, empty], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None }
+    Schema { databases: vec![shop, empty], charset: "utf8mb4".into(), ..Schema::default() }
 }
 
 fn small_schema(name: &str) -> Schema {
     let columns = vec![column("id", ColumnType::Int { width: IntWidth::Int, unsigned: false })];
     let database = Database { name: "d".into(), charset: "latin1".into(), tables: vec![table("d", name, columns, &["id"])] };
-    Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None }
+    Schema { databases: vec![database], charset: "utf8mb4".into(), ..Schema::default() }
 }
 
 mod bodies {
@@ -586,6 +587,29 @@ mod bodies {
         assert_eq!(ids(live).await, [9]);
     }
 
+    /// What Maxwell has wrong (`maxwell_quirks`) is found again by version, of this client, and old ones go.
+    pub async fn views_belong_to_versions(live: &Live) {
+        let (store, other) = (live.open().await, live.open_with(StoreOptions { client_id: "other".into(), ..live.options() }).await);
+        assert_eq!(store.load_view(5).await.unwrap(), None);
+        for (id, view) in [(5, "[]"), (12, "[\"it's ü 😀 \\\\\"]"), (12, "[\"again\"]"), (100, "[2]")] {
+            store.save_view(id, view).await.unwrap();
+        }
+        for (id, want) in
+            [(4, None), (5, Some("[]")), (11, Some("[]")), (12, Some("[\"again\"]")), (99, Some("[\"again\"]")), (1000, Some("[2]"))]
+        {
+            assert_eq!(store.load_view(id).await.unwrap().as_deref(), want, "version {id}");
+            assert_eq!(other.load_view(id).await.unwrap(), None);
+        }
+        let odd = "[\"it's ü 😀 \\\\ \\n\"]";
+        store.save_view(101, odd).await.unwrap();
+        assert_eq!(store.load_view(101).await.unwrap().as_deref(), Some(odd));
+        for id in 200..230 {
+            store.save_view(id, "[]").await.unwrap();
+        }
+        assert_eq!(store.load_view(205).await.unwrap(), None, "only the last twenty are kept");
+        assert!(store.load_view(215).await.unwrap().is_some());
+    }
+
     pub async fn a_lost_connection_is_transient(live: &Live) {
         let store = live.open().await;
         store.heartbeat(1000).await.unwrap();
@@ -637,7 +661,7 @@ async fn ten_thousand_tables() {
     };
     let tables = (0..10_000).map(|n| table("big", &format!("table_{n}"), columns(n), &[&format!("column_{n}_0")])).collect();
     let database = Database { name: "big".into(), charset: "utf8mb4".into(), tables };
-    let schema = Schema { databases: vec![database], charset: "utf8mb4".into(), case: CaseRule::Sensitive, as_maxwell: None };
+    let schema = Schema { databases: vec![database], charset: "utf8mb4".into(), ..Schema::default() };
     let start = Instant::now();
     store.save_snapshot(&schema, &at("m.000001", 4, 0)).await.unwrap();
     let saved = start.elapsed();

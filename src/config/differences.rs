@@ -2,7 +2,7 @@
 //! stands in the table here, where whoever changes a behaviour adds a row.
 
 use super::options::{self, Kind, Opt, Owner, Support};
-use crate::encode::quirks::QUIRKS;
+use crate::encode::quirks::{QUIRKS, ShownBy};
 
 /// One difference that a user can notice.
 struct Row {
@@ -134,7 +134,7 @@ const SECTIONS: &[(&str, &[Row])] = &[
             row("`CREATE OR REPLACE TABLE` and every statement with a line that begins with `delete from` are ignored", "followed"),
             row(
                 "COLLATE without CHARACTER SET, CONVERT TO, swapped names in CHANGE, an inline KEY and the like leave a wrong definition",
-                "definitions are those of the server",
+                "definitions are those of the server (with `maxwell_quirks` messages show Maxwell's)",
             ),
             row("A table with the name of a view that was there at the start ends the process", "it is followed"),
             row("Names with a doubled back quote keep both", "the name"),
@@ -253,9 +253,13 @@ pub fn page() -> String {
 /// Values and messages: the table of `encode::quirks`, and what Maxwell cannot print at all.
 fn values(out: &mut String) {
     out.push_str(VALUES);
-    out.push_str("\n| difference | Maxwell, and binlogd with `maxwell_quirks` | binlogd |\n|---|---|---|\n");
+    out.push_str("\n| difference | Maxwell, and binlogd with `maxwell_quirks` | binlogd | shown by |\n|---|---|---|---|\n");
     for quirk in QUIRKS {
-        out.push_str(&format!("| {} | {} | {} |\n", quirk.name, cell(quirk.maxwell), cell(quirk.binlogd)));
+        let shown_by = match quirk.shown_by {
+            ShownBy::Recordings(topics) => format!("recorded cases {}", topics.join(", ")),
+            ShownBy::Test(file, name) => format!("test `{name}` in {file}"),
+        };
+        out.push_str(&format!("| {} | {} | {} | {shown_by} |\n", quirk.name, cell(quirk.maxwell), cell(quirk.binlogd)));
     }
     out.push_str(
         "\nWhat ends Maxwell's process, or is lost without a word, is the same in both modes:\n\n| Maxwell | binlogd |\n|---|---|\n",

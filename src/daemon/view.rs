@@ -70,7 +70,7 @@ mod tests {
         for (id, sql) in [
             "create database d collate latin1_bin",
             "create table d.t (a int zerofill, v varchar(9) charset LATIN1) charset = UTF8MB4",
-            "create table d.u (a int)",
+            "create database n charset utf8",
             "alter table d.t add e enum('it\'\'s')",
         ]
         .into_iter()

@@ -145,7 +145,7 @@ pub static QUIRKS: &[Quirk] = &[
     Quirk {
         name: "json text alias",
         reason: "trap 47, §15.9",
-        maxwell: "a MariaDB column written as `LONGTEXT CHECK (JSON_VALID(c))` is a string",
+        maxwell: "a MariaDB column written as `LONGTEXT CHECK (JSON_VALID(c))` is a string, and so is JSON that was captured from MariaDB 11 or later",
         binlogd: "JSON, as under the name JSON",
         shown_by: Recordings(&["maria_json"]),
     },

@@ -28,11 +28,13 @@ pub struct Comparison {
     pub any_partition: bool,
     /// DDL messages go to a topic of their own, which is compared too.
     pub ddl_apart: bool,
+    /// Statements that run before anybody starts; those of the first comparison count.
+    pub before: &'static str,
 }
 
 impl Comparison {
     pub const fn new(name: &'static str, options: &'static [(&'static str, &'static str)]) -> Self {
-        Comparison { name, options, partitions: 5, any_partition: false, ddl_apart: false }
+        Comparison { name, options, partitions: 5, any_partition: false, ddl_apart: false, before: "" }
     }
 }
 
@@ -54,6 +56,9 @@ pub async fn compare(server: &SqlServer, brokers: &str, command: &str, compariso
     let site = Site::new(&format!("maxwell-{}-{}", server.name, comparisons[0].name));
     clean(server).await;
     server.run(&[&format!("GRANT ALL ON {SCHEMA}.* TO maxwell@'%'")]).await;
+    for statement in statements(comparisons[0].before) {
+        server.run(&[&statement]).await;
+    }
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for (number, comparison) in comparisons.iter().enumerate() {
         theirs.push(side(server, brokers, comparison, "maxwell", 7_000 + number).await);

@@ -147,19 +147,22 @@ pub struct Double {
     base: &'static DoubleByte,
     pairs: Box<[u16]>,
     after_8f: Box<[u16]>,
-    singles: fn(u8) -> u16,
+    singles: Singles,
     /// First bytes that have characters behind them.
     rows: Box<[bool]>,
 }
 
+/// Which double bytes a charset has.
 type Allowed = fn(u8, u8) -> bool;
+/// The character of one byte, 0 for none.
+type Singles = fn(u8) -> u16;
 
 impl Double {
     fn named(name: &str) -> Option<&'static Double> {
         let any: Allowed = |_, _| true;
         let none = |_| 0;
         static MADE: [OnceLock<Double>; 8] = [const { OnceLock::new() }; 8];
-        let (index, runs, allowed, singles): (usize, &[Run], Allowed, fn(u8) -> u16) = match name {
+        let (index, runs, allowed, singles): (usize, &[Run], Allowed, Singles) = match name {
             "big5" => (0, tables::BIG5, any, none),
             "cp932" => (1, tables::IBM942C, any, |b| match b {
                 0x80 => 0xa2,

@@ -221,7 +221,7 @@ fn increment(digits: &mut [u8]) -> bool {
 /// The decimal exponent by a line through the logarithm, which may be one too high.
 fn estimated_exponent(mantissa: u64, exponent: i32) -> i32 {
     let one_to_two = f64::from_bits(1023 << MANTISSA_BITS | mantissa & ((1 << MANTISSA_BITS) - 1));
-    ((one_to_two - 1.5) * 0.289_529_654 + 0.176_091_259 + f64::from(exponent) * 0.301_029_995_663_981).floor() as i32
+    ((one_to_two - 1.5) * 0.289_529_654 + 0.176_091_259 + f64::from(exponent) * std::f64::consts::LOG10_2).floor() as i32
 }
 
 /// A natural number of any size, in words of 32 bits, the lowest first, without zeros at the top.

@@ -102,12 +102,12 @@ fn many_coordinates_are_javas() {
         let number = match i % 8 {
             0 => ((v % 2_000_000_000) as i64 - 1_000_000_000) as f64 / 1e6,
             1 => (v % 36_000_000_000) as f64 / 1e8 - 180.0,
-            2 => f64::from_bits(mantissa | (1023 - 40 + (v >> 46) % 100) << 52),
+            2 => f64::from_bits(mantissa | ((1023 - 40 + (v >> 46) % 100) << 52)),
             3 => (v as i64 - (1 << 52)) as f64,
             4 => v as f64 * (1.0 / (1u64 << 53) as f64),
             5 => (v % 1000) as f64 / 1000.0 * POWERS[(v / 1000 % 20) as usize],
             6 => (v % (1 << 52)) as f64 * 4096.0,
-            _ => f64::from_bits(v % 2047 << 52 | v.wrapping_mul(31) & 0xf_ffff_ffff_ffff),
+            _ => f64::from_bits((v % 2047) << 52 | v.wrapping_mul(31) & 0xf_ffff_ffff_ffff),
         };
         out.clear();
         assert!(write_coordinate(number, &mut out));

@@ -36,7 +36,7 @@ fn what_maxwell_makes_of_statements() {
         (&["create table x (a int zerofill, b int unsigned zerofill)"], Some(1), "a int, b int unsigned"),
         (&["create table x (a int key, t text(255) collate sjis_bin, u text(300))"], Some(1), "a int, t tinytext/latin1, u text/latin1"),
         (&["create table x (e enum('it''s', \"a\"\"b\", 'c\\\\d ')) charset = SJIS"], Some(1), "e enum{it''s|a\"\"b|c\\\\d }/SJIS"),
-        (&["create table x (v varchar(9)) charset = default"], Some(1), "v varchar/DEFAULT"),
+        (&["create table x (v varchar(9)) charset = default"], Some(1), "v varchar/default"),
         (
             &["create table x (v varchar(9), b text charset binary)", "alter table x convert to charset utf8mb4, add w text"],
             Some(1),
@@ -51,10 +51,9 @@ fn what_maxwell_makes_of_statements() {
         ),
     ] {
         let schema = after(statements);
-        let (view, truth) = (view(&schema), schema.table("d", "x").expect("tracked"));
+        let view = view(&schema);
         assert_eq!(view.told.as_ref().map(Vec::len), told, "{statements:?}");
         assert_eq!(describe(view.schema.table("d", "x").expect("seen")), want, "{statements:?}");
-        assert_eq!(view.table(truth).is_some(), describe(truth) != want, "{statements:?}");
     }
 }
 
