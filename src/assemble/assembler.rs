@@ -676,7 +676,11 @@ impl Assembler {
             Outcome::Changes(changes) => {
                 self.tables.cut(&doubt::concerned(&changes));
                 let doubted = self.tables.doubts.statement(&changes, &at, untouched.as_ref().unwrap_or(&self.schema));
-                (changes, (!doubted.is_empty()).then(|| (doubted, "it ran while definitions were captured".to_string())))
+                let why = match self.tables.doubts.is_in_window(&at) {
+                    true => "it ran while definitions were captured",
+                    false => "it builds on a definition that is in doubt",
+                };
+                (changes, (!doubted.is_empty()).then(|| (doubted, why.to_string())))
             }
             Outcome::Unproved { concerns, why } => {
                 let mut names: Vec<_> = concerns.into_iter().map(|(database, table)| TableName { database, table }).collect();

@@ -110,7 +110,7 @@ impl Doubts {
     /// whole is not applied. Empty if it is to be believed; what it says the whole definition of is then in doubt no more.
     /// `before` is the schema that the statement found.
     pub fn statement(&mut self, changes: &[SchemaChange], at: &BinlogPosition, before: &Schema) -> Vec<TableName> {
-        let in_window = self.window.as_ref().is_some_and(|until| !until.is_reached(at, None));
+        let in_window = self.is_in_window(at);
         let mut named: Vec<(TableName, bool)> = changes.iter().flat_map(names_of).collect();
         for change in changes {
             if let SchemaChange::TableCreate { database, table, def } = change
@@ -128,6 +128,11 @@ impl Doubts {
         }
         named.iter().filter(|(_, whole)| *whole).for_each(|(name, _)| self.settle(name));
         Vec::new()
+    }
+
+    /// Whether a statement here may be in the definitions of the first capture already.
+    pub fn is_in_window(&self, at: &BinlogPosition) -> bool {
+        self.window.as_ref().is_some_and(|until| !until.is_reached(at, None))
     }
 
     /// Whether a statement may turn out not to be believed.

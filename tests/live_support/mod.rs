@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod refusal;
 pub mod servers;
 pub mod sql;
+pub mod switch;
 pub mod takeover;
 pub mod topic;
 pub mod violence;
