@@ -284,7 +284,7 @@ fn tables_that_were_made_before_the_file() {
                 gone += 1;
             }
         }
-        let (expected, ended) = case.ours(false, &case.truth());
+        let (expected, ended) = case.ours(false, false, &case.truth());
         ended.unwrap_or_else(|why| panic!("{}: {why}", case.name));
         let (code, ours, told) = of_bytes("made-before", &bytes);
         if code != Some(0) || ours != expected {

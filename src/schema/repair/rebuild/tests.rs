@@ -218,7 +218,8 @@ fn a_key_of_old_columns_is_no_new_primary_key() {
     let with = table(&[("a", int(false)), ("b", int(false))], &["a"]);
     let without = table(&[("a", int(false)), ("b", int(false))], &[]);
     let columns = [stated("a", INT), stated("b", INT), stated("c", INT)];
-    let cases: [(Option<&Table>, Option<&Table>, &[u16], &[&str], bool); 8] = [
+    type Case<'a> = (Option<&'a Table>, Option<&'a Table>, &'a [u16], &'a [&'a str], bool);
+    let cases: [Case<'_>; 8] = [
         (Some(&with), None, &[0], &["a"], false),
         (Some(&with), None, &[2, 0], &["c", "a"], false),
         (Some(&with), None, &[], &[], false),
