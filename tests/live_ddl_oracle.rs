@@ -36,6 +36,7 @@ const DOUBTFUL: &[&str] = &[
     // A TIMESTAMP(6) beside MariaDB's hidden ones.
     "before or behind the versioning columns",
     "which columns were the versioning columns",
+    "whether hidden columns take the place of the versioning columns",
     "whether the key's last columns are a period's",
     // Servers escape them where the session does not.
     "whether a backslash in a label is escaped",
@@ -165,13 +166,23 @@ fn check(tally: &mut Tally, model: &mut Model<'_>, generator: &Generator, sql: &
 
 fn rows(tally: &mut Tally, model: &mut Model<'_>, writer: &mut Writer<'_>, generator: &mut Generator, sql: &str, key: &TableKey) {
     let before = tally.findings.len();
+    let tracked = model.table(key).cloned();
     match writer.exchange(&mut generator.dice, model, key) {
         Ok(count) => tally.rows += count,
         Err(e) if e.starts_with("stopped") => tally.add(Kind::Stopped, sql, e),
         Err(e) => tally.add(Kind::Row, sql, e),
     }
     for request in model.requests() {
-        tally.add(Kind::Reread, sql, request.why);
+        // MariaDB's hidden columns are asked for where the log has no names; the definition stays what it was.
+        if request.why.contains("columns tracked,")
+            && generator.style.mariadb
+            && generator.style.minimal
+            && model.table(key) == tracked.as_ref()
+        {
+            tally.doubtful += 1;
+        } else {
+            tally.add(Kind::Reread, sql, request.why);
+        }
     }
     if tally.findings.len() > before {
         model.restart();

@@ -118,12 +118,7 @@ pub fn primary_key(t: &mut Text<'_>, names: &[String]) {
 /// An index, which changes no definition.
 pub fn index(t: &mut Text<'_>, column: &str) {
     let number = t.dice.below(1000);
-    // See `columns::definition`.
-    let kinds: &[&str] = if t.style.mariadb && t.style.minimal {
-        &["INDEX", "KEY"]
-    } else {
-        &["INDEX", "KEY", "UNIQUE", "UNIQUE KEY", "UNIQUE INDEX", "CONSTRAINT UNIQUE"]
-    };
+    let kinds = &["INDEX", "KEY", "UNIQUE", "UNIQUE KEY", "UNIQUE INDEX", "CONSTRAINT UNIQUE"];
     t.maybe(100, kinds);
     if t.dice.percent(60) {
         t.name(&format!("ix{number}"));

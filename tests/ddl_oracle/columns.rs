@@ -469,8 +469,7 @@ pub fn definition(t: &mut Text<'_>, name: &str, others: &[String]) -> Sort {
             t.raw("''")
         };
     }
-    // On MariaDB a long unique value has a hidden column, which is proved with row metadata FULL only.
-    t.maybe(if mariadb && t.style.minimal { 0 } else { 3 }, &["UNIQUE", "UNIQUE KEY"])
+    t.maybe(3, &["UNIQUE", "UNIQUE KEY"])
         .maybe(if mariadb { 0 } else { 4 }, &["COLUMN_FORMAT DYNAMIC", "COLUMN_FORMAT DEFAULT", "STORAGE MEMORY", "STORAGE DEFAULT"]);
     if mariadb || version >= 80_023 {
         t.maybe(5, &["INVISIBLE"]);

@@ -437,8 +437,7 @@ impl Generator {
             };
             match roll {
                 0 => {
-                    let unique = if t.style.mariadb && t.style.minimal { 0 } else { 30 };
-                    t.kw("CREATE").maybe(unique, &["UNIQUE"]).kw("INDEX i1 ON");
+                    t.kw("CREATE").maybe(30, &["UNIQUE"]).kw("INDEX i1 ON");
                     named(t);
                     t.open().name(&column).close();
                 }

@@ -247,9 +247,9 @@ impl<'a> Model<'a> {
 /// information_schema cuts the labels where bytes are no characters, so these are not compared.
 fn with_our_odd_labels(mut theirs: Table, ours: Option<&Arc<Table>>) -> Table {
     for (column, our) in theirs.columns.iter_mut().zip(ours.into_iter().flat_map(|t| &t.columns)) {
-        let odd = our.ty.labels().filter(|labels| labels.iter().any(|l| l.contains('\u{fffd}')));
+        let odd = our.ty.labels().filter(|labels| labels.is_empty() || labels.iter().any(|l| l.contains('\u{fffd}')));
         if let (ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. }, Some(odd)) = (&mut column.ty, odd)
-            && labels.len() <= odd.len()
+            && (labels.len() <= odd.len() || odd.is_empty())
         {
             *labels = odd.clone();
         }

@@ -45,6 +45,13 @@ impl<'a> Writer<'a> {
         if table.columns.iter().any(|c| has_wide_labels(&c.ty)) {
             return Ok(0);
         }
+        // information_schema cuts labels at bytes that are no characters, and no capture has them all then.
+        let may_be_cut = |ty: &ColumnType| {
+            ty.labels().is_some_and(|labels| labels.is_empty() || ty.charset().is_none_or(|c| c.eq_ignore_ascii_case("binary")))
+        };
+        if table.columns.iter().any(|c| may_be_cut(&c.ty)) {
+            return Ok(0);
+        }
         if table.columns.iter().any(|c| c.ty.labels().is_some()) && self.has_cut_labels(key) {
             return Ok(0);
         }
@@ -253,7 +260,7 @@ fn same(ty: &ColumnType, value: Option<&[u8]>, raw: &str) -> bool {
             true
         }
         // SELECT shows a label up to bytes that are no characters.
-        ColumnType::Enum { .. } | ColumnType::Set { .. } if raw.contains('\u{fffd}') => true,
+        ColumnType::Enum { .. } | ColumnType::Set { .. } if raw.contains('\u{fffd}') || std::str::from_utf8(value).is_err() => true,
         ColumnType::Enum { .. } => seen(string) == text,
         ColumnType::Set { .. } => {
             let labels: Vec<&str> = json.as_array().into_iter().flatten().filter_map(Json::as_str).filter(|l| !l.is_empty()).collect();

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::schema::{Column, ColumnType, IntWidth, Table, TextKind};
+use crate::schema::{BinaryKind, Column, ColumnType, IntWidth, Table, TextKind};
 
 use super::ast::{AlterSpec, CharsetClause, ColumnDef, DeclaredType, KeyPart, Period, Placement, RowBoundary};
 use super::{Dialect, StatementContext, resolve, text};
@@ -72,14 +72,18 @@ fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-/// Columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT, which
+/// Columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT or BLOB, which
 /// gets a size from its old type on MySQL 9.7; labels whose bytes mean something else in the other character set, for the
 /// servers leave the bytes as they are; and MariaDB's JSON, of whose text type nothing is known, in another character set.
 fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> bool {
     let is_mysql = ctx.dialect == Dialect::MySql;
     match &entry.content {
         Content::Declared(def) => {
-            let becomes_text = matches!(def.ty, DeclaredType::Text { kind, .. } if kind.max_bytes().is_some());
+            let becomes_text = match def.ty {
+                DeclaredType::Text { kind, .. } => kind.max_bytes().is_some(),
+                DeclaredType::Binary { kind, .. } => !matches!(kind, BinaryKind::Binary | BinaryKind::Varbinary),
+                _ => false,
+            };
             is_mysql && entry.known_as.is_some() && becomes_text
         }
         // Whether it is too long for a CHAR in this character set.
@@ -219,6 +223,10 @@ impl<'a> Alteration<'a> {
                 AlterSpec::TableCharset(clause) => {
                     if let Some(charset) = self.named_charset(clause, &self.database_charset)? {
                         self.charset = Some(charset);
+                        named_default = true;
+                    } else if clause.collation.is_some() && self.ctx.dialect == Dialect::MariaDb {
+                        // A collation of any character set: the table keeps its own, beside a conversion too (tried).
+                        self.charset.clone_from(&self.table.charset);
                         named_default = true;
                     }
                 }

@@ -123,6 +123,8 @@ pub struct ColumnDef {
     /// PRIMARY KEY or bare KEY among the column's attributes.
     pub primary_key: bool,
     /// `CHECK (JSON_VALID(column))`: on MariaDB that is what JSON is.
+    /// The attribute BINARY: the `_bin` collation.
+    pub binary_collation: bool,
     pub json_check: bool,
     /// Another CHECK. MariaDB then adds none of its own to JSON, so that nothing is left but the text.
     pub other_check: bool,

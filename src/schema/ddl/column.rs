@@ -52,6 +52,7 @@ impl Parser<'_> {
             ty: clause.ty,
             charset: clause.charset,
             primary_key: false,
+            binary_collation: false,
             json_check: false,
             other_check: false,
             row_boundary: None,
@@ -329,7 +330,7 @@ impl Parser<'_> {
                 }
             }
             // The attribute BINARY picks the `_bin` collation of whatever character set it is.
-            () if tokens.eat_word("BINARY") => {}
+            () if tokens.eat_word("BINARY") => def.binary_collation = true,
             () => return self.charset_option(&mut def.charset),
         }
         Ok(true)

@@ -422,6 +422,7 @@ impl ColumnDef {
             ty: DeclaredType::Settled(ty),
             charset: CharsetClause::default(),
             primary_key: false,
+            binary_collation: false,
             json_check: false,
             other_check: false,
             row_boundary: None,

@@ -43,9 +43,12 @@ pub fn column_type(
     }
     let table = || table_charset.map(str::to_string);
     let own = charset(&def.charset, table).map_err(|name| format!("the collation {name} is not known"))?;
+    // MariaDB takes BINARY without a character set for one that is named: the table's default (tried).
+    let is_named = own.is_none() && def.binary_collation && ctx.dialect == Dialect::MariaDb;
     let mut charset = own.or_else(table);
     if let Some(forced) = forced
         && !is_binary(charset.as_deref())
+        && !is_named
     {
         charset = Some(forced.into());
     }
@@ -56,7 +59,7 @@ pub fn column_type(
             ColumnType::Other { name: name.clone(), unsigned: *unsigned, charset: None }
         }
         DeclaredType::Settled(ColumnType::Json) if ctx.dialect == Dialect::MariaDb && def.other_check && !def.json_check => {
-            ColumnType::Text { kind: TextKind::Long, charset: Some("utf8mb4".into()) }
+            ColumnType::Text { kind: TextKind::Long, charset: Some(forced.unwrap_or("utf8mb4").into()) }
         }
         DeclaredType::Settled(ty) => ty.clone(),
         DeclaredType::Text { kind, length } => text_type(*kind, counted(length), charset, ctx.dialect),

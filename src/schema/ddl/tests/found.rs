@@ -67,6 +67,38 @@ fn defaults_named_beside_a_conversion() {
 }
 
 #[test]
+fn blobs_made_beside_a_conversion() {
+    let t = "CREATE TABLE t (v VARCHAR(20), b BLOB)";
+    for sql in
+        ["ALTER TABLE t MODIFY v MEDIUMBLOB, CONVERT TO CHARSET utf8mb4", "ALTER TABLE t CONVERT TO CHARSET utf8mb4, MODIFY b LONGBLOB"]
+    {
+        assert!(doubt(&MYSQL, &[t], sql.as_bytes()).contains("what the server makes of the column"), "{sql}");
+    }
+    let plain = "ALTER TABLE t ADD c MEDIUMBLOB, MODIFY b VARBINARY(9), CONVERT TO CHARSET utf8mb4";
+    assert_eq!(after(&MYSQL, &[t, plain]), "d.t(v varchar/utf8mb4, b varbinary, c mediumblob)");
+}
+
+#[test]
+fn what_a_conversion_of_mariadb_leaves() {
+    let t = "CREATE TABLE t (a CHAR(3), b CHAR(3) CHARSET cp1251) CHARSET utf8";
+    for (clauses, expected) in [
+        (
+            "CONVERT TO CHARSET sjis, CHARSET euckr, ADD c CHAR(5) BINARY, ADD d CHAR(5), MODIFY a CHAR(3) BINARY",
+            "d.t(a char/euckr, b char/sjis, c char/euckr, d char/sjis)",
+        ),
+        ("CONVERT TO CHARSET sjis, ADD c CHAR(5) CHARSET greek BINARY", "d.t(a char/sjis, b char/sjis, c char/sjis)"),
+        ("CONVERT TO CHARSET latin2, ADD j JSON CHECK (1 = 1)", "d.t(a char/latin2, b char/latin2, j longtext/latin2)"),
+    ] {
+        assert_eq!(after(&MARIADB, &[t, &format!("ALTER TABLE t {clauses}")]), expected, "{clauses}");
+    }
+    // The table's own character set stays its default.
+    for order in ["CONVERT TO CHARSET macroman, COLLATE uca1400_ai_ci", "COLLATE uca1400_ai_ci, CONVERT TO CHARSET macroman"] {
+        let statements = [t, &format!("ALTER TABLE t {order}"), "ALTER TABLE t ADD c CHAR(1)"];
+        assert_eq!(after(&MARIADB, &statements), "d.t(a char/macroman, b char/macroman, c char/utf8)");
+    }
+}
+
+#[test]
 fn options_with_the_value_default() {
     let t = "CREATE TABLE t (v CHAR(3))";
     assert_eq!(after(&MYSQL, &[t, "ALTER TABLE t ALGORITHM DEFAULT, LOCK DEFAULT"]), "d.t(v char/latin1)");
