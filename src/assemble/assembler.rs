@@ -438,7 +438,13 @@ impl Assembler {
             Intvar | Rand | UserVar => Ok(Step::More),
             XaPrepare => self.on_xa_prepare(&event, start),
             MariaPartialRowData => Err(unsupported(&event.header, "fragmented rows events are not supported yet")),
-            StartV3 | Load | CreateFile | AppendBlock | ExecLoad | DeleteFile | NewLoad | BeginLoadQuery | ExecuteLoadQuery => {
+            // The lines of a file that a statement loads, which is judged when it comes.
+            BeginLoadQuery | AppendBlock | DeleteFile => Ok(Step::More),
+            ExecuteLoadQuery => {
+                let query = query::from_load(&event).map_err(|e| bad(&event.header, e))?;
+                self.on_query(&query, start)
+            }
+            StartV3 | Load | CreateFile | ExecLoad | NewLoad => {
                 Err(unsupported(&event.header, "it carries a statement-format change; the server must log rows"))
             }
         }
@@ -633,10 +639,22 @@ impl Assembler {
                 Ok(Step::Boundary(self.end_here(gtid, touched)))
             }
             Statement::Nothing => Ok(self.statement_end(inside)),
+            Statement::RowChange(_) if self.concerns_excluded(&query) => Ok(self.statement_end(inside)),
             Statement::RowChange(verb) => Err(Error::definite(format!("the server logged a {verb} statement instead of its rows"))
                 .detail(format!("default database {}", query.database))
                 .hint("set binlog_format=ROW for every session of the server, then set a position after this event")),
             Statement::Schema => self.on_ddl(event, &query, start, inside),
+        }
+    }
+
+    /// Whether a statement-format change can only be of databases of which nothing is output. MariaDB does not tell which
+    /// databases a statement changes: there it is the default database, if no name with a database before it can be in
+    /// the text.
+    fn concerns_excluded(&self, query: &query::Query<'_>) -> bool {
+        let excluded = |name: &[u8]| std::str::from_utf8(name).is_ok_and(|name| self.options.filter.database_excluded(name));
+        match &query.status.updated_databases {
+            Some(names) if !names.is_empty() => names.iter().all(|name| excluded(name)),
+            _ => !query.database.is_empty() && excluded(query.database.as_bytes()) && !query.sql.contains(&b'.'),
         }
     }
 

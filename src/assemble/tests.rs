@@ -191,6 +191,51 @@ fn a_row_change_in_statement_format_stops_with_its_place() {
 }
 
 #[test]
+fn row_changes_of_excluded_databases_are_no_stop() {
+    // Default database, databases that the statement tells, text; whether it stops.
+    let cases: &[(&str, &[&str], &str, bool)] = &[
+        ("d", &["d"], "update t set a=1", true),
+        ("x", &["x"], "update t set a=1", false),
+        ("d", &["x", "y"], "update x.t, y.t set a=1", false),
+        ("x", &["x", "d"], "update t, d.t set a=1", true),
+        ("x", &[], "update t set a=1", false),
+        ("x", &[], "update d.t set a=1", true),
+        ("", &[], "update t set a=1", true),
+    ];
+    for (database, told, sql, stops) in cases {
+        for load in [false, true] {
+            let mut feed = Feed::new("exclude: x.*, blacklist: y.*");
+            feed.query("BEGIN", 0).unwrap();
+            let mut status = Vec::new();
+            if !told.is_empty() {
+                status.extend([12, told.len() as u8]);
+                told.iter().for_each(|name| status.extend([name.as_bytes(), b"\0"].concat()));
+            }
+            let mut body = BytesMut::new();
+            body.put_bytes(0, 8);
+            body.put_u8(database.len() as u8);
+            body.put_u16_le(0);
+            body.put_u16_le(status.len() as u16);
+            if load {
+                body.put_bytes(0, 13);
+            }
+            body.put_slice(&status);
+            body.put_slice(database.as_bytes());
+            body.put_u8(0);
+            body.put_slice(if load { sql.replacen("update", "load data infile 'f' into table", 1) } else { (*sql).to_owned() }.as_bytes());
+            if load {
+                assert!(matches!(feed.push(17, &[1, 0, 0, 0, b'1', b'\n']).unwrap(), Step::More), "the file's lines");
+            }
+            match feed.push(if load { 18 } else { QUERY }, &body) {
+                Ok(Step::More) => assert!(!stops, "{database} {told:?} {sql}"),
+                Err(e) => assert!(*stops && e.to_string().contains("instead of its rows") && e.to_string().contains("b.000001:"), "{e}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn a_failed_statement_is_proved_where_the_server_stands_still() {
     let mut feed = Feed::new("");
     let Step::NeedsTables(request) = feed.query("alter table t add c int", 1317).unwrap() else { panic!("taken at its word") };

@@ -58,6 +58,18 @@ pub fn begin_thread_id(event: &RawEvent) -> Option<u32> {
     Cursor::new(body).u32("query thread id").ok()
 }
 
+/// The statement of a load (MySQL `libs/mysql/binlog/event/load_data_events.h`, `Execute_load_query_event`) as a query
+/// event: the head has 13 bytes more, which say where the name of the file stands in the text and what to do with rows that
+/// are there already.
+pub fn from_load(event: &RawEvent) -> Result<RawEvent, DecodeError> {
+    const QUERY_HEAD: usize = 13;
+    const LOAD_HEAD: usize = 26;
+    let mut c = Cursor::new(&event.body);
+    let head = c.take(QUERY_HEAD, "head of a load")?;
+    c.skip(LOAD_HEAD - QUERY_HEAD, "head of a load")?;
+    Ok(RawEvent { header: event.header, body: [head, c.take_rest()].concat().into() })
+}
+
 /// Size of what stands before the statement's text, in bytes.
 pub(super) fn head_size(body: &[u8]) -> Result<usize, DecodeError> {
     let mut c = Cursor::new(body);
@@ -75,6 +87,16 @@ mod tests {
     use super::*;
 
     const BODY: &[u8] = b"\x66\x01\0\0\x02\0\0\0\x04\x07\0\x09\0\x01\0\0\x20\0\0\0\0\0shop\0CREATE TABLE t (id int)";
+
+    #[test]
+    fn the_statement_of_a_load() {
+        let load = [&BODY[..13], &[7; 13], &BODY[13..]].concat();
+        let event = from_load(&raw(18, &load)).unwrap();
+        assert_eq!(Query::parse(&event).unwrap(), Query::parse(&raw(2, BODY)).unwrap());
+        for len in 0..26 {
+            from_load(&raw(18, &load[..len])).unwrap_err();
+        }
+    }
 
     #[test]
     fn head_and_text() {

@@ -26,6 +26,8 @@ pub struct StatusVars {
     /// MariaDB 11.2+ `character_set_collations`: (a charset's primary collation, the one it means instead).
     pub charset_collations: Vec<(u16, u16)>,
     pub time_zone: Option<Vec<u8>>,
+    /// MySQL: the databases whose tables the statement changes; `None` if it did not tell, or if they are more than 16.
+    pub updated_databases: Option<Vec<Vec<u8>>>,
     /// MySQL `explicit_defaults_for_timestamp`.
     pub explicit_defaults_for_timestamp: Option<bool>,
     /// MySQL: the transaction number of an atomic DDL statement.
@@ -113,7 +115,7 @@ impl StatusVars {
                 short_text(c)?;
                 short_text(c)?;
             }
-            key::UPDATED_DB_NAMES => skip_databases(c)?,
+            key::UPDATED_DB_NAMES => self.updated_databases = databases(c)?,
             key::MICROSECONDS | key::MARIA_HRNOW => self.microseconds = u32::try_from(c.uint(3, WHAT)?).ok(),
             key::EXPLICIT_DEFAULTS_FOR_TIMESTAMP => self.explicit_defaults_for_timestamp = Some(c.u8(WHAT)? != 0),
             key::DDL_LOGGED_WITH_XID => self.ddl_xid = Some(c.u64(WHAT)?),
@@ -142,14 +144,13 @@ fn short_text<'a>(c: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
     c.take(size.into(), "status variable")
 }
 
-fn skip_databases(c: &mut Cursor<'_>) -> Result<(), DecodeError> {
+fn databases(c: &mut Cursor<'_>) -> Result<Option<Vec<Vec<u8>>>, DecodeError> {
     let count = c.u8("status variable")?;
-    if count != TOO_MANY_DATABASES {
-        for _ in 0..count {
-            c.until_nul("name of an updated database")?;
-        }
+    if count == TOO_MANY_DATABASES {
+        return Ok(None);
     }
-    Ok(())
+    let names: Result<Vec<_>, _> = (0..count).map(|_| c.until_nul("name of an updated database").map(<[u8]>::to_vec)).collect();
+    names.map(Some)
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
 use crate::config::{Config, PositionConfig, ReadConfig, SchemaConfig};
+use crate::encode::OutputOptions;
 use crate::error::{Error, Result};
 
 use logging::Logging;
@@ -99,7 +100,7 @@ pub fn run_read(config: ReadConfig) -> Result<()> {
         files: config.files,
         binlog_name: config.binlog_name,
         charset: "utf8mb4".into(),
-        output: wire::shown(&config.output),
+        output: OutputOptions { row_bytes_max: config.memory.row_bytes_max, ..wire::shown(&config.output) },
         filter: Arc::new(config.filter),
         schema_database: config.schema_database,
         client_id: config.client_id,

@@ -395,6 +395,7 @@ pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
 /// The encoder's options for a running daemon.
 fn output_options(config: &Config) -> OutputOptions {
     let mut options = shown(&config.output);
+    options.row_bytes_max = config.memory.row_bytes_max;
     options.batch_bytes = BATCH_BYTES.min((config.memory.limit_bytes / BATCH_SHARE / 4) as usize);
     if let ProducerKind::Kafka(kafka) = &config.producer.kind {
         options.topic = kafka.topic.clone();

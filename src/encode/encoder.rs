@@ -299,6 +299,11 @@ impl Encoder {
         while !cursor.is_empty() || std::mem::take(&mut empty_image) {
             let before_row = cursor.len();
             read_row(&cx, rows.kind, (&present, &present_after), &mut cursor, scratch).map_err(|fault| place.error(fault))?;
+            let row_bytes = (before_row - cursor.len()) as u64;
+            // An update has two images.
+            if row_bytes / if rows.kind == RowsKind::Update { 2 } else { 1 } > self.options.row_bytes_max {
+                return Err(place.too_large(row_bytes));
+            }
             if cursor.len() == before_row && before_row > 0 {
                 return Err(place.error(DecodeError::invalid("rows", "bytes that belong to no column").into()));
             }
@@ -435,6 +440,14 @@ impl Place<'_> {
                 .at(Error::definite("a value cannot be rendered").source(fault.error).detail(detail))
                 .hint("the tracked definition may not be the table's at this place of the binlog; leave the table out by the filter to go on without it"),
         }
+    }
+
+    #[cold]
+    fn too_large(&self, bytes: u64) -> Error {
+        let error =
+            Error::definite(format!("a row of {bytes} bytes is larger than row_size_max allows")).detail(format!("table {}", self.table()));
+        self.at(error)
+            .hint("raise row_size_max (four times as much memory may be needed for a moment), or leave the table out by the filter")
     }
 
     #[cold]

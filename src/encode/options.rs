@@ -40,6 +40,8 @@ pub struct OutputOptions {
     pub maxwell_quirks: bool,
     /// `partial_json=omit`: a JSON column of which only changes are known is left out of the message; otherwise it is an error.
     pub omits_partial_json: bool,
+    /// `row_size_max`: an image of more bytes is an error.
+    pub row_bytes_max: u64,
     /// `output_ddl`
     pub ddl: bool,
     /// `output_push_timestamp`
@@ -84,6 +86,7 @@ impl Default for OutputOptions {
             null_zerodates: false,
             maxwell_quirks: false,
             omits_partial_json: false,
+            row_bytes_max: u64::MAX,
             ddl: false,
             push_timestamp: false,
             naming: Naming::AsIs,

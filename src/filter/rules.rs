@@ -87,6 +87,18 @@ impl Filter {
                 .any(|r| r.action == Action::Blacklist && r.column.is_none() && r.table.is_any() && r.database.matches_name(database))
     }
 
+    /// Whether the rules let no row of any table of this database through, whatever its name.
+    pub fn database_excluded(&self, database: &str) -> bool {
+        if database == &*self.schema_database {
+            return false;
+        }
+        let excluded = self.rules.iter().filter(|r| r.database.matches_name(database)).fold(false, |excluded, r| match r.action {
+            Action::Include => false,
+            _ => excluded || r.column.is_none() && r.table.is_any(),
+        });
+        excluded || self.database_blacklisted(database)
+    }
+
     /// What becomes of a table's rows; `columns` are its columns in order. Blacklisted: drop. Our own `bootstrap` and
     /// `heartbeats`: keep, whatever the rules say. Else by the rules, and row by row if one looks at a column that the
     /// table has.

@@ -278,3 +278,24 @@ proptest! {
         prop_assert_eq!(filter(&parsed.to_string()), parsed);
     }
 }
+
+#[test]
+fn databases_of_which_nothing_is_output() {
+    for (rules, database, excluded) in [
+        ("", "d", false),
+        ("exclude: d.*", "d", true),
+        ("exclude: d.*", "e", false),
+        ("exclude: d.t", "d", false),
+        ("exclude: *.*", "d", true),
+        ("exclude: *.*, include: d.t", "d", false),
+        ("exclude: *.*, include: d.t", "e", true),
+        ("include: d.t, exclude: d.*", "d", true),
+        ("exclude: *.*, include: d.t.c=1", "d", false),
+        ("exclude: d.*.c=1", "d", false),
+        ("blacklist: d.*", "d", true),
+        ("exclude: *.*", "maxwell", false),
+    ] {
+        let filter = Filter::parse(rules).expect("a filter").0;
+        assert_eq!(filter.database_excluded(database), excluded, "{rules}: {database}");
+    }
+}

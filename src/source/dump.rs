@@ -351,7 +351,7 @@ impl EventCutter {
     fn too_long(&self, packet_bytes: usize) -> Error {
         let limit = self.event_bytes_max;
         Error::definite(format!("an event of at least {} bytes exceeds the limit of {limit} bytes", packet_bytes.saturating_sub(1)))
-            .hint("raise the limit, or write the row in smaller pieces")
+            .hint("raise row_size_max, of which the limit is twice as much and a little more; such an event holds one large row, or a whole transaction that the server compressed (binlog_transaction_compression)")
     }
 }
 
