@@ -202,7 +202,8 @@ fn run(recording: &Recording, events: &[RawEvent], spoil: Option<(Spoil, Answer,
     let mut outcome = Outcome::default();
     let ends = group_ends(events);
     let mut done: BTreeSet<(String, String, String)> = BTreeSet::new();
-    let (mut lines, mut judged_at): (Vec<String>, Vec<(usize, String, String, bool)>) = (Vec::new(), Vec::new());
+    let mut lines: Vec<String> = Vec::new();
+    let mut judged_at: Vec<(usize, String, String, bool)> = Vec::new();
     let empty = Schema::default();
     for (i, event) in events.iter().enumerate() {
         if let Some(spoil) = spoil
@@ -266,7 +267,10 @@ fn run(recording: &Recording, events: &[RawEvent], spoil: Option<(Spoil, Answer,
 }
 
 /// A row message without the key's members, and these.
-fn without_key(row: &str) -> (Vec<(String, &str)>, Vec<(String, &str)>) {
+/// Names and values.
+type Pairs<'a> = Vec<(String, &'a str)>;
+
+fn without_key(row: &str) -> (Pairs<'_>, Pairs<'_>) {
     let members = Members::of(row).expect("an object").0;
     members.into_iter().partition(|(name, _)| !name.starts_with("primary_key"))
 }
