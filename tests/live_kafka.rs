@@ -90,6 +90,7 @@ fn batch(messages: &[(TopicId, i32, String, String)]) -> Batch {
         rows,
         transactions: 1,
         commit_us: 0,
+        raw: Default::default(),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 
 use super::doubt::{self, Cause, TableName};
+use super::left_out;
 use super::own_tables;
 use super::quarantine::{HeldRows, Quarantine};
 use super::spill::{Pushed, SpillBuffer, SpillDir};
@@ -111,10 +112,24 @@ struct Open {
     unproved: bool,
     /// Value of our heartbeat row, when the transaction wrote it.
     heartbeat: Option<i64>,
+    /// Rows passed over since the last event that was kept.
+    left_out: u64,
 }
 
 impl Open {
     fn push(&mut self, event: TxnEvent) -> Result<()> {
+        self.tell_left_out()?;
+        self.append(event)
+    }
+
+    fn tell_left_out(&mut self) -> Result<()> {
+        match std::mem::take(&mut self.left_out) {
+            0 => Ok(()),
+            rows => self.append(TxnEvent::LeftOut(rows)),
+        }
+    }
+
+    fn append(&mut self, event: TxnEvent) -> Result<()> {
         match self.events.push(event)? {
             Pushed::Memory | Pushed::File => Ok(()),
             Pushed::Full => Err(Error::definite("one transaction is larger than memory_limit and the spill folder may hold")
@@ -207,6 +222,11 @@ impl Assembler {
     /// Whether no transaction is open, nor an event half worked on.
     pub fn is_between_transactions(&self) -> bool {
         self.open.is_none() && self.payload.is_none() && self.stalled.is_none()
+    }
+
+    /// Counts rows of tables that are not output, too (`TxnEvent::LeftOut`).
+    pub fn count_left_out(&mut self) {
+        self.tables.counts_left_out = true;
     }
 
     /// What is held back. Off, unless it is turned on.
@@ -385,7 +405,7 @@ impl Assembler {
             RowsQuery | MariaAnnotateRows => self.on_row_query(&event),
             Xid => {
                 let xid = xid::parse(&event).map_err(|e| bad(&event.header, e))?;
-                Ok(self.commit(&event.header, Some(xid)))
+                self.commit(&event.header, Some(xid))
             }
             TransactionPayload => self.on_payload(&event, start),
             Incident => {
@@ -502,14 +522,16 @@ impl Assembler {
             touches_users: false,
             unproved: false,
             heartbeat: None,
+            left_out: 0,
         });
     }
 
-    fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Step {
+    fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Result<Step> {
         let Some(mut open) = self.open.take() else {
             // Maxwell stores the place before the commit event, so a takeover starts on it: an empty transaction ends.
-            return Step::Boundary(self.end_here(None, true));
+            return Ok(Step::Boundary(self.end_here(None, true)));
         };
+        open.tell_left_out()?;
         open.meta.xid = xid;
         open.meta.schema_id = self.schema_id;
         open.meta.commit_us = match self.gtid_commit_us {
@@ -522,7 +544,7 @@ impl Assembler {
         let mut end = self.end_here(open.meta.gtid.clone(), open.touches_users || open.heartbeat.is_some());
         // They are not held yet, but will be when this transaction is encoded.
         end.held |= open.unproved;
-        Step::Transaction(Transaction { meta: open.meta, events: open.events, end })
+        Ok(Step::Transaction(Transaction { meta: open.meta, events: open.events, end }))
     }
 
     fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
@@ -567,7 +589,7 @@ impl Assembler {
                 self.begin(&event.header, Some(query.thread_id));
                 Ok(Step::More)
             }
-            Statement::Commit => Ok(self.commit(&event.header, None)),
+            Statement::Commit => self.commit(&event.header, None),
             Statement::Rollback => {
                 let touched = self.open.take().is_some_and(|o| o.touches_users);
                 let gtid = self.gtid.clone();
@@ -689,7 +711,12 @@ impl Assembler {
             return Err(Error::definite(format!("rows of table id {table_id}, which no table map event named")));
         };
         open.touches_users |= !entry.own;
-        let Some(slot) = entry.slot.clone() else { return Ok(Step::More) };
+        let Some(slot) = entry.slot.clone() else {
+            if !entry.layouts.is_empty() {
+                open.left_out += left_out::rows(&event, &entry.layouts);
+            }
+            return Ok(Step::More);
+        };
         if slot.role == TableRole::Heartbeats {
             let seen = own_tables::heartbeat_of(&slot.map, &event, &self.options.client_id).map_err(|e| bad(&event.header, e))?;
             open.heartbeat = seen.or(open.heartbeat);

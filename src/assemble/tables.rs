@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::binlog::codec::Layout;
 use crate::binlog::format::Flavor;
 use crate::binlog::{RawEvent, TableMap};
 use crate::error::{Error, Result};
@@ -14,6 +15,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, Table};
 
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
+use super::left_out;
 use super::mend::{self, Mended};
 use super::metadata;
 use super::quarantine::Quarantine;
@@ -32,6 +34,8 @@ pub struct Entry {
     pub own: bool,
     /// `None`: rows of it are passed over.
     pub slot: Option<Arc<TableSlot>>,
+    /// By which the rows that are passed over are counted, if they are.
+    pub layouts: Vec<Layout>,
 }
 
 /// What became of a table map.
@@ -49,6 +53,8 @@ pub struct Tables {
     schema_database: String,
     entries: HashMap<u64, Entry>,
     next_slot: u64,
+    /// Whether rows of tables that are not output are counted.
+    pub counts_left_out: bool,
     pub doubts: Doubts,
     pub quarantine: Quarantine,
 }
@@ -64,7 +70,15 @@ pub enum Answered {
 impl Tables {
     pub fn new(filter: Arc<Filter>, schema_database: String, spill: SpillDir) -> Self {
         let quarantine = Quarantine::off(spill);
-        Tables { filter, schema_database, entries: HashMap::new(), next_slot: 1, doubts: Doubts::default(), quarantine }
+        Tables {
+            filter,
+            schema_database,
+            entries: HashMap::new(),
+            next_slot: 1,
+            counts_left_out: false,
+            doubts: Doubts::default(),
+            quarantine,
+        }
     }
 
     /// Verdicts are made anew from here on.
@@ -103,10 +117,11 @@ impl Tables {
         if !own && let Some(mended) = self.mended(&map, schema) {
             return Ok(Resolved::Mended(Box::new(mended)));
         }
+        let layouts = if self.counts_left_out && !own { left_out::layouts(&map) } else { Vec::new() };
         let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
-                self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot });
+                self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot, layouts });
                 Ok(Resolved::Ready)
             }
             Err((name, why)) => Ok(Resolved::Needs(name, why)),
@@ -282,7 +297,7 @@ impl Tables {
         }
         let id = map.table_id;
         let slot = self.unproved_slot(map);
-        self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot) });
+        self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot), layouts: Vec::new() });
         Ok(())
     }
 

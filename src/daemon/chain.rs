@@ -91,6 +91,11 @@ impl Chain {
         }
     }
 
+    /// Leaves out the next so many rows of the binlog: they were sent in an earlier life.
+    pub fn skip_rows(&mut self, rows: u64) {
+        self.encoder.skip(rows);
+    }
+
     /// Follows a filter that may be replaced; the chain was made with what it is now, or earlier.
     pub fn follow(&mut self, live: Arc<LiveFilter>) {
         self.next_filter = Some(live.current());
@@ -317,8 +322,12 @@ impl Chain {
         self.release(hooks)?;
         tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
         let sql = String::from_utf8_lossy(&change.sql);
-        if self.output_ddl && !change.repair {
-            for one in change.changes.iter().filter(|c| passes(&self.filter, c)) {
+        if !change.repair {
+            for one in &change.changes {
+                if !self.output_ddl || !passes(&self.filter, one) {
+                    self.encoder.ddl_left_out(&change.at.file, &mut |batch| hooks.emit(batch))?;
+                    continue;
+                }
                 let mut fields = Vec::new();
                 one.write_fields(&mut fields);
                 let (database, table) = one.names();

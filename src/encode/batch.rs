@@ -28,6 +28,8 @@ pub struct TopicId(pub u32);
 pub enum MessageKind {
     Row,
     Ddl,
+    /// A record of ours about what was sent, beside the messages.
+    Position,
 }
 
 /// One finished message. `partition_hash` is the 32-bit hash of the partition string (contract §5.4); the producer
@@ -61,6 +63,18 @@ pub struct Batch {
     /// Commit time of the newest transaction in it, microseconds since the epoch (whole seconds where the server gives
     /// no more), 0 if unknown; for lag.
     pub commit_us: u64,
+    /// Rows of the binlog that were worked through for it.
+    pub raw: RawRows,
+}
+
+/// Rows as they stand in the binlog, whether a message came of them or not, with one for each change of a DDL statement:
+/// a measure of the stream that no filter changes. Rows that somebody has to find again are counted in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RawRows {
+    /// All in the batch.
+    pub all: u64,
+    /// Those behind the batch's `end`; all of them if it has none.
+    pub behind_end: u64,
 }
 
 impl Batch {

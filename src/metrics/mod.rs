@@ -55,6 +55,8 @@ families! {
     MESSAGES_SUCCEEDED: Counter "messages_succeeded_total", "messages", "Messages that the sink has acknowledged.";
     MESSAGES_FAILED: Counter "messages_failed_total", "messages", "Messages that the sink has refused or given up.";
     MESSAGES_DROPPED: Counter "messages_dropped_total", "messages", "Refused messages that were left out because ignore_producer_error is set.";
+    KAFKA_COMMITTED: Counter "kafka_transactions_committed_total", "transactions", "Kafka transactions committed (delivery=exactly_once), each of one or more transactions of the binlog or a part of one.";
+    KAFKA_ABORTED: Counter "kafka_transactions_aborted_total", "transactions", "Kafka transactions that failed or were given up; what was in them is sent again.";
     HEARTBEATS: Counter "heartbeats_total", "heartbeats", "Heartbeats written to the schema database.";
     SCHEMA_CHANGES: Counter "schema_changes_total", "statements", "DDL statements that changed a tracked definition.";
     QUARANTINED_TABLES: Gauge "quarantined_tables", "tables", "Tables whose rows are held back because their definition is not proved.";
@@ -140,6 +142,8 @@ pub struct Metrics {
     pub messages_succeeded: IntCounter,
     pub messages_failed: IntCounter,
     pub messages_dropped: IntCounter,
+    pub kafka_committed: IntCounter,
+    pub kafka_aborted: IntCounter,
     pub heartbeats: IntCounter,
     pub schema_changes: IntCounter,
     quarantined: [IntGauge; 3],
@@ -175,6 +179,8 @@ impl Metrics {
             messages_succeeded: counter(r, &MESSAGES_SUCCEEDED),
             messages_failed: counter(r, &MESSAGES_FAILED),
             messages_dropped: counter(r, &MESSAGES_DROPPED),
+            kafka_committed: counter(r, &KAFKA_COMMITTED),
+            kafka_aborted: counter(r, &KAFKA_ABORTED),
             heartbeats: counter(r, &HEARTBEATS),
             schema_changes: counter(r, &SCHEMA_CHANGES),
             quarantined: [&QUARANTINED_TABLES, &QUARANTINED_ROWS, &QUARANTINED_BYTES].map(|f| register(r, IntGauge::with_opts(options(f)))),

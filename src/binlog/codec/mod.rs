@@ -23,7 +23,7 @@ use charset::Charset;
 use decimal::{Decimal, Notation};
 use int::Int;
 use labels::Labels;
-use layout::Layout;
+pub use layout::Layout;
 use temporal::{Kind, Temporal};
 
 use super::table_map::WireType;

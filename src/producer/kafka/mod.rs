@@ -15,11 +15,14 @@ mod cluster;
 mod delivery;
 mod ffi;
 mod java;
+pub mod position_topic;
 pub mod probe;
+pub mod record;
 mod refusal;
 mod security;
 mod settings;
 mod topics;
+pub mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,7 +43,7 @@ use ffi::{Code, Native};
 use refusal::{Undelivered, record_bytes_max, too_large};
 use topics::TopicTable;
 
-pub use settings::{Fault, KafkaOptions, Settings};
+pub use settings::{Fault, KafkaOptions, Settings, Transactional};
 
 /// One question at the start, and while there is trouble, may take so long.
 const ASK: Duration = Duration::from_secs(1);
