@@ -119,7 +119,13 @@ impl ExactlyOnce {
             }
         }
         producer.init().await?;
-        let record = position_topic::newest(&self.settings, &self.position_topic, key, To::End).await?;
+        let record = match position_topic::newest(&self.settings, &self.position_topic, key, To::End).await {
+            Err(error) if given && !error.is_transient() => {
+                tracing::warn!(%error, "the place that was given goes before the position record");
+                None
+            }
+            other => other?,
+        };
         match &record {
             Some(record) => {
                 tracing::info!(position = %record.position, file_position = %record.position.at, rows_done = record.rows_done, "kafka: the last position record");

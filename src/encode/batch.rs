@@ -68,12 +68,13 @@ pub struct Batch {
 }
 
 /// Rows as they stand in the binlog, whether a message came of them or not, with one for each change of a DDL statement:
-/// a measure of the stream that no filter changes. Rows that somebody has to find again are counted in it.
+/// a measure of the stream that no filter changes, in which a place inside a transaction can be told and found again. Rows
+/// that are skipped because an earlier life has sent them are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RawRows {
     /// All in the batch.
     pub all: u64,
-    /// Those behind the batch's `end`; all of them if it has none.
+    /// If the batch has an `end`: those behind it, with the rows there that an earlier life has sent.
     pub behind_end: u64,
 }
 

@@ -104,7 +104,8 @@ impl OpenBatch {
         // A point that is passed on the way may be the one worth storing.
         let saves = end.saves || self.end.as_ref().is_some_and(|passed| passed.saves);
         self.end = Some(ResumePoint { saves, ..end });
-        self.raw.behind_end = 0;
+        // Rows that were sent before may lie behind this place.
+        self.raw.behind_end = self.skip;
         self.begin_transaction();
     }
 
@@ -119,12 +120,13 @@ impl OpenBatch {
         self.skip > 0
     }
 
-    /// Counts rows of the binlog that are worked through.
+    /// Counts rows of the binlog that are worked through. Those that are skipped were counted in the life that sent them.
     #[inline]
     pub fn passed(&mut self, rows: u64) {
-        self.raw.all += rows;
-        self.raw.behind_end += rows;
-        self.skip = self.skip.saturating_sub(rows);
+        let skipped = self.skip.min(rows);
+        self.skip -= skipped;
+        self.raw.all += rows - skipped;
+        self.raw.behind_end += rows - skipped;
     }
 
     /// How many transactions end in it whose GTIDs it keeps.
@@ -315,14 +317,18 @@ mod tests {
     #[test]
     fn skipping_ends_by_itself() {
         let mut open = OpenBatch::default();
-        open.skip(3);
+        open.skip(5);
         open.passed(2);
         assert!(open.skips());
-        // More than is left: rows of a table that another filter leaves out.
-        open.passed(2);
-        assert!(!open.skips());
+        // Three of the rows behind this place were sent before.
         open.end(point(1), 1, 0);
-        assert_eq!(open.finish().map(|b| b.raw), Some(RawRows { all: 4, behind_end: 0 }));
+        open.passed(1);
+        assert_eq!(open.finish().map(|b| b.raw), Some(RawRows { all: 0, behind_end: 3 }));
+        // More than is left: rows of a table that another filter leaves out.
+        open.passed(4);
+        assert!(!open.skips());
+        open.end(point(2), 1, 0);
+        assert_eq!(open.finish().map(|b| b.raw), Some(RawRows { all: 2, behind_end: 0 }));
     }
 
     #[test]
