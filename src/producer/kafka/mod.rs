@@ -6,10 +6,12 @@
 //! queued is purged, all batches in flight fail, and the daemon makes a new producer and sends again from the resume point, or
 //! stops. Nothing that follows a failed message can therefore overtake it.
 //!
+//! `transactions` sends the same batches exactly once, with `book`, `record` and `position_topic`.
 //! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
 //! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts; `cluster` knows
 //! whether brokers can be reached; `refusal` says what a failed message means; `probe` asks for `binlogd check`.
 
+pub mod book;
 mod client;
 mod cluster;
 mod delivery;
@@ -32,7 +34,7 @@ use futures_util::future::BoxFuture;
 use rdkafka_sys::rd_kafka_resp_err_t as E;
 use tokio::sync::watch;
 
-use crate::encode::batch::{Batch, Message, TopicId, Topics};
+use crate::encode::batch::{Batch, Message, MessageKind, TopicId, Topics};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 
@@ -262,7 +264,8 @@ impl KafkaProducer {
 
     /// A message that Kafka would refuse never gets into a batch with others. It stops the daemon, or is left out.
     fn refuse_too_large(&self, slot: &Slot, message: &Message, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        if !self.settings.ignore_producer_error {
+        // Without its record a transaction would be sent twice.
+        if !self.settings.ignore_producer_error || message.kind == MessageKind::Position {
             self.metrics.messages_failed.inc();
             return Err(self.too_large(slot, message, key, value));
         }
