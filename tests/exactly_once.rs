@@ -207,7 +207,7 @@ fn is_row(text: &str) -> bool {
 /// at most once.
 #[test]
 fn a_filter_that_changes_moves_nothing() {
-    const STEP: usize = 7;
+    const STEP: usize = 11;
     let (mut changes, mut number) = (0, 0);
     each(|recording, manner, per_transaction, spill| {
         let world = World::new(recording, manner, spill.clone());

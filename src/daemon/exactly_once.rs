@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -27,6 +28,9 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
 use crate::store::{ClientPosition, Lookup, Origin, Store, Stored, Tidied, VersionsAt};
+
+/// The last record is asked for so long when the process ends.
+const ASK_MAX: Duration = Duration::from_secs(5);
 
 /// The store of a daemon that delivers exactly once, and the way to its producers.
 pub struct ExactlyOnce {
@@ -111,12 +115,9 @@ impl ExactlyOnce {
         .await?;
         connected(&producer);
         position_topic::ensure(&self.settings, &self.position_topic).await?;
-        if self.claimed.load(Ordering::Acquire) {
-            // Before the id is taken over: the successor of this process would be locked out by it.
-            let last = position_topic::newest(&self.settings, &self.position_topic, key, To::Now).await?;
-            if last.is_some_and(|record| record.owner != self.facts.owner) {
-                return Err(replaced());
-            }
+        // Before the id is taken over: the successor of this process would be locked out by it.
+        if self.claimed.load(Ordering::Acquire) && self.last_is_anothers().await? {
+            return Err(replaced());
         }
         producer.init().await?;
         let record = match position_topic::newest(&self.settings, &self.position_topic, key, To::End).await {
@@ -138,6 +139,27 @@ impl ExactlyOnce {
         let record = record.filter(|_| !given);
         *self.life.lock().await = Life { producer: Some(producer), record };
         Ok(())
+    }
+
+    /// Whether another process has written the last record.
+    async fn last_is_anothers(&self) -> Result<bool> {
+        let last = position_topic::newest(&self.settings, &self.position_topic, &self.facts.client_id, To::Now).await?;
+        Ok(last.is_some_and(|record| record.owner != self.facts.owner))
+    }
+
+    /// What ends the process, said as what it is: a successor is met first in Kafka, by its heartbeat, or by the server, which
+    /// sends the binlog to the younger of two replicas with one id.
+    pub async fn explained(&self, error: Error) -> Error {
+        if error.is_transient() || !self.claimed.load(Ordering::Acquire) {
+            return error;
+        }
+        match tokio::time::timeout(ASK_MAX, self.last_is_anothers()).await {
+            Ok(Ok(true)) => {
+                tracing::info!(%error, "a successor was met");
+                replaced()
+            }
+            _ => error,
+        }
     }
 
     /// The start is found: records it, and gives the producer, and how many rows behind the place were sent before.

@@ -235,6 +235,14 @@ impl Wiring {
         Ok((Box::new(producer), rows_done))
     }
 
+    /// The error that ends the process, as the user should read it.
+    pub async fn explained(&self, error: Error) -> Error {
+        match &self.exactly_once {
+            Some(exactly_once) => exactly_once.explained(error).await,
+            None => error,
+        }
+    }
+
     /// A Kafka client is there.
     fn connected(&self, producer: &KafkaProducer) {
         self.board.kafka(producer.probe());
@@ -405,11 +413,20 @@ pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
         ignore_producer_error: config.producer.ignore_error,
     };
     let transactional_id = kafka.exactly_once.as_ref().map(|_| format!("binlogd-{}", config.client_id));
-    Settings::build_for(&options, transactional_id.as_deref()).map(Some).map_err(|faults| {
+    let built = Settings::build_for(&options, transactional_id.as_deref()).map_err(|faults| {
         let place = |key: &str| kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default();
         let lines: Vec<String> = faults.iter().map(|f| format!("{f}{}", place(&f.key))).collect();
         Error::definite(lines.join("; "))
-    })
+    })?;
+    if let (Some(wanted), Some(transactional)) = (&kafka.exactly_once, &built.transactional)
+        && Duration::from_millis(wanted.interval_ms) * 2 > transactional.timeout
+    {
+        let what = format!("exactly_once_interval={} is more than half of kafka.transaction.timeout.ms", wanted.interval_ms);
+        return Err(Error::definite(what)
+            .detail(format!("kafka.transaction.timeout.ms={}", transactional.timeout.as_millis()))
+            .hint("lower the one or raise the other: the cluster would end transactions before they are committed"));
+    }
+    Ok(Some(built))
 }
 
 pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {

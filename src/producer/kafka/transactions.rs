@@ -33,8 +33,10 @@ use super::settings::Settings;
 const QUIET: Duration = Duration::from_millis(5);
 /// A transaction that would hold nothing but a position record waits so long.
 const ENDS_EVERY: Duration = Duration::from_secs(1);
-/// Messages of one transaction, at most.
-const MESSAGES_MAX: usize = 100_000;
+/// Messages and ends in one transaction, at most: whoever opens tickets remembers them until the commit.
+const WEIGHT_MAX: usize = 100_000;
+/// What a batch weighs beside its messages and GTIDs.
+const BATCH_WEIGHT: usize = 4;
 /// Pause before a step is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Shares of the time for closing: a commit, and the client's own end.
@@ -78,6 +80,7 @@ struct Open {
     last: Instant,
     messages: usize,
     bytes: usize,
+    weight: usize,
     held: Vec<Held>,
 }
 
@@ -179,6 +182,7 @@ impl TransactionalProducer {
         self.committed().await?;
         let Some(book) = &mut self.book else { return Err(Error::bug("a batch came before the start was told")) };
         let saves = batch.end.as_ref().is_some_and(|end| end.saves);
+        let weight = batch.messages.len() + batch.gtids.len() + BATCH_WEIGHT;
         // Its messages are sent below or the transaction fails as a whole, so the order does not matter.
         book.take(batch.end.take(), std::mem::take(&mut batch.gtids), batch.raw)?;
         if batch.messages.is_empty() && self.open.is_none() && !(self.limits.records_ends && saves) {
@@ -193,6 +197,7 @@ impl TransactionalProducer {
         open.last = Instant::now();
         open.messages += batch.messages.len();
         open.bytes += batch.arena.len();
+        open.weight += weight;
         let held = Held::new(done);
         open.held.push(held.clone());
         let begun = open.begun;
@@ -200,7 +205,7 @@ impl TransactionalProducer {
             self.send_inside(batch, held, begun).await?;
         }
         let Some(open) = &self.open else { return Err(Error::bug("no transaction is open")) };
-        let full = open.messages >= MESSAGES_MAX || open.bytes >= self.limits.bytes;
+        let full = open.weight >= WEIGHT_MAX || open.bytes >= self.limits.bytes;
         if full || (open.messages > 0 && open.begun.elapsed() >= self.limits.interval) {
             self.commit().await?;
         }
@@ -251,7 +256,7 @@ impl TransactionalProducer {
             return Err(replaced_or(&self.inner.client.native, begun, self.timeout, error));
         }
         self.torn = false;
-        self.open = Some(Open { begun, last: begun, messages: 0, bytes: 0, held: Vec::new() });
+        self.open = Some(Open { begun, last: begun, messages: 0, bytes: 0, weight: 0, held: Vec::new() });
         Ok(())
     }
 
@@ -428,6 +433,10 @@ fn judged(doing: &str, error: &TransactionError) -> Error {
     let what = format!("{doing}: {}", error.reason);
     match hints.iter().find(|(name, _)| *name == error.name) {
         Some((_, hint)) => Error::definite(what).hint(*hint),
+        None if error.name == "_TIMED_OUT" => Error::transient(what).hint(
+            "it is sent again; if this comes again and again while the brokers are well, lower exactly_once_bytes or raise \
+             kafka.transaction.timeout.ms",
+        ),
         None => Error::transient(what).detail(&error.name),
     }
 }
@@ -476,7 +485,7 @@ mod tests {
         ] {
             let judged = judged("x", &error(name));
             assert_eq!(judged.is_transient(), passes, "{judged}");
-            assert_eq!(judged.hint_text().is_some(), !passes, "{judged}");
+            assert_eq!(judged.hint_text().is_some(), !passes || name == "_TIMED_OUT", "{judged}");
         }
         assert!(!replaced().is_transient() && replaced().to_string().contains("client_id"));
     }
