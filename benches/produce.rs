@@ -108,6 +108,7 @@ fn batch(topic: TopicId, value_bytes: usize) -> Batch {
         rows,
         transactions: 1,
         commit_us: 0,
+        raw: Default::default(),
     }
 }
 

@@ -245,6 +245,7 @@ impl Parts {
             rows: messages as u64,
             transactions: 1,
             commit_us: 0,
+            raw: Default::default(),
         };
         QueuedBatch { permit: self.budget.try_reserve(1).unwrap().unwrap(), batch }
     }

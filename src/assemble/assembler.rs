@@ -24,6 +24,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId, View};
 
 use super::doubt::{self, Cause, TableName};
+use super::left_out;
 use super::own_tables;
 use super::quarantine::{HeldRows, Quarantine};
 use super::spill::{Pushed, SpillBuffer, SpillDir};
@@ -120,10 +121,24 @@ pub(super) struct Open {
     /// An XA transaction, and the tables of which it has rows.
     is_xa: bool,
     pub(super) slots: Vec<Arc<TableSlot>>,
+    /// Rows passed over since the last event that was kept.
+    left_out: u64,
 }
 
 impl Open {
     fn push(&mut self, event: TxnEvent) -> Result<()> {
+        self.tell_left_out()?;
+        self.append(event)
+    }
+
+    pub(super) fn tell_left_out(&mut self) -> Result<()> {
+        match std::mem::take(&mut self.left_out) {
+            0 => Ok(()),
+            rows => self.append(TxnEvent::LeftOut(rows)),
+        }
+    }
+
+    fn append(&mut self, event: TxnEvent) -> Result<()> {
         match self.events.push(event)? {
             Pushed::Memory | Pushed::File => Ok(()),
             Pushed::Full => Err(Error::definite("one transaction is larger than memory_limit and the spill folder may hold")
@@ -228,6 +243,11 @@ impl Assembler {
     /// Whether no transaction is open, nor an event half worked on.
     pub fn is_between_transactions(&self) -> bool {
         self.open.is_none() && self.payload.is_none() && self.stalled.is_none()
+    }
+
+    /// Counts rows of tables that are not output, too (`TxnEvent::LeftOut`).
+    pub fn count_left_out(&mut self) {
+        self.tables.counts_left_out = true;
     }
 
     /// What is held back. Off, unless it is turned on.
@@ -413,7 +433,7 @@ impl Assembler {
             RowsQuery | MariaAnnotateRows => self.on_row_query(&event),
             Xid => {
                 let xid = xid::parse(&event).map_err(|e| bad(&event.header, e))?;
-                Ok(self.commit(&event.header, Some(xid)))
+                self.commit(&event.header, Some(xid))
             }
             TransactionPayload => self.on_payload(&event, start),
             Incident => {
@@ -548,14 +568,16 @@ impl Assembler {
             heartbeat: None,
             is_xa,
             slots: Vec::new(),
+            left_out: 0,
         });
     }
 
-    pub(super) fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Step {
+    pub(super) fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Result<Step> {
         let Some(mut open) = self.open.take() else {
             // Maxwell stores the place before the commit event, so a takeover starts on it: an empty transaction ends.
-            return Step::Boundary(self.end_here(None, true));
+            return Ok(Step::Boundary(self.end_here(None, true)));
         };
+        open.tell_left_out()?;
         open.meta.xid = xid;
         open.meta.schema_id = self.schema_id;
         open.meta.commit_us = self.commit_us(header);
@@ -565,7 +587,7 @@ impl Assembler {
         let mut end = self.end_here(open.meta.gtid.clone(), open.touches_users || open.heartbeat.is_some());
         // They are not held yet, but will be when this transaction is encoded.
         end.held |= open.unproved;
-        Step::Transaction(Transaction { meta: open.meta, events: open.events, end })
+        Ok(Step::Transaction(Transaction { meta: open.meta, events: open.events, end }))
     }
 
     /// When the group that ends with this event was committed, as exactly as the server tells.
@@ -632,7 +654,7 @@ impl Assembler {
             Statement::XaEnd => self.nothing_open("an XA END", start),
             Statement::XaCommit => self.on_xa_commit(event, &query, start),
             Statement::XaRollback => self.on_xa_rollback(&query),
-            Statement::Commit => Ok(self.commit(&event.header, None)),
+            Statement::Commit => self.commit(&event.header, None),
             Statement::Rollback => {
                 let touched = self.open.take().is_some_and(|o| o.touches_users);
                 let gtid = self.gtid.clone();
@@ -770,7 +792,12 @@ impl Assembler {
             return Err(Error::definite(format!("rows of table id {table_id}, which no table map event named")));
         };
         open.touches_users |= !entry.own;
-        let Some(slot) = entry.slot.clone() else { return Ok(Step::More) };
+        let Some(slot) = entry.slot.clone() else {
+            if !entry.layouts.is_empty() {
+                open.left_out += left_out::rows(&event, &entry.layouts);
+            }
+            return Ok(Step::More);
+        };
         if slot.role == TableRole::Heartbeats {
             let seen = own_tables::heartbeat_of(&slot.map, &event, &self.options.client_id).map_err(|e| bad(&event.header, e))?;
             open.heartbeat = seen.or(open.heartbeat);

@@ -5,6 +5,7 @@ mod assembler;
 pub mod boundary;
 mod doubt;
 pub mod groups;
+mod left_out;
 mod mend;
 mod metadata;
 pub mod own_tables;

@@ -478,7 +478,7 @@ impl Giving {
                     return Ok(ready.map_or(Given::Nothing, |r| Given::Rows(Box::new(r))));
                 }
             },
-            TxnEvent::Rows { .. } => return Err(Error::bug("a held row has no number")),
+            TxnEvent::Rows { .. } | TxnEvent::LeftOut(_) => return Err(Error::bug("a held row has no number")),
         }
         Ok(Given::Nothing)
     }

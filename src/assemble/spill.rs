@@ -161,6 +161,7 @@ impl SpillBuffer {
             let bytes = match event {
                 TxnEvent::Rows { event, .. } => &mut event.body,
                 TxnEvent::RowQuery(text) => text,
+                TxnEvent::LeftOut(_) => continue,
             };
             if bytes.len() < COMPACT_BYTES_MAX {
                 *bytes = bytes::Bytes::copy_from_slice(bytes);
@@ -205,6 +206,7 @@ fn memory_cost(event: &TxnEvent) -> u64 {
     let bytes = match event {
         TxnEvent::Rows { event, .. } => event.body.len(),
         TxnEvent::RowQuery(text) => text.len(),
+        TxnEvent::LeftOut(_) => 8,
     };
     bytes as u64 + EVENT_OVERHEAD_BYTES
 }
@@ -227,7 +229,7 @@ impl Tail {
     fn append(&mut self, event: &TxnEvent) -> Result<()> {
         let slot = match event {
             TxnEvent::Rows { slot, .. } => self.index_of(slot)?,
-            TxnEvent::RowQuery(_) => 0,
+            TxnEvent::RowQuery(_) | TxnEvent::LeftOut(_) => 0,
         };
         let (head, body) = record::encode(event, slot)?;
         if self.chunk.len() + head.len() + body.len() > CHUNK_BYTES {

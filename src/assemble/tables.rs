@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::binlog::codec::Layout;
 use crate::binlog::format::Flavor;
 use crate::binlog::{RawEvent, TableMap};
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::schema::repair::Known;
 use crate::schema::{Schema, Table};
 
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
+use super::left_out;
 use super::mend::{self, Mended, Rebuild};
 use super::metadata;
 use super::quarantine::{Proof, Quarantine};
@@ -35,6 +37,8 @@ pub struct Entry {
     pub own: bool,
     /// `None`: rows of it are passed over.
     pub slot: Option<Arc<TableSlot>>,
+    /// By which the rows that are passed over are counted, if they are.
+    pub layouts: Vec<Layout>,
 }
 
 /// What became of a table map.
@@ -69,6 +73,8 @@ pub struct Tables {
     entries: HashMap<u64, Entry>,
     next_slot: u64,
     server_version: (u8, u8, u8),
+    /// Whether rows of tables that are not output are counted.
+    pub counts_left_out: bool,
     pub doubts: Doubts,
     pub quarantine: Quarantine,
     /// Tables whose rows have hidden columns but no names, and how many.
@@ -92,6 +98,7 @@ impl Tables {
             entries: HashMap::new(),
             next_slot: 1,
             server_version: (0, 0, 0),
+            counts_left_out: false,
             doubts: Doubts::default(),
             quarantine,
             hidden: Vec::new(),
@@ -145,10 +152,11 @@ impl Tables {
         if !own && let Some(mended) = self.mended(&map, schema) {
             return Ok(Resolved::Mended(Box::new(mended)));
         }
+        let layouts = if self.counts_left_out && !own { left_out::layouts(&map) } else { Vec::new() };
         let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
-                self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot });
+                self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot, layouts });
                 Ok(Resolved::Ready)
             }
             Err(Unready::Needs(need)) => Ok(Resolved::Needs(need)),
@@ -437,7 +445,7 @@ impl Tables {
         }
         let id = map.table_id;
         let slot = self.unproved_slot(map);
-        self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot) });
+        self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot), layouts: Vec::new() });
         Ok(())
     }
 

@@ -94,6 +94,8 @@ pub enum TxnEvent {
     Rows { slot: Arc<TableSlot>, event: RawEvent, start: u64 },
     /// The SQL text that is in force for the following rows (rows-query or annotate event), raw bytes.
     RowQuery(bytes::Bytes),
+    /// Between the events around it so many rows stood that are not output. Told only if they are counted.
+    LeftOut(u64),
 }
 
 impl Transaction {

@@ -178,9 +178,10 @@ impl Assembler {
             return self.nothing_open("a prepare event", start);
         }
         if prepare.one_phase {
-            return Ok(self.commit(&event.header, None));
+            return self.commit(&event.header, None);
         }
-        let Some(open) = self.open.take() else { return Ok(Step::More) };
+        let Some(mut open) = self.open.take() else { return Ok(Step::More) };
+        open.tell_left_out()?;
         let place = XaPlace { name: prepare.xid.to_name(), start: self.group_start.clone(), end: self.at.offset, gtid: self.gtid.clone() };
         let what = PreparedXa { place, schema_id: self.schema_id, tables: tables_of(&open.slots), server_uuid: None };
         // Rows that wait for a definition are read again: it may be proved until then, and cannot be before it is.
@@ -277,7 +278,10 @@ impl Assembler {
             Some(known) => known.definitions(&self.schema),
             None => self.schema.clone(),
         };
-        XaReader::new(self.options.clone(), self.spill.clone(), schema, self.schema_id, self.tables.next_slot(), request.name.clone())
+        let mut reader =
+            XaReader::new(self.options.clone(), self.spill.clone(), schema, self.schema_id, self.tables.next_slot(), request.name.clone());
+        reader.assembler.tables.counts_left_out = self.tables.counts_left_out;
+        reader
     }
 
     /// The rows that `Step::NeedsPrepared` asked for.

@@ -544,3 +544,39 @@ fn the_read_command() {
     let Err(exit) = invoke("", &[], &["read", "--help"]) else { panic!("started") };
     assert!(exit.stdout.starts_with("binlogd read [options] FILE"), "{exit:?}");
 }
+
+/// Each row: what stands beside `delivery=exactly_once`, and the beginning of the fault; none where it goes together.
+#[test]
+fn exactly_once() {
+    let kafka = "producer=kafka\nkafka.bootstrap.servers=h:1\ndelivery=exactly_once\n";
+    for (file, want) in [
+        ("delivery=exactly_once\nproducer=stdout", Some("delivery=exactly_once needs producer=kafka")),
+        ("delivery=exactly_once\nproducer=file\noutput_file=f", Some("delivery=exactly_once needs producer=kafka")),
+        ("delivery=twice", Some("please specify --delivery=at_least_once|exactly_once")),
+        (&format!("{kafka}master_recovery=true") as &str, Some("master_recovery does not go together with delivery=exactly_once")),
+        (&format!("{kafka}dead_letter_topic=d"), Some("dead_letter_topic does not go together with delivery=exactly_once")),
+        (&format!("{kafka}kafka_topic=t\nkafka_position_topic=t"), Some("kafka_position_topic is a topic of messages too")),
+        (&format!("{kafka}kafka_position_topic="), Some("kafka_position_topic is empty")),
+        (kafka, None),
+    ] {
+        let found = faults(file, &[]);
+        match want {
+            Some(want) => assert!(found.iter().any(|f| f.starts_with(want)), "{file}: {found:?}"),
+            None => assert!(found.is_empty(), "{file}: {found:?}"),
+        }
+    }
+    let found = faults(kafka, &["--replay"]);
+    assert!(found[0].starts_with("replay does not go together with delivery=exactly_once"), "{found:?}");
+    let c = config(&format!("{kafka}exactly_once_interval=1s\nexactly_once_bytes=1M\nexactly_once_mysql_positions=false"), &[]);
+    let wanted =
+        ExactlyOnceSettings { position_topic: "binlogd_positions".into(), interval_ms: 1000, bytes: 1 << 20, writes_positions: false };
+    assert_eq!(c.exactly_once(), Some(&wanted));
+    assert_eq!(config("producer=kafka\nkafka.bootstrap.servers=h:1", &[]).exactly_once(), None);
+    // Rows that are held back could not be told from those that were sent.
+    let by_table = format!("{kafka}producer_partition_by=table\n");
+    let c = config(&by_table, &[]);
+    assert_eq!((c.on_schema_error, c.notes.len()), (OnSchemaError::Stop, 0));
+    let c = config(&format!("{by_table}on_schema_error=quarantine"), &[]);
+    assert_eq!(c.on_schema_error, OnSchemaError::Stop);
+    assert!(texts(&c.notes)[0].starts_with("on_schema_error=quarantine acts as stop with delivery=exactly_once"), "{:?}", c.notes);
+}

@@ -78,6 +78,16 @@ impl Given {
     }
 }
 
+impl Config {
+    /// Set with `delivery=exactly_once`.
+    pub fn exactly_once(&self) -> Option<&ExactlyOnceSettings> {
+        match &self.producer.kind {
+            ProducerKind::Kafka(kafka) => kafka.exactly_once.as_ref(),
+            _ => None,
+        }
+    }
+}
+
 impl FromIterator<(String, Secret)> for Given {
     fn from_iter<I: IntoIterator<Item = (String, Secret)>>(values: I) -> Self {
         Given(values.into_iter().collect())
@@ -298,6 +308,21 @@ pub struct KafkaSettings {
     /// `kafka.*` keys with the prefix removed, in alphabetical order, under their Java names; `bootstrap.servers` is
     /// always among them.
     pub properties: Vec<KafkaProperty>,
+    /// `delivery=exactly_once`; `None`: at least once.
+    pub exactly_once: Option<ExactlyOnceSettings>,
+}
+
+/// How messages are delivered exactly once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExactlyOnceSettings {
+    /// Topic of position records.
+    pub position_topic: String,
+    /// While more keeps coming, a transaction is committed so often.
+    pub interval_ms: u64,
+    /// Bytes of messages in one transaction.
+    pub bytes: u64,
+    /// Whether positions and heartbeats are written to the schema database too.
+    pub writes_positions: bool,
 }
 
 /// One property of the Kafka client. Its value may be a password, so it is not shown.

@@ -91,6 +91,15 @@ fn on_schema_error(reader: &mut Reader, partition: &PartitionSettings) -> OnSche
         by => of_one_table(by),
     };
     let wanted = reader.choice("on_schema_error") == Some("quarantine");
+    if reader.choice("delivery") == Some("exactly_once") {
+        if wanted && reader.is_given("on_schema_error") {
+            reader.findings.warn(
+                "on_schema_error=quarantine acts as stop with delivery=exactly_once: rows that were held back would come in another order after a \
+                 restart, and could not be told from those that were sent",
+            );
+        }
+        return OnSchemaError::Stop;
+    }
     if wanted && !possible && reader.is_given("on_schema_error") {
         reader.findings.warn(
             "on_schema_error=quarantine acts as stop here, because in one partition the rows of other tables would overtake those that are held back: \

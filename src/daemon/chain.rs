@@ -116,6 +116,11 @@ impl Chain {
         }
     }
 
+    /// Leaves out the next so many rows of the binlog: they were sent in an earlier life.
+    pub fn skip_rows(&mut self, rows: u64) {
+        self.encoder.skip(rows);
+    }
+
     /// Follows a filter that may be replaced; the chain was made with what it is now, or earlier.
     pub fn follow(&mut self, live: Arc<LiveFilter>) {
         self.next_filter = Some(live.current());
@@ -359,11 +364,15 @@ impl Chain {
         self.release(hooks)?;
         tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
         let sql = String::from_utf8_lossy(&change.sql);
-        if self.output_ddl && !change.repair {
+        if !change.repair {
             // Under maxwell_quirks what Maxwell makes of the statement.
             let view = self.assembler.schema().as_maxwell.clone();
             let told = view.as_ref().and_then(|view| view.told.as_ref()).unwrap_or(&change.changes);
-            for one in told.iter().filter(|c| passes(&self.filter, c)) {
+            for one in told {
+                if !self.output_ddl || !passes(&self.filter, one) {
+                    self.encoder.ddl_left_out(&change.at.file, &mut |batch| hooks.emit(batch))?;
+                    continue;
+                }
                 let mut fields = Vec::new();
                 one.write_fields(&mut fields);
                 let (database, table) = one.names();

@@ -9,6 +9,7 @@ pub mod board;
 pub mod chain;
 pub mod check;
 pub mod diagnose;
+pub mod exactly_once;
 pub mod keeper;
 mod log_format;
 pub mod logging;

@@ -38,6 +38,13 @@ struct Servers {
 /// Does what was asked for, and gives the text to print.
 pub async fn run(config: &PositionConfig) -> Result<String> {
     let daemon = &config.daemon;
+    if config.set.is_some()
+        && let Some(settings) = daemon.exactly_once()
+    {
+        return Err(Error::definite("with delivery=exactly_once a position is not set in the schema database")
+            .detail(format!("the record in the topic {} is believed if it is newer", settings.position_topic))
+            .hint("start the daemon once with --init_position"));
+    }
     let store = Arc::new(Server::new(wire::connection(&daemon.store))?);
     let replication =
         if daemon.replication == daemon.store { store.clone() } else { Arc::new(Server::new(wire::connection(&daemon.replication))?) };

@@ -44,14 +44,18 @@ pub async fn run(wiring: &Wiring, stop: Shutdown) -> Ended {
 
 async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     let seeker = wiring.seeker();
+    tokio::select! { biased;
+        () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
+        claimed = wiring.claim() => claimed?,
+    }
     let context = wiring.start_context(&seeker);
     let begin = tokio::select! { biased;
         () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
         begin = start::begin(&context) => begin?,
     };
-    let producer = tokio::select! { biased;
+    let (producer, rows_done) = tokio::select! { biased;
         () = stop.requested() => return Ok(Ended { result: Ok(()), started: false }),
-        producer = wiring.producer() => producer?,
+        producer = wiring.producer_at(&begin.position) => producer?,
     };
     tracing::info!("binlogd v{} is booting ({}), starting at {}", env!("CARGO_PKG_VERSION"), producer.name(), begin.position);
 
@@ -62,7 +66,8 @@ async fn start_and_run(wiring: &Wiring, mut stop: Shutdown) -> Result<Ended> {
     let position = begin.position.clone();
     wiring.board.run_begins(acks.clone(), &position);
     let budgets = Budgets::new(wiring.config.memory.limit_bytes);
-    let (chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
+    let (mut chain, surroundings) = wiring.pipeline(begin, batches, &budgets, shutdown.clone());
+    chain.skip_rows(rows_done);
     let mut pipeline = spawn_pipeline(chain, surroundings)?;
     let mut sender = tokio::spawn(sender::run(producer, queue, acks.clone(), wiring.board.clone(), shutdown.clone()));
     let mut keeper = Keeper::new(wiring.store.clone(), acks.clone(), wiring.board.clone(), position, wiring.ack_timeout());

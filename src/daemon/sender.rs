@@ -74,6 +74,14 @@ impl Acks {
         self.failed.notify_one();
     }
 
+    /// A batch that failed before may say more than what failed because of it.
+    fn cause_of(&self, error: Error) -> Error {
+        match self.take_failure() {
+            Some(cause) if error.is_transient() => cause,
+            _ => error,
+        }
+    }
+
     pub fn take_failure(&self) -> Option<Error> {
         self.failure.lock().unwrap_or_else(|e| e.into_inner()).take()
     }
@@ -98,6 +106,16 @@ pub async fn run(
                 Some(queued) => queued,
                 None => return (producer, Ok(())),
             },
+            () = reached(producer.due()) => {
+                let settled = tokio::select! { biased;
+                    () = shutdown.requested() => Ok(()),
+                    settled = producer.settle() => settled,
+                };
+                if let Err(error) = settled {
+                    return (producer, Err(acks.cause_of(error)));
+                }
+                continue;
+            }
         };
         let sent = tokio::select! { biased;
             // A full producer must not keep the daemon from stopping; what was handed over half way is replayed.
@@ -106,8 +124,16 @@ pub async fn run(
         };
         let Some(sent) = sent else { return (producer, Ok(())) };
         if let Err(error) = sent {
-            return (producer, Err(error));
+            return (producer, Err(acks.cause_of(error)));
         }
+    }
+}
+
+/// Waits until then; without a time for ever.
+async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -116,7 +142,7 @@ async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<A
     acks.room().await;
     let flight = board.batch_taken(&batch);
     let ticket = acks.tracker().open_dated(batch.end.clone(), batch.gtids.clone(), Instant::now(), batch.commit_us);
-    if batch.messages.is_empty() {
+    if batch.messages.is_empty() && !producer.wants_all_ends() {
         board.batch_answered(&flight, false);
         acks.done(ticket);
         return Ok(());

@@ -72,7 +72,7 @@ pub async fn supervise(wiring: Arc<Wiring>, trigger: &ShutdownTrigger) -> Result
         started |= ended.started;
         let saved = wiring.board.saves() > saved_before;
         if error.class() != Class::Transient || !started {
-            return Err(error);
+            return Err(wiring.explained(error).await);
         }
         if saved {
             backoff.reset();

@@ -18,8 +18,10 @@ use crate::encode::{Encoder, HashFunction, KeyFormat, Naming, OutputOptions, Par
 use crate::error::{Error, Result};
 use crate::filter::LiveFilter;
 use crate::metrics::Metrics;
+use crate::position::Position;
 use crate::producer::Producer;
 use crate::producer::file::FileProducer;
+use crate::producer::kafka::transactions::Limits;
 use crate::producer::kafka::{DeadLetters, KafkaOptions, KafkaProducer, Settings};
 use crate::producer::stdout::StdoutProducer;
 use crate::server::connect::{ConnectionOptions, SslMode};
@@ -32,6 +34,7 @@ use crate::store::{MemoryDisk, MemoryStore, MySqlStore, Origin, ReplayStore, Sto
 use super::board::{Board, Counting};
 use super::chain::Chain;
 use super::diagnose::Diagnostics;
+use super::exactly_once::{ExactlyOnce, ExactlyOnceOptions};
 use super::pipeline::Surroundings;
 use super::purge::PurgeWatch;
 use super::quarantine_watch::QuarantineWatch;
@@ -64,6 +67,8 @@ pub struct Wiring {
     filter: Arc<LiveFilter>,
     topics: Arc<Topics>,
     kafka: Option<Settings>,
+    /// The store too, with `delivery=exactly_once`.
+    exactly_once: Option<Arc<ExactlyOnce>>,
     spill: SpillDir,
 }
 
@@ -119,8 +124,11 @@ impl Wiring {
         let row_server_id = options.row_server_id();
         let store = open_store(store_server, options, config.replay).await?;
         store.set_origin(Origin { server_uuid: identity.uuid.clone(), ..Origin::default() });
+        let topics = Arc::new(Topics::new());
+        let exactly_once = exactly_once(&config, kafka.as_ref(), row_server_id)
+            .map(|options| Arc::new(ExactlyOnce::new(options, store.clone(), &identity, topics.clone(), board.metrics.clone())));
+        let store = exactly_once.clone().map_or(store, |store| store as Arc<dyn Store>);
         let filter = Arc::new(LiveFilter::new(config.filter.clone()));
-        let topics = Topics::new();
         if let ProducerKind::Kafka(kafka) = &config.producer.kind
             && !kafka.topic.contains("%{")
         {
@@ -128,7 +136,7 @@ impl Wiring {
             topics.intern(&kafka.topic);
         }
         let wiring =
-            Wiring { store, replication, capture, identity, board, row_server_id, filter, topics: Arc::new(topics), kafka, spill, config };
+            Wiring { store, replication, capture, identity, board, row_server_id, filter, topics, kafka, exactly_once, spill, config };
         let wiring = Arc::new(wiring);
         let admin = admin.map(|admin| admin.offering(wiring.offer()));
         Ok((wiring, admin))
@@ -140,6 +148,10 @@ impl Wiring {
         MaxwellNames { prefix: self.config.metrics.prefix.clone(), with_flight }
     }
 
+    fn writes_heartbeats(&self) -> bool {
+        !self.config.replay && self.config.exactly_once().is_none_or(|settings| settings.writes_positions)
+    }
+
     /// What is served over HTTP.
     fn offer(&self) -> Offer {
         let Some(http) = &self.config.http else { return Offer { metrics: None, filter: None, diagnostic: None } };
@@ -147,7 +159,7 @@ impl Wiring {
             board: self.board.clone(),
             replication: self.replication.clone(),
             store_address: format!("{}:{}", self.config.store.host, self.config.store.port),
-            heartbeats_return: self.config.replication == self.config.store && !self.config.replay,
+            heartbeats_return: self.config.replication == self.config.store && self.writes_heartbeats(),
             brokers: self.kafka.as_ref().map(|settings| settings.brokers.clone()),
         };
         Offer {
@@ -188,7 +200,7 @@ impl Wiring {
     /// a run that failed before leaves the older position in the store, and going on from there would leave out what was
     /// asked for.
     pub fn start_context<'a>(&'a self, seeker: &'a Seeker) -> StartContext<'a> {
-        let first = self.board.saves() == 0;
+        let first = self.is_first_start();
         StartContext {
             store: &*self.store,
             replication: &self.replication,
@@ -207,6 +219,43 @@ impl Wiring {
         }
     }
 
+    fn is_first_start(&self) -> bool {
+        match &self.exactly_once {
+            // The record of a start is as good as a saved position.
+            Some(exactly_once) => !exactly_once.has_begun(),
+            None => self.board.saves() == 0,
+        }
+    }
+
+    /// Before a start is looked for: with `delivery=exactly_once` an older process is locked out first, and the last
+    /// position record read.
+    pub async fn claim(&self) -> Result<()> {
+        let Some(exactly_once) = &self.exactly_once else { return Ok(()) };
+        let given = self.config.init_position.is_some() && self.is_first_start();
+        exactly_once.claim(given, |producer| self.connected(producer.client())).await
+    }
+
+    /// The producer of a run that starts at this place, and how many rows behind it were sent before.
+    pub async fn producer_at(&self, position: &Position) -> Result<(Box<dyn Producer>, u64)> {
+        let Some(exactly_once) = &self.exactly_once else { return Ok((self.producer().await?, 0)) };
+        let (producer, rows_done) = exactly_once.begin(position).await?;
+        Ok((Box::new(producer), rows_done))
+    }
+
+    /// The error that ends the process, as the user should read it.
+    pub async fn explained(&self, error: Error) -> Error {
+        match &self.exactly_once {
+            Some(exactly_once) => exactly_once.explained(error).await,
+            None => error,
+        }
+    }
+
+    /// A Kafka client is there.
+    fn connected(&self, producer: &KafkaProducer) {
+        self.board.kafka(producer.probe());
+        tokio::spawn(post_trouble(producer.trouble(), self.board.clone()));
+    }
+
     pub fn seeker(&self) -> Seeker {
         Seeker::new(&dump_options(&self.config), self.replication.clone(), self.identity.version.flavor)
     }
@@ -220,7 +269,7 @@ impl Wiring {
     }
 
     /// A new producer; for Kafka this waits for the first broker.
-    pub async fn producer(&self) -> Result<Box<dyn Producer>> {
+    async fn producer(&self) -> Result<Box<dyn Producer>> {
         let metrics = self.board.metrics.clone();
         match &self.config.producer.kind {
             ProducerKind::Stdout => Ok(Box::new(StdoutProducer::start(metrics)?)),
@@ -228,8 +277,7 @@ impl Wiring {
             ProducerKind::Kafka(_) => {
                 let settings = self.kafka.clone().ok_or_else(|| Error::bug("no Kafka settings"))?;
                 let producer = KafkaProducer::connect(settings, self.topics.clone(), metrics).await?;
-                self.board.kafka(producer.probe());
-                tokio::spawn(post_trouble(producer.trouble(), self.board.clone()));
+                self.connected(&producer);
                 Ok(Box::new(producer))
             }
         }
@@ -260,6 +308,9 @@ impl Wiring {
         assembler.restore_prepared(prepared, &position);
         if let Some(until) = captured_until {
             assembler.captured_until(until);
+        }
+        if self.exactly_once.is_some() {
+            assembler.count_left_out();
         }
         if config.on_schema_error == config::OnSchemaError::Quarantine {
             assembler.quarantine_mut().turn_on(config.memory.limit_bytes / HELD_SHARE);
@@ -350,6 +401,23 @@ async fn post_trouble(mut trouble: tokio::sync::watch::Receiver<Option<Arc<str>>
     }
 }
 
+/// What delivery exactly once needs, if it is wanted.
+fn exactly_once(config: &Config, kafka: Option<&Settings>, row_server_id: u32) -> Option<ExactlyOnceOptions> {
+    let settings = config.exactly_once()?;
+    Some(ExactlyOnceOptions {
+        settings: kafka?.clone(),
+        position_topic: settings.position_topic.clone(),
+        limits: Limits {
+            interval: Duration::from_millis(settings.interval_ms),
+            bytes: usize::try_from(settings.bytes).unwrap_or(usize::MAX),
+            records_ends: !settings.writes_positions,
+        },
+        writes_positions: settings.writes_positions,
+        client_id: config.client_id.clone(),
+        row_server_id,
+    })
+}
+
 pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
     let ProducerKind::Kafka(kafka) = &config.producer.kind else { return Ok(None) };
     let options = KafkaOptions {
@@ -363,11 +431,21 @@ pub fn kafka_settings(config: &Config) -> Result<Option<Settings>> {
         }),
         creation: kafka.creation.clone(),
     };
-    Settings::build(&options).map(Some).map_err(|faults| {
+    let transactional_id = kafka.exactly_once.as_ref().map(|_| format!("binlogd-{}", config.client_id));
+    let built = Settings::build_for(&options, transactional_id.as_deref()).map_err(|faults| {
         let place = |key: &str| kafka.properties.iter().find(|p| p.name == key).map(|p| format!(" ({})", p.origin)).unwrap_or_default();
         let lines: Vec<String> = faults.iter().map(|f| format!("{f}{}", place(&f.key))).collect();
         Error::definite(lines.join("; "))
-    })
+    })?;
+    if let (Some(wanted), Some(transactional)) = (&kafka.exactly_once, &built.transactional)
+        && Duration::from_millis(wanted.interval_ms) * 2 > transactional.timeout
+    {
+        let what = format!("exactly_once_interval={} is more than half of kafka.transaction.timeout.ms", wanted.interval_ms);
+        return Err(Error::definite(what)
+            .detail(format!("kafka.transaction.timeout.ms={}", transactional.timeout.as_millis()))
+            .hint("lower the one or raise the other: the cluster would end transactions before they are committed"));
+    }
+    Ok(Some(built))
 }
 
 pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {

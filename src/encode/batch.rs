@@ -32,6 +32,8 @@ pub enum MessageKind {
     Ddl,
     /// A key without a value, behind the row that made an earlier message of that key old.
     Tombstone,
+    /// A record of ours about what was sent, beside the messages.
+    Position,
 }
 
 /// One finished message. `partition_hash` is the 32-bit hash of the partition string (contract §5.4); the producer
@@ -65,6 +67,19 @@ pub struct Batch {
     /// Commit time of the newest transaction in it, microseconds since the epoch (whole seconds where the server gives
     /// no more), 0 if unknown; for lag.
     pub commit_us: u64,
+    /// Rows of the binlog that were worked through for it.
+    pub raw: RawRows,
+}
+
+/// Rows as they stand in the binlog, whether a message came of them or not, with one for each change of a DDL statement:
+/// a measure of the stream that no filter changes, in which a place inside a transaction can be told and found again. Rows
+/// that are skipped because an earlier life has sent them are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RawRows {
+    /// All in the batch.
+    pub all: u64,
+    /// If the batch has an `end`: those behind it, with the rows there that an earlier life has sent.
+    pub behind_end: u64,
 }
 
 impl Batch {

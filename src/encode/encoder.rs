@@ -119,6 +119,7 @@ impl Encoder {
         while let Some(event) = next()? {
             match event {
                 TxnEvent::RowQuery(sql) => self.row_query(sql),
+                TxnEvent::LeftOut(rows) => self.open.passed(rows),
                 TxnEvent::Rows { slot, event, start } => {
                     let start = meta.rows_at.unwrap_or(start);
                     match &mut quarantine {
@@ -172,13 +173,27 @@ impl Encoder {
     /// statement.
     pub fn ddl(&mut self, message: &DdlMessage<'_>, end: Option<ResumePoint>, sink: &mut Sink<'_>) -> Result<()> {
         self.open.enter_file(message.file, sink)?;
-        if self.options.ddl {
+        if self.options.ddl && !self.open.skips() {
             self.write_ddl(message)?;
         }
+        self.open.passed(1);
         match end {
             Some(end) => self.mark_end(end, u64::from(message.ts) * 1_000_000, sink),
             None => Ok(()),
         }
+    }
+
+    /// A change of a DDL statement of which nothing is told. It counts all the same.
+    pub fn ddl_left_out(&mut self, file: &Arc<str>, sink: &mut Sink<'_>) -> Result<()> {
+        self.open.enter_file(file, sink)?;
+        self.open.passed(1);
+        Ok(())
+    }
+
+    /// Leaves out the next so many rows of the binlog (`RawRows`): they were sent in an earlier life. Numbers and marks of
+    /// the others are what they would be without.
+    pub fn skip(&mut self, rows: u64) {
+        self.open.skip(rows);
     }
 
     /// Moves the open batch's end past something without messages: a heartbeat, a statement, a transaction of which
@@ -311,6 +326,13 @@ impl Encoder {
                 && !verdict::passes(rules, &cx, scratch).map_err(|fault| place.error(fault))?
             {
                 progress.stats.filtered += 1;
+                self.open.passed(1);
+                continue;
+            }
+            if self.open.skips() {
+                self.open.passed(1);
+                progress.commit = None;
+                progress.xoffset += 1;
                 continue;
             }
             // This row survives, so the one before it is not the commit row and may go.
@@ -333,6 +355,7 @@ impl Encoder {
                 )
                 .map_err(|fault| place.error(fault))?;
             }
+            self.open.passed(1);
             progress.commit = row.commit;
             progress.xoffset += 1;
             progress.stats.rows += 1;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::error::{Error, Result};
 use crate::position::{Gtid, ResumePoint};
 
-use super::batch::{Batch, Message, MessageKind, Span};
+use super::batch::{Batch, Message, MessageKind, RawRows, Span};
 use super::envelope;
 
 /// Takes finished batches, in order.
@@ -25,12 +25,16 @@ pub struct OpenBatch {
     gtids: Vec<Gtid>,
     transactions: u64,
     commit_us: u64,
+    raw: RawRows,
+    /// So many rows of the binlog that come next were sent in an earlier life.
+    skip: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Boundary {
     message: usize,
     byte: usize,
+    raw: RawRows,
 }
 
 /// Where the last row message can be made the commit row: its `xoffset` field, or the place where that would stand.
@@ -58,7 +62,7 @@ impl OpenBatch {
 
     /// A transaction begins at the end of what is there.
     pub fn begin_transaction(&mut self) {
-        self.boundary = Boundary { message: self.messages.len(), byte: self.arena.len() };
+        self.boundary = Boundary { message: self.messages.len(), byte: self.arena.len(), raw: self.raw };
     }
 
     /// Adds the message whose value begins at `start`, whose key begins at `key`, and which ends where the arena does.
@@ -118,7 +122,29 @@ impl OpenBatch {
         // A point that is passed on the way may be the one worth storing.
         let saves = end.saves || self.end.as_ref().is_some_and(|passed| passed.saves);
         self.end = Some(ResumePoint { saves, ..end });
+        // Rows that were sent before may lie behind this place.
+        self.raw.behind_end = self.skip;
         self.begin_transaction();
+    }
+
+    /// Leaves out the next so many rows of the binlog: they were sent before.
+    pub fn skip(&mut self, rows: u64) {
+        self.skip = rows;
+    }
+
+    /// Whether the next row of the binlog was sent before.
+    #[inline]
+    pub fn skips(&self) -> bool {
+        self.skip > 0
+    }
+
+    /// Counts rows of the binlog that are worked through. Those that are skipped were counted in the life that sent them.
+    #[inline]
+    pub fn passed(&mut self, rows: u64) {
+        let skipped = self.skip.min(rows);
+        self.skip -= skipped;
+        self.raw.all += rows - skipped;
+        self.raw.behind_end += rows - skipped;
     }
 
     /// How many transactions end in it whose GTIDs it keeps.
@@ -130,6 +156,7 @@ impl OpenBatch {
     pub fn drop_incomplete(&mut self) {
         self.messages.truncate(self.boundary.message);
         self.arena.truncate(self.boundary.byte);
+        self.raw = self.boundary.raw;
     }
 
     /// Hands everything over in the middle of a transaction. What ended before it goes as a batch of its own, because
@@ -150,13 +177,17 @@ impl OpenBatch {
             message.key.start -= boundary.byte as u32;
         }
         ended.rows -= count_rows(&messages);
+        let later = ended.raw.all - boundary.raw.all;
+        ended.raw = boundary.raw;
         let file = ended.file.clone();
         sink(ended)?;
+        let raw = RawRows { all: later, behind_end: later };
         if messages.is_empty() {
+            self.raw = raw;
             return Ok(());
         }
         let rows = count_rows(&messages);
-        sink(Batch { file, arena, messages, end: None, gtids: Vec::new(), rows, transactions: 0, commit_us: 0 })
+        sink(Batch { file, arena, messages, end: None, gtids: Vec::new(), rows, transactions: 0, commit_us: 0, raw })
     }
 
     /// Takes what is there.
@@ -175,6 +206,7 @@ impl OpenBatch {
             rows,
             transactions: std::mem::take(&mut self.transactions),
             commit_us: std::mem::take(&mut self.commit_us),
+            raw: std::mem::take(&mut self.raw),
         })
     }
 }
@@ -268,6 +300,53 @@ mod tests {
         assert_eq!((batches[0].end.clone(), batches[0].rows, batches[0].transactions, batches[0].commit_us), (Some(point(1)), 1, 1, 5));
         assert_eq!(texts(&batches[1]), [("two".into(), "2".into()), ("three".into(), "3".into())]);
         assert_eq!((batches[1].end.clone(), batches[1].rows, batches[1].transactions), (None, 2, 0));
+    }
+
+    /// Where rows were worked through, and what the batches say of it: (all, behind the end).
+    #[test]
+    fn raw_rows_are_told_apart_by_the_end() {
+        let mut open = OpenBatch::default();
+        let mut batches = Vec::new();
+        let mut sink = |batch: Batch| {
+            batches.push((batch.end.map(|e| e.seq), batch.raw.all, batch.raw.behind_end));
+            Ok(())
+        };
+        add(&mut open, "one", "1");
+        open.passed(3);
+        open.end(point(1), 1, 0);
+        // A statement's change behind the end that is no part of the transaction which comes.
+        add(&mut open, "ddl", "");
+        open.passed(1);
+        open.begin_transaction();
+        add(&mut open, "two", "2");
+        open.passed(5);
+        open.hand_over(&mut sink).expect("handed over");
+        open.passed(2);
+        open.hand_over(&mut sink).expect("nothing to hand over");
+        add(&mut open, "three", "3");
+        open.passed(4);
+        open.hand_over(&mut sink).expect("handed over");
+        open.passed(1);
+        open.end(point(2), 1, 0);
+        sink(open.finish().expect("an end")).expect("kept");
+        assert_eq!(batches, [(Some(1), 4, 1), (None, 5, 5), (None, 6, 6), (Some(2), 1, 0)]);
+    }
+
+    #[test]
+    fn skipping_ends_by_itself() {
+        let mut open = OpenBatch::default();
+        open.skip(5);
+        open.passed(2);
+        assert!(open.skips());
+        // Three of the rows behind this place were sent before.
+        open.end(point(1), 1, 0);
+        open.passed(1);
+        assert_eq!(open.finish().map(|b| b.raw), Some(RawRows { all: 0, behind_end: 3 }));
+        // More than is left: rows of a table that another filter leaves out.
+        open.passed(4);
+        assert!(!open.skips());
+        open.end(point(2), 1, 0);
+        assert_eq!(open.finish().map(|b| b.raw), Some(RawRows { all: 2, behind_end: 0 }));
     }
 
     #[test]

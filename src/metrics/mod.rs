@@ -56,6 +56,8 @@ families! {
     MESSAGES_FAILED: Counter "messages_failed_total", "messages", "Messages that the sink has refused or given up.";
     MESSAGES_DROPPED: Counter "messages_dropped_total", "messages", "Refused messages that were left out because ignore_producer_error is set.";
     MESSAGES_DEAD_LETTERED: Counter "messages_dead_lettered_total", "messages", "Refused messages for which a dead letter was sent and acknowledged.";
+    KAFKA_COMMITTED: Counter "kafka_transactions_committed_total", "transactions", "Kafka transactions committed (delivery=exactly_once), each of one or more transactions of the binlog or a part of one.";
+    KAFKA_ABORTED: Counter "kafka_transactions_aborted_total", "transactions", "Kafka transactions that failed or were given up; what was in them is sent again.";
     HEARTBEATS: Counter "heartbeats_total", "heartbeats", "Heartbeats written to the schema database.";
     SCHEMA_CHANGES: Counter "schema_changes_total", "statements", "DDL statements that changed a tracked definition.";
     QUARANTINED_TABLES: Gauge "quarantined_tables", "tables", "Tables whose rows are held back because their definition is not proved.";
@@ -142,6 +144,8 @@ pub struct Metrics {
     pub messages_failed: IntCounter,
     pub messages_dropped: IntCounter,
     pub messages_dead_lettered: IntCounter,
+    pub kafka_committed: IntCounter,
+    pub kafka_aborted: IntCounter,
     pub heartbeats: IntCounter,
     pub schema_changes: IntCounter,
     quarantined: [IntGauge; 3],
@@ -178,6 +182,8 @@ impl Metrics {
             messages_failed: counter(r, &MESSAGES_FAILED),
             messages_dropped: counter(r, &MESSAGES_DROPPED),
             messages_dead_lettered: counter(r, &MESSAGES_DEAD_LETTERED),
+            kafka_committed: counter(r, &KAFKA_COMMITTED),
+            kafka_aborted: counter(r, &KAFKA_ABORTED),
             heartbeats: counter(r, &HEARTBEATS),
             schema_changes: counter(r, &SCHEMA_CHANGES),
             quarantined: [&QUARANTINED_TABLES, &QUARANTINED_ROWS, &QUARANTINED_BYTES].map(|f| register(r, IntGauge::with_opts(options(f)))),

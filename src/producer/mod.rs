@@ -5,7 +5,7 @@ pub mod kafka;
 mod lines;
 pub mod stdout;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -59,6 +59,21 @@ pub trait Producer: Send {
 
     /// Whether keys and partition hashes are used; if not, encoding leaves them out.
     fn wants_keys(&self) -> bool;
+
+    /// Whether batches without messages are sent too, because the places in them are recorded.
+    fn wants_all_ends(&self) -> bool {
+        false
+    }
+
+    /// When `settle` is to be called if nothing was sent by then; `None`: it need not be.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Ends what waits for more. As with `send`, completions answer later.
+    fn settle(&mut self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +86,7 @@ pub(crate) mod testing {
     use bytes::Bytes;
 
     use super::Completion;
-    use crate::encode::batch::{Batch, Message, MessageKind, Span, TopicId};
+    use crate::encode::batch::{Batch, Message, MessageKind, RawRows, Span, TopicId};
     use crate::error::Result;
 
     /// A batch of (topic, partition hash, key, value).
@@ -96,7 +111,17 @@ pub(crate) mod testing {
             .collect();
         let rows = messages.len() as u64;
         let file = Arc::from("master.000001");
-        Batch { file, arena: Bytes::from(arena), messages, end: None, gtids: Vec::new(), rows, transactions: 1, commit_us: 0 }
+        Batch {
+            file,
+            arena: Bytes::from(arena),
+            messages,
+            end: None,
+            gtids: Vec::new(),
+            rows,
+            transactions: 1,
+            commit_us: 0,
+            raw: RawRows::default(),
+        }
     }
 
     /// A batch of lines, for sinks without topics.

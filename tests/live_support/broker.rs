@@ -84,6 +84,7 @@ pub fn batch(messages: &[(TopicId, i32, String, String)]) -> Batch {
         rows,
         transactions: 1,
         commit_us: 0,
+        raw: Default::default(),
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod certificates;
 pub mod clock;
+pub mod committed;
 pub mod daemon;
 pub mod delivery;
 pub mod environment;

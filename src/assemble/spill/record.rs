@@ -17,6 +17,7 @@ pub(super) const FRAME_BYTES: usize = 8;
 
 const KIND_ROWS: u8 = 1;
 const KIND_ROW_QUERY: u8 = 2;
+const KIND_LEFT_OUT: u8 = 3;
 /// kind, slot index, start offset, event header
 const ROWS_HEAD_BYTES: usize = 1 + 4 + 8 + HEADER_SIZE;
 
@@ -44,6 +45,7 @@ fn payload_len(event: &TxnEvent) -> Result<u32> {
     let len = match event {
         TxnEvent::Rows { event, .. } => ROWS_HEAD_BYTES + event.body.len(),
         TxnEvent::RowQuery(text) => 1 + text.len(),
+        TxnEvent::LeftOut(_) => 1 + 8,
     };
     u32::try_from(len).map_err(|_| Error::definite("an event of 4 GiB or more cannot be spilled"))
 }
@@ -64,6 +66,11 @@ pub(super) fn encode(event: &TxnEvent, slot: u32) -> Result<(Vec<u8>, &[u8])> {
         TxnEvent::RowQuery(text) => {
             head.push(KIND_ROW_QUERY);
             text
+        }
+        TxnEvent::LeftOut(rows) => {
+            head.push(KIND_LEFT_OUT);
+            head.extend_from_slice(&rows.to_le_bytes());
+            &[]
         }
     };
     let mut crc = crc32fast::Hasher::new();
@@ -95,6 +102,7 @@ fn parse(payload: Bytes, slots: &[Arc<TableSlot>]) -> Result<Option<TxnEvent>, D
     let mut c = Cursor::new(&payload);
     match c.u8("record kind")? {
         KIND_ROW_QUERY => Ok(Some(TxnEvent::RowQuery(payload.slice(1..)))),
+        KIND_LEFT_OUT => Ok(Some(TxnEvent::LeftOut(c.u64("record rows")?))),
         KIND_ROWS => {
             let slot = usize::try_from(c.u32("record slot")?).ok().and_then(|i| slots.get(i));
             let start = c.u64("record start")?;

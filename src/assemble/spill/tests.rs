@@ -53,6 +53,7 @@ fn facts(event: &TxnEvent) -> (Option<u64>, String, Vec<u8>) {
     match event {
         TxnEvent::Rows { slot, event, start } => (Some(slot.id), format!("{:?} {start}", event.header), event.body.to_vec()),
         TxnEvent::RowQuery(text) => (None, String::new(), text.to_vec()),
+        TxnEvent::LeftOut(rows) => (None, rows.to_string(), Vec::new()),
     }
 }
 
@@ -218,7 +219,11 @@ proptest! {
         let mut pushed = Vec::new();
         for (n, (query, table, size)) in events.into_iter().enumerate() {
             let body: Vec<u8> = (0..size).map(|i| (i * 31 + n) as u8).collect();
-            let event = if query { TxnEvent::RowQuery(body.into()) } else { rows(&slots[table as usize], n as u32, body) };
+            let event = match (query, table) {
+                (true, 0) => TxnEvent::LeftOut(size as u64),
+                (true, _) => TxnEvent::RowQuery(body.into()),
+                (false, table) => rows(&slots[table as usize], n as u32, body),
+            };
             pushed.push(facts(&event));
             let in_memory = buffer.memory_bytes() + memory_cost(&event) <= memory && buffer.spilled_bytes() == 0;
             let place = buffer.push(event).unwrap();

@@ -26,7 +26,7 @@ use decimal::{Decimal, Notation};
 use geometry::Digits;
 use int::Int;
 use labels::Labels;
-use layout::Layout;
+pub use layout::Layout;
 use maxwell::Quirk;
 use temporal::{Kind, Temporal};
 

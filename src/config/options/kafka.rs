@@ -38,6 +38,45 @@ pub(super) static OPTIONS: &[Opt] = &[
     .default("default")
     .only_with("producer", "kafka"),
     Opt::text(G, "ddl_kafka_topic", "topic of DDL messages, taken literally").default_words("kafka_topic, taken literally"),
+    Opt::choice(
+        G,
+        "delivery",
+        &["at_least_once", "exactly_once"],
+        "please specify --delivery=at_least_once|exactly_once",
+        "exactly_once sends messages and position in Kafka transactions: readers with isolation.level=read_committed see each change once. \
+         Needs producer=kafka, and a client_id that no other daemon of the Kafka cluster has",
+    )
+    .default("at_least_once")
+    .ours(),
+    Opt::text(
+        G,
+        "kafka_position_topic",
+        "topic of position records, made with cleanup.policy=compact if it is missing",
+    )
+    .default("binlogd_positions")
+    .only_with("delivery", "exactly_once")
+    .ours(),
+    Opt::millis(
+        G,
+        "exactly_once_interval",
+        "while changes keep coming, a Kafka transaction is committed so often; when the source falls silent it is committed at once",
+    )
+    .default("200")
+    .only_with("delivery", "exactly_once")
+    .ours(),
+    Opt::size(G, "exactly_once_bytes", 64 << 10, 1 << 30, "bytes of messages in one Kafka transaction; a larger transaction of the server becomes several")
+        .default("8M")
+        .only_with("delivery", "exactly_once")
+        .ours(),
+    Opt::flag(
+        G,
+        "exactly_once_mysql_positions",
+        "write positions and heartbeats to the schema database too, behind each commit. With false they are in Kafka only, but for one row at \
+         each start; schema versions are always stored in the schema database",
+    )
+    .default("true")
+    .only_with("delivery", "exactly_once")
+    .ours(),
     Opt::text(
         G,
         "dead_letter_topic",

@@ -6,7 +6,9 @@ use crate::producer::kafka::TopicCreation;
 use crate::secret::Secret;
 
 use super::super::options::KAFKA_PREFIX;
-use super::super::settings::{KafkaProperty, KafkaSettings, KeyFormat, PartitionHash, PartitionSettings, ProducerKind, ProducerSettings};
+use super::super::settings::{
+    ExactlyOnceSettings, KafkaProperty, KafkaSettings, KeyFormat, PartitionHash, PartitionSettings, ProducerKind, ProducerSettings,
+};
 use super::{Reader, sinks};
 
 const SERVERS: &str = "bootstrap.servers";
@@ -14,6 +16,11 @@ const SERVERS: &str = "bootstrap.servers";
 /// The producer with what it needs. One that is not built yet is refused later, by the table.
 pub(super) fn kind(reader: &mut Reader) -> ProducerKind {
     let producer = reader.choice("producer");
+    let exactly_once = reader.choice("delivery") == Some("exactly_once");
+    if exactly_once && producer != Some("kafka") {
+        let what = "delivery=exactly_once needs producer=kafka: only Kafka has transactions";
+        reader.fault("delivery", what, "set producer=kafka, or leave delivery out");
+    }
     if reader.is_given("custom_producer.factory") {
         return ProducerKind::Stdout;
     }
@@ -25,7 +32,7 @@ pub(super) fn kind(reader: &mut Reader) -> ProducerKind {
             }
             ProducerKind::File { path: path.unwrap_or_default() }
         }
-        Some("kafka") => ProducerKind::Kafka(Box::new(kafka(reader))),
+        Some("kafka") => ProducerKind::Kafka(Box::new(kafka(reader, exactly_once))),
         Some("custom") => {
             reader.fault("producer", "Please specify --custom_producer.factory!", "choose another producer: Java classes cannot be loaded");
             ProducerKind::Stdout
@@ -37,7 +44,7 @@ pub(super) fn kind(reader: &mut Reader) -> ProducerKind {
     }
 }
 
-fn kafka(reader: &mut Reader) -> KafkaSettings {
+fn kafka(reader: &mut Reader, exactly_once: bool) -> KafkaSettings {
     let properties = properties(reader);
     if !properties.iter().any(|p| p.name == SERVERS && !p.value.reveal().trim().is_empty()) {
         reader.missing("Please specify kafka.bootstrap.servers");
@@ -62,6 +69,7 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
     }
     let creation = creation(reader);
+    let exactly_once = exactly_once.then(|| self::exactly_once(reader, &[&topic, &ddl_topic]));
     let row_keys = reader.choice("kafka_key_without_primary_key") == Some("row");
     let tombstones = reader.flag("kafka_tombstones");
     KafkaSettings {
@@ -75,6 +83,7 @@ fn kafka(reader: &mut Reader) -> KafkaSettings {
         dead_letter_topic,
         dead_letter_full,
         properties,
+        exactly_once,
     }
 }
 
@@ -101,6 +110,39 @@ fn creation(reader: &mut Reader) -> Option<TopicCreation> {
         }
     }
     Some(TopicCreation { partitions, replication, configs })
+}
+
+fn exactly_once(reader: &mut Reader, topics: &[&str]) -> ExactlyOnceSettings {
+    for (name, why, instead) in [
+        (
+            "master_recovery",
+            "it sends again what came behind the last heartbeat",
+            "use gtid_mode for failovers, or start once with --init_position",
+        ),
+        ("replay", "it leaves no position", "use delivery=at_least_once for a replay"),
+    ] {
+        if reader.flag(name) {
+            reader.fault(name, format!("{name} does not go together with delivery=exactly_once: {why}"), instead);
+        }
+    }
+    if reader.is_given("dead_letter_topic") {
+        let what = "dead_letter_topic does not go together with delivery=exactly_once yet: a refused message ends the transaction";
+        reader.fault("dead_letter_topic", what, "leave it out: the daemon stops at a message that Kafka refuses");
+    }
+    let position_topic = reader.filled("kafka_position_topic");
+    if topics.contains(&&*position_topic) {
+        reader.fault(
+            "kafka_position_topic",
+            "kafka_position_topic is a topic of messages too",
+            "give position records a topic of their own",
+        );
+    }
+    ExactlyOnceSettings {
+        position_topic,
+        interval_ms: reader.millis("exactly_once_interval"),
+        bytes: reader.size("exactly_once_bytes"),
+        writes_positions: reader.flag("exactly_once_mysql_positions"),
+    }
 }
 
 /// `kafka.*` keys. As in Maxwell the text `kafka.` is removed wherever it stands in the name.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
-use crate::encode::batch::Message;
+use crate::encode::batch::{Message, MessageKind};
 use crate::error::{Class, Error};
 use crate::producer::Completion;
 
@@ -91,6 +91,12 @@ pub struct Slot {
 impl Slot {
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether it is a position record.
+    #[inline]
+    pub fn is_position(&self) -> bool {
+        self.messages.first().is_some_and(|m| m.kind == MessageKind::Position)
     }
 
     /// Fails the batch now, if nothing else has answered for it.

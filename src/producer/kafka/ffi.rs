@@ -16,6 +16,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
 use rdkafka_sys as sys;
 
@@ -102,6 +103,45 @@ impl Native {
         self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 
+    /// One step of a transaction. Blocks, at most so long; `None`: as long as the transaction may last, which is what the
+    /// library advises for commit and abort. The thread that reads events must be another one: a commit waits until all
+    /// reports are read.
+    pub fn transaction(&self, step: TransactionStep, wait: Option<Duration>) -> Result<(), TransactionError> {
+        let client = self.producer.client().native_ptr();
+        let wait = wait.map_or(-1, millis);
+        // SAFETY: the client is alive, and the calls may come from any thread. Each returns null or an error object that
+        // is ours to destroy.
+        let error = unsafe {
+            match step {
+                TransactionStep::Init => sys::rd_kafka_init_transactions(client, wait),
+                TransactionStep::Begin => sys::rd_kafka_begin_transaction(client),
+                TransactionStep::Commit => sys::rd_kafka_commit_transaction(client, wait),
+                TransactionStep::Abort => sys::rd_kafka_abort_transaction(client, wait),
+            }
+        };
+        if error.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the error object is alive until it is destroyed below, once; its strings live as long and are copied.
+        // The code is taken by its name, because the number may be newer than the Rust enum.
+        let told = unsafe {
+            let told = TransactionError {
+                name: text(sys::rd_kafka_error_name(error)),
+                reason: text(sys::rd_kafka_error_string(error)),
+                retriable: sys::rd_kafka_error_is_retriable(error) != 0,
+            };
+            sys::rd_kafka_error_destroy(error);
+            told
+        };
+        Err(told)
+    }
+
+    /// Whether another client with the same transactional id has taken this one's place, or the coordinator has put an end
+    /// to a transaction that lasted too long: the library does not tell these apart.
+    pub fn is_fenced(&self) -> bool {
+        self.producer.client().fatal_error().is_some_and(|(code, _)| code == RDKafkaErrorCode::Fenced)
+    }
+
     /// The reason why this client can do nothing more, if there is one.
     pub fn fatal_error(&self) -> Option<String> {
         self.producer.client().fatal_error().map(|(_, reason)| reason)
@@ -128,6 +168,26 @@ impl Native {
         };
         Ok(facts)
     }
+}
+
+/// What a transactional client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStep {
+    /// Takes the transactional id over: ends what an older client with it has open, and locks that client out.
+    Init,
+    Begin,
+    Commit,
+    Abort,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionError {
+    /// The code's name without its prefix: `_FENCED`, `TOPIC_AUTHORIZATION_FAILED`.
+    pub name: String,
+    pub reason: String,
+    /// The same call may be made again.
+    pub retriable: bool,
 }
 
 /// What the cluster says about one topic.

@@ -24,7 +24,7 @@ const JAVA_CLASS: &str = "it names a Java class, and there is no Java here; remo
 const JAVA_METRICS: &str = "it concerns the Java client's own metrics; remove it, this daemon's are on /metrics";
 const KERBEROS: &str = "Kerberos is not built in; use SASL with PLAIN or SCRAM, or TLS client certificates";
 const OAUTH: &str = "OAUTHBEARER is not built in; use SASL with PLAIN or SCRAM, or TLS client certificates";
-const TRANSACTIONS: &str = "transactions are not used for delivery at least once; remove it";
+const TWO_PHASES: &str = "a transaction is committed by the daemon itself, at once; remove it";
 
 /// Every property, sorted by name.
 pub const PROPERTIES: &[(&str, Rule)] = &[
@@ -129,9 +129,12 @@ pub const PROPERTIES: &[(&str, Rule)] = &[
     ("ssl.truststore.location", Ours("a PEM file, or a PKCS#12 file whose certificates are taken; JKS must be converted")),
     ("ssl.truststore.password", Ours("of a PKCS#12 truststore")),
     ("ssl.truststore.type", Ours("PKCS12 or PEM; if unset, seen from the file")),
-    ("transaction.timeout.ms", Refused(TRANSACTIONS)),
-    ("transaction.two.phase.commit.enable", Refused(TRANSACTIONS)),
-    ("transactional.id", Refused(TRANSACTIONS)),
+    (
+        "transaction.timeout.ms",
+        Ours("only with `delivery=exactly_once`: how long the cluster lets a transaction stay open; 60000 if unset"),
+    ),
+    ("transaction.two.phase.commit.enable", Refused(TWO_PHASES)),
+    ("transactional.id", Ours("only with `delivery=exactly_once`: `binlogd-` and the client_id if unset")),
     ("value.serializer", Only(SERIALIZERS, "values are UTF-8 text")),
 ];
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::encode::batch::Message;
+use crate::encode::batch::{Message, MessageKind};
 use crate::encode::dead_letter::Identity;
 use crate::encode::topic_name;
 
@@ -67,6 +67,10 @@ impl KafkaProducer {
         self.metrics.messages_failed.inc();
         let topic = self.topics.name(place.message.topic);
         let undelivered = place.undelivered(&topic, -1);
+        if place.message.kind == MessageKind::Position {
+            // Without its record a transaction would be sent twice.
+            return Err(failure.clone());
+        }
         if let Some(letters) = self.settings.dead_letters.clone() {
             tracing::error!("{}", undelivered.log_line(refused.exception()));
             let letter_topic = self.send_dead_letter(&letters, refused, failure, place).await?;

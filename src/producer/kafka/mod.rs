@@ -10,6 +10,7 @@
 //! may still pass if it compresses well, and the messages of a batch that was refused. What is refused alone becomes a dead
 //! letter, is left out, or stops the daemon (`letters`). `learned` outlives clients, so that the next one knows.
 //!
+//! `transactions` sends the same batches exactly once, with `book`, `record` and `position_topic`.
 //! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
 //! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts and limits, and has
 //! topics made (`admin`); `cluster` knows whether brokers can be reached; `refusal` says what a failed message means; `probe` asks
@@ -17,6 +18,7 @@
 
 mod admin;
 mod alone;
+pub mod book;
 mod client;
 mod cluster;
 mod delivery;
@@ -24,11 +26,14 @@ mod ffi;
 mod java;
 pub mod learned;
 mod letters;
+pub mod position_topic;
 pub mod probe;
+pub mod record;
 mod refusal;
 mod security;
 mod settings;
 mod topics;
+pub mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,7 +57,7 @@ use letters::Place;
 use refusal::{Refused, record_bytes_max};
 use topics::{TopicHandle, TopicTable, check_name};
 
-pub use settings::{DeadLetters, Fault, KafkaOptions, Settings, TopicCreation};
+pub use settings::{DeadLetters, Fault, KafkaOptions, Settings, TopicCreation, Transactional};
 
 /// One question at the start, and while there is trouble, may take so long.
 const ASK: Duration = Duration::from_secs(1);

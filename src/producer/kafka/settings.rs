@@ -91,8 +91,19 @@ pub struct Settings {
     pub creation: Option<TopicCreation>,
     /// What clients with these settings have found out; each new one begins with it.
     pub learned: Arc<Learned>,
+    /// Set for delivery exactly once.
+    pub transactional: Option<Transactional>,
     /// Sentences for the log at the start.
     pub warnings: Vec<String>,
+}
+
+/// Settings of a client that sends in transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transactional {
+    /// `transactional.id`: of two clients with the same one the later locks the earlier out.
+    pub id: String,
+    /// `transaction.timeout.ms`: the coordinator ends a transaction that is open for so long.
+    pub timeout: Duration,
 }
 
 /// Java's default of `max.request.size`.
@@ -101,6 +112,12 @@ const REQUEST_BYTES_MAX: u64 = 1_048_576;
 const BATCH_BYTES: usize = 1_000_000;
 const BLOCK_MS: u64 = 60_000;
 const METADATA_AGE_MS: u64 = 300_000;
+/// Our default of `request.timeout.ms` and `socket.timeout.ms`.
+const REQUEST_MS: u64 = 30_000;
+/// Java's default of `transaction.timeout.ms`.
+const TRANSACTION_MS: u64 = 60_000;
+/// A request must end so long before its transaction does.
+const REQUEST_MARGIN_MS: u64 = 100;
 /// What a message costs inside librdkafka beside its bytes.
 const MESSAGE_COST_BYTES: u64 = 250;
 /// librdkafka's limit with idempotence.
@@ -124,7 +141,13 @@ const DEFAULTS: &[(&str, &str)] = &[
 ];
 
 impl Settings {
+    /// For delivery at least once.
     pub fn build(options: &KafkaOptions) -> Result<Settings, Vec<Fault>> {
+        Self::build_for(options, None)
+    }
+
+    /// With a transactional id, which the user may replace, for delivery exactly once.
+    pub fn build_for(options: &KafkaOptions, transactional_id: Option<&str>) -> Result<Settings, Vec<Fault>> {
         let mut builder = Builder::default();
         builder.take(options);
         builder.order();
@@ -134,8 +157,11 @@ impl Settings {
         let age = builder.number("metadata.max.age.ms").unwrap_or(METADATA_AGE_MS);
         builder.set("metadata.max.age.ms", "topic.metadata.refresh.interval.ms", age);
         builder.timeouts();
+        let transactional = builder.transactions(transactional_id);
         security::apply(&mut builder);
-        for (name, value) in DEFAULTS {
+        // In a transaction it is the transaction's.
+        let of_no_use = |name: &str| transactional.is_some() && name == "message.timeout.ms";
+        for (name, value) in DEFAULTS.iter().filter(|(name, _)| !of_no_use(name)) {
             builder.client.entry((*name).to_owned()).or_insert_with(|| Value { text: (*value).to_owned(), from: (*name).to_owned() });
         }
         builder.check();
@@ -151,6 +177,7 @@ impl Settings {
             dead_letters: options.dead_letters.clone(),
             creation: options.creation.clone(),
             learned: Arc::default(),
+            transactional,
             warnings: builder.warnings,
             client: builder.client.into_iter().map(|(name, value)| (name, value.text)).collect(),
         })
@@ -172,6 +199,16 @@ impl Settings {
     pub fn batch_bytes(&self) -> usize {
         let wanted = self.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(BATCH_BYTES);
         wanted.min(self.learned.batch_bytes().unwrap_or(usize::MAX)).max(1)
+    }
+
+    /// For a client that reads: what says where the brokers are and who we are.
+    pub fn reader_config(&self) -> ClientConfig {
+        let about_connections = |name: &str| {
+            const EXACT: &[&str] = &["bootstrap.servers", "client.id", "client.dns.lookup"];
+            const PREFIXES: &[&str] = &["broker.", "connections.", "log.", "reconnect.", "sasl.", "security.", "socket.", "ssl."];
+            EXACT.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p))
+        };
+        self.client.iter().filter(|(name, _)| about_connections(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// Whether the client talks TLS, for hints.
@@ -407,6 +444,48 @@ impl Builder {
         }
     }
 
+    /// What a transactional client needs; without an id nothing of it may be set.
+    fn transactions(&mut self, id: Option<&str>) -> Option<Transactional> {
+        let Some(id) = id else {
+            for name in ["transactional.id", "transaction.timeout.ms"] {
+                if self.given.contains_key(name) {
+                    self.fault(name, "transactions are for delivery=exactly_once; set that, or remove it");
+                }
+            }
+            return None;
+        };
+        let id = self.text("transactional.id").filter(|id| !id.is_empty()).unwrap_or_else(|| id.to_owned());
+        let timeout = self.number("transaction.timeout.ms").unwrap_or(TRANSACTION_MS);
+        self.set("transactional.id", "transactional.id", &id);
+        self.set("transaction.timeout.ms", "transaction.timeout.ms", timeout);
+        if self.client.get("enable.idempotence").is_none_or(|v| v.text != "true") {
+            let given = ["enable.idempotence", "acks", "retries"].into_iter().find(|name| self.given.contains_key(*name));
+            self.fault(
+                given.unwrap_or("enable.idempotence"),
+                "delivery=exactly_once needs kafka.acks=all, kafka.enable.idempotence=true and kafka.retries above 0; leave them out",
+            );
+        }
+        // Whatever makes a gap ends the transaction, and all of it is sent again.
+        if self.client.get("enable.gapless.guarantee").is_some_and(|v| v.from != "enable.gapless.guarantee") {
+            self.client.remove("enable.gapless.guarantee");
+        }
+        let delivery = self.client.get("message.timeout.ms").and_then(|v| v.text.parse::<u64>().ok());
+        if delivery.is_some_and(|ms| ms == 0 || ms > timeout) {
+            self.fault("delivery.timeout.ms", format!("must be above 0 and at most kafka.transaction.timeout.ms={timeout}"));
+        }
+        let request = timeout.saturating_sub(REQUEST_MARGIN_MS).max(1);
+        for name in ["request.timeout.ms", "socket.timeout.ms"] {
+            match self.client.get(name).map(|v| (v.text.parse::<u64>(), v.from.clone())) {
+                Some((Ok(ms), from)) if ms > request => {
+                    self.fault(&from, format!("must be at most {request}, kafka.transaction.timeout.ms less {REQUEST_MARGIN_MS}"));
+                }
+                Some(_) => {}
+                None => self.set("transaction.timeout.ms", name, request.min(REQUEST_MS)),
+            }
+        }
+        Some(Transactional { id, timeout: Duration::from_millis(timeout) })
+    }
+
     /// Java has a level per codec, librdkafka one for the codec in use.
     fn compression_level(&mut self) {
         let codec = self.client.get("compression.type").map_or("lz4".to_owned(), |v| v.text.to_ascii_lowercase());
@@ -579,6 +658,54 @@ mod tests {
             (&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI")], "Kerberos"),
         ];
         for (given, words) in rows {
+            let faults = build(given).map(drop).expect_err(&format!("{given:?}"));
+            assert!(faults.iter().any(|f| f.contains(words)), "{given:?}: {faults:?}");
+        }
+    }
+
+    /// Each row: what the user writes, what the library gets, or words of the fault.
+    #[test]
+    fn exactly_once() {
+        let build = |properties: &[(&str, &str)]| {
+            let mut all = vec![("bootstrap.servers".to_owned(), "a:9092".to_owned())];
+            all.extend(properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+            let options = KafkaOptions {
+                properties: all,
+                queue_bytes_max: 32 << 20,
+                ignore_producer_error: false,
+                dead_letters: None,
+                creation: None,
+            };
+            Settings::build_for(&options, Some("binlogd-m")).map_err(|faults| faults.iter().map(Fault::to_string).collect::<Vec<_>>())
+        };
+        let rows: &[(Pairs, Pairs)] = &[
+            (&[], &[("transactional.id", "binlogd-m"), ("transaction.timeout.ms", "60000"), ("socket.timeout.ms", "30000")]),
+            (&[("transactional.id", "x")], &[("transactional.id", "x"), ("enable.idempotence", "true"), ("acks", "all")]),
+            (
+                &[("transaction.timeout.ms", "5000")],
+                &[("transaction.timeout.ms", "5000"), ("socket.timeout.ms", "4900"), ("request.timeout.ms", "4900")],
+            ),
+            (&[("delivery.timeout.ms", "60000")], &[("message.timeout.ms", "60000")]),
+        ];
+        for (given, wanted) in rows {
+            let s = build(given).unwrap_or_else(|e| panic!("{given:?}: {e:?}"));
+            for (name, value) in *wanted {
+                assert_eq!(s.get(name), Some(*value), "{given:?}: {name}");
+            }
+            assert_eq!(s.get("enable.gapless.guarantee"), None);
+            let taken = s.client_config().create::<rdkafka::producer::BaseProducer>();
+            assert!(taken.is_ok(), "{given:?}: {:?}", taken.err());
+            assert!(s.reader_config().get("transactional.id").is_none());
+        }
+        let refused: &[(Pairs, &str)] = &[
+            (&[("acks", "1")], "kafka.acks: delivery=exactly_once needs"),
+            (&[("enable.idempotence", "false")], "kafka.enable.idempotence: delivery=exactly_once needs"),
+            (&[("retries", "0")], "kafka.retries: delivery=exactly_once needs"),
+            (&[("delivery.timeout.ms", "60001")], "kafka.delivery.timeout.ms: must be above 0 and at most"),
+            (&[("transaction.timeout.ms", "5000"), ("request.timeout.ms", "5000")], "kafka.request.timeout.ms: must be at most 4900"),
+            (&[("transaction.timeout.ms", "soon")], "kafka.transaction.timeout.ms: soon is not a whole number"),
+        ];
+        for (given, words) in refused {
             let faults = build(given).map(drop).expect_err(&format!("{given:?}"));
             assert!(faults.iter().any(|f| f.contains(words)), "{given:?}: {faults:?}");
         }
