@@ -44,6 +44,7 @@ fn again(event: &TxnEvent) -> TxnEvent {
     match event {
         TxnEvent::Rows { slot, event, start } => TxnEvent::Rows { slot: slot.clone(), event: event.clone(), start: *start },
         TxnEvent::RowQuery(sql) => TxnEvent::RowQuery(sql.clone()),
+        TxnEvent::LeftOut(rows) => TxnEvent::LeftOut(*rows),
     }
 }
 

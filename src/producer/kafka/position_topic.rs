@@ -195,6 +195,7 @@ impl Reader {
         config.create().map_err(|_| Error::definite("no Kafka client that reads the position topic can be made"))
     }
 
+    #[allow(clippy::disallowed_methods, reason = "a thread of the pool that may block; the brokers do not tell when to ask again")]
     fn newest(&self, to: To) -> Result<Option<Vec<u8>>> {
         let consumer = self.consumer("read_committed")?;
         let (low, mut end) = self.bounds(&consumer, Instant::now() + self.block)?;
@@ -221,6 +222,7 @@ impl Reader {
     }
 
     /// The first offset and the one behind the last that this reader may see.
+    #[allow(clippy::disallowed_methods, reason = "a thread of the pool that may block; the brokers do not tell when to ask again")]
     fn bounds(&self, consumer: &BaseConsumer, until: Instant) -> Result<(i64, i64)> {
         loop {
             match consumer.fetch_watermarks(&self.topic, PARTITION, ASK) {

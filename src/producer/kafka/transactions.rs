@@ -381,6 +381,7 @@ struct Commit {
 
 impl Commit {
     /// Answers whether it was committed.
+    #[allow(clippy::disallowed_methods, reason = "a thread of the pool that may block; the library does not tell when to try again")]
     fn run(self) -> bool {
         let error = loop {
             match self.native.transaction(TransactionStep::Commit, None) {
