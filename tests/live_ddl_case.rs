@@ -14,8 +14,11 @@ use live_support::servers::{Scratch, can_start};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-/// Statements, and the messages that they make: database, table, `data`.
-const STEPS: &[(&str, &[(&str, &str, &str)])] = &[
+/// A message: database, table, `data`.
+type Message = (&'static str, &'static str, &'static str);
+
+/// Statements, and the messages that they make.
+const STEPS: &[(&str, &[Message])] = &[
     ("CREATE DATABASE ShopÄ CHARACTER SET utf8mb4", &[]),
     ("CREATE DATABASE `Other` CHARACTER SET latin1", &[]),
     ("CREATE TABLE `ShopÄ`.Orders (Id INT PRIMARY KEY, `NAME` VARCHAR(9))", &[]),

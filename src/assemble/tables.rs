@@ -404,10 +404,12 @@ impl Tables {
         if self.doubts.is_doubted(&map.database, &map.table) {
             return None;
         }
-        let named = |t: &Table| t.columns.iter().map(|c| (c.name.clone(), c.ty.type_name().to_owned())).collect::<Vec<_>>();
-        let (captured, _) = found.iter().find(|(_, def)| named(def) == named(table))?;
+        // Types may be told in two ways (TEXT in the character set binary, BLOB), so both are held against the table map.
+        let is_same = |def: &Table| def.columns.iter().map(|c| &c.name).eq(table.columns.iter().map(|c| &c.name));
+        let (captured, def) = found.iter().find(|(_, def)| is_same(def))?;
         let known = metadata::with_hidden(map, table, captured.hidden)?;
-        metadata::differences(table, &known).is_empty().then_some(captured.hidden)
+        let fits = |t: &Table| metadata::differences(t, &known).is_empty();
+        (fits(table) && fits(def)).then_some(captured.hidden)
     }
 
     fn note_hidden(&mut self, name: TableName, hidden: usize) {
