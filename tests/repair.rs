@@ -197,12 +197,15 @@ fn is_open(flavor: Flavor, column: &Column, wire: WireType) -> bool {
         }
 }
 
+/// Where the group ends that has a spoiled table's rows, the table, and whether a column of it is open.
+type Judged = (usize, String, String, bool);
+
 fn run(recording: &Recording, events: &[RawEvent], spoil: Option<(Spoil, Answer, &Outcome)>, spill: SpillDir) -> Outcome {
     let mut chain = chain(recording, spill);
     let mut outcome = Outcome::default();
     let ends = group_ends(events);
     let mut done: BTreeSet<(String, String, String)> = BTreeSet::new();
-    let (mut lines, mut judged_at): (Vec<String>, Vec<(usize, String, String, bool)>) = (Vec::new(), Vec::new());
+    let (mut lines, mut judged_at) = (Vec::<String>::new(), Vec::<Judged>::new());
     let empty = Schema::default();
     for (i, event) in events.iter().enumerate() {
         if let Some(spoil) = spoil
@@ -265,8 +268,11 @@ fn run(recording: &Recording, events: &[RawEvent], spoil: Option<(Spoil, Answer,
     outcome
 }
 
+/// Names and values as they are written.
+type RawMembers<'a> = Vec<(String, &'a str)>;
+
 /// A row message without the key's members, and these.
-fn without_key(row: &str) -> (Vec<(String, &str)>, Vec<(String, &str)>) {
+fn without_key(row: &str) -> (RawMembers<'_>, RawMembers<'_>) {
     let members = Members::of(row).expect("an object").0;
     members.into_iter().partition(|(name, _)| !name.starts_with("primary_key"))
 }

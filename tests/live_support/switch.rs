@@ -93,7 +93,7 @@ fn pump_down((mut from, mut to, dumps): (TcpStream, TcpStream, Arc<AtomicU16>), 
                 now = now.min(usize::try_from(left).unwrap_or(usize::MAX));
                 if now == 0 {
                     // A connection that was ended meanwhile shows at the next write.
-                    std::thread::sleep(Duration::from_millis(10));
+                    std::thread::park_timeout(Duration::from_millis(10));
                     continue;
                 }
                 // Who has set it anew meanwhile has the last word.
