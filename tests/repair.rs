@@ -86,7 +86,7 @@ impl Hooks for Run<'_> {
         let captured = request.tables.iter().filter_map(|name| {
             let table = name.table.clone()?;
             let def = of.and_then(|schema| schema.table(&name.database, &table)).cloned();
-            Some(Captured { database: name.database.clone(), database_charset: None, table, def, hidden: 0 })
+            Some(Captured { database: name.database.clone(), database_charset: None, table, def })
         });
         Ok((captured.collect(), Bound::never()))
     }
@@ -197,13 +197,15 @@ fn is_open(flavor: Flavor, column: &Column, wire: WireType) -> bool {
         }
 }
 
+/// Where the group ends that has a spoiled table's rows, the table, and whether a column of it is open.
+type Judged = (usize, String, String, bool);
+
 fn run(recording: &Recording, events: &[RawEvent], spoil: Option<(Spoil, Answer, &Outcome)>, spill: SpillDir) -> Outcome {
     let mut chain = chain(recording, spill);
     let mut outcome = Outcome::default();
     let ends = group_ends(events);
     let mut done: BTreeSet<(String, String, String)> = BTreeSet::new();
-    let mut lines: Vec<String> = Vec::new();
-    let mut judged_at: Vec<(usize, String, String, bool)> = Vec::new();
+    let (mut lines, mut judged_at) = (Vec::<String>::new(), Vec::<Judged>::new());
     let empty = Schema::default();
     for (i, event) in events.iter().enumerate() {
         if let Some(spoil) = spoil
@@ -266,11 +268,11 @@ fn run(recording: &Recording, events: &[RawEvent], spoil: Option<(Spoil, Answer,
     outcome
 }
 
-/// A row message without the key's members, and these.
-/// Names and values.
-type Pairs<'a> = Vec<(String, &'a str)>;
+/// Names and values as they are written.
+type RawMembers<'a> = Vec<(String, &'a str)>;
 
-fn without_key(row: &str) -> (Pairs<'_>, Pairs<'_>) {
+/// A row message without the key's members, and these.
+fn without_key(row: &str) -> (RawMembers<'_>, RawMembers<'_>) {
     let members = Members::of(row).expect("an object").0;
     members.into_iter().partition(|(name, _)| !name.starts_with("primary_key"))
 }

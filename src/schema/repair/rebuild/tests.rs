@@ -212,14 +212,16 @@ fn a_doubted_meaning_needs_a_witness() {
     assert_eq!(open(true, Some(&now(other("inet6"), &["a", "b"]))), ["u", "e"]);
 }
 
+/// Tracked, the server's, the key as it is stated; the primary key, and whether it is an assumption.
+type KeyCase<'a> = (Option<&'a Table>, Option<&'a Table>, &'a [u16], &'a [&'a str], bool);
+
 /// The first unique key of a table without a primary key stands in its place.
 #[test]
 fn a_key_of_old_columns_is_no_new_primary_key() {
     let with = table(&[("a", int(false)), ("b", int(false))], &["a"]);
     let without = table(&[("a", int(false)), ("b", int(false))], &[]);
     let columns = [stated("a", INT), stated("b", INT), stated("c", INT)];
-    type Case<'a> = (Option<&'a Table>, Option<&'a Table>, &'a [u16], &'a [&'a str], bool);
-    let cases: [Case<'_>; 8] = [
+    let cases: [KeyCase<'_>; 8] = [
         (Some(&with), None, &[0], &["a"], false),
         (Some(&with), None, &[2, 0], &["c", "a"], false),
         (Some(&with), None, &[], &[], false),
