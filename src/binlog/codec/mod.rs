@@ -129,8 +129,8 @@ enum Value {
     Inet6,
     /// A compressed column, and how its plain value is written.
     Compressed(Box<Value>),
-    /// What Maxwell makes of the value, under `maxwell_quirks`.
-    Quirk(Quirk),
+    /// What Maxwell makes of the value, under `maxwell_quirks`. Boxed, so that it makes no codec larger.
+    Quirk(Box<Quirk>),
     /// Can be passed over, not written.
     Opaque,
 }

@@ -40,7 +40,7 @@ impl Quirk {
     /// How values are written; `None` where Maxwell writes them as we do, or not at all.
     pub fn compile(spec: &ColumnSpec<'_>, style: ValueStyle) -> Option<Value> {
         use WireType as W;
-        let temporal = |kind| Some(Value::Quirk(Quirk::Temporal(Temporal { kind, null_zerodates: style.null_zerodates })));
+        let temporal = |kind| Some(Value::Quirk(Box::new(Quirk::Temporal(Temporal { kind, null_zerodates: style.null_zerodates }))));
         let quirk = match (spec.wire, spec.declared) {
             (W::Bit { .. }, Declared::Bit) => Quirk::Bit,
             (W::Year, Declared::Year) => Quirk::Year,
@@ -60,7 +60,7 @@ impl Quirk {
             (W::Geometry { .. } | W::Blob { .. }, Declared::Geometry) => Quirk::Geometry,
             _ => return None,
         };
-        Some(Value::Quirk(quirk))
+        Some(Value::Quirk(Box::new(quirk)))
     }
 
     /// Whether a value that is not NULL is rendered as null.
