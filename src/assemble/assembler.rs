@@ -28,13 +28,16 @@ use super::left_out;
 use super::own_tables;
 use super::quarantine::{HeldRows, Quarantine};
 use super::spill::{Pushed, SpillBuffer, SpillDir};
-use super::statement::{self, Statement};
+use super::statement::{self, Savepoint, Statement};
 use super::tables::{Need, Resolved, Tables};
 use super::transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
 use super::xa::{XaRequest, XaState};
 
 /// So much of a statement is told of it.
 const STATEMENT_CHARS_MAX: usize = 400;
+
+/// Places that one transaction may mark.
+const SAVEPOINTS_MAX: usize = 100_000;
 
 /// What the assembler needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -118,6 +121,8 @@ pub(super) struct Open {
     pub(super) unproved: bool,
     /// Value of our heartbeat row, when the transaction wrote it.
     pub(super) heartbeat: Option<i64>,
+    /// Marked places, in order.
+    savepoints: Vec<(Vec<u8>, u64)>,
     /// An XA transaction, and the tables of which it has rows.
     is_xa: bool,
     pub(super) slots: Vec<Arc<TableSlot>>,
@@ -126,6 +131,34 @@ pub(super) struct Open {
 }
 
 impl Open {
+    /// Rows behind a place that is gone back to were never committed. (Those of tables that no rollback reaches stand in
+    /// groups of their own, unless one statement changed both kinds; the binlog does not tell them apart then.)
+    fn savepoint(&mut self, sql: &[u8]) -> Result<()> {
+        match statement::savepoint(sql) {
+            None => {}
+            Some(Savepoint::Set(name)) => {
+                // What was passed over before this place stays counted.
+                self.tell_left_out()?;
+                self.savepoints.retain(|(known, _)| *known != name);
+                if self.savepoints.len() >= SAVEPOINTS_MAX {
+                    return Err(Error::definite(format!("a transaction marks more than {SAVEPOINTS_MAX} places")));
+                }
+                self.savepoints.push((name, self.events.mark()));
+            }
+            Some(Savepoint::RollbackTo(name)) => {
+                let Some(index) = self.savepoints.iter().position(|(known, _)| *known == name) else {
+                    return Err(Error::definite("a transaction goes back to a place that it did not mark")
+                        .detail(String::from_utf8_lossy(sql))
+                        .hint("check the binlog file with mysqlbinlog"));
+                };
+                self.events.undo_since(self.savepoints[index].1);
+                self.left_out = 0;
+                self.savepoints.truncate(index + 1);
+            }
+        }
+        Ok(())
+    }
+
     fn push(&mut self, event: TxnEvent) -> Result<()> {
         self.tell_left_out()?;
         self.append(event)
@@ -566,6 +599,7 @@ impl Assembler {
             touches_users: false,
             unproved: false,
             heartbeat: None,
+            savepoints: Vec::new(),
             is_xa,
             slots: Vec::new(),
             left_out: 0,
@@ -660,7 +694,12 @@ impl Assembler {
                 let gtid = self.gtid.clone();
                 Ok(Step::Boundary(self.end_here(gtid, touched)))
             }
-            Statement::Nothing => Ok(self.statement_end(inside)),
+            Statement::Nothing => {
+                if let Some(open) = &mut self.open {
+                    open.savepoint(query.sql)?;
+                }
+                Ok(self.statement_end(inside))
+            }
             Statement::RowChange(_) if self.concerns_excluded(&query) => Ok(self.statement_end(inside)),
             Statement::RowChange(verb) => Err(Error::definite(format!("the server logged a {verb} statement instead of its rows"))
                 .detail(format!("default database {}", query.database))

@@ -51,6 +51,11 @@ pub struct SpillBuffer {
     memory_bytes: u64,
     /// Events in memory and in the file that were not read yet.
     len: usize,
+    /// How many events were pushed, and how many of them were passed.
+    pushed: u64,
+    passed: u64,
+    /// Numbers of events that were taken back, in order.
+    undone: VecDeque<std::ops::Range<u64>>,
     tail: Option<Tail>,
 }
 
@@ -86,7 +91,18 @@ impl SpillBuffer {
 
     /// Keeps everything in memory, without a bound: for tests and for transactions that are known to be small.
     pub fn in_memory() -> Self {
-        SpillBuffer { dir: None, memory_bytes_max: u64::MAX, memory: VecDeque::new(), compacted: 0, memory_bytes: 0, len: 0, tail: None }
+        SpillBuffer {
+            dir: None,
+            memory_bytes_max: u64::MAX,
+            memory: VecDeque::new(),
+            compacted: 0,
+            memory_bytes: 0,
+            len: 0,
+            pushed: 0,
+            passed: 0,
+            undone: VecDeque::new(),
+            tail: None,
+        }
     }
 
     /// Changes the memory bound for events that are still to come; what is kept stays.
@@ -105,6 +121,7 @@ impl SpillBuffer {
             self.memory.push_back(event);
             self.memory_bytes += cost;
             self.len += 1;
+            self.pushed += 1;
             return Ok(Pushed::Memory);
         }
         let Some(dir) = &self.dir else { return Ok(Pushed::Full) };
@@ -129,6 +146,7 @@ impl SpillBuffer {
         tail.bytes += size;
         tail.append(&event)?;
         self.len += 1;
+        self.pushed += 1;
         Ok(Pushed::File)
     }
 
@@ -138,6 +156,31 @@ impl SpillBuffer {
     /// Transient when the file cannot be read or is damaged: the transaction is still in the binlog.
     #[allow(clippy::should_implement_trait, reason = "an iterator of results would go on after an error")]
     pub fn next(&mut self) -> Result<Option<TxnEvent>> {
+        while let Some(event) = self.next_pushed()? {
+            let number = self.passed;
+            self.passed += 1;
+            while self.undone.pop_front_if(|undone| undone.end <= number).is_some() {}
+            if self.undone.front().is_none_or(|undone| number < undone.start) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A place between what was pushed and what comes.
+    pub fn mark(&self) -> u64 {
+        self.pushed
+    }
+
+    /// Takes back what was pushed since the mark: it is not given out. Its room stays taken until it was passed.
+    pub fn undo_since(&mut self, mark: u64) {
+        while self.undone.pop_back_if(|undone| undone.start >= mark).is_some() {}
+        if mark < self.pushed {
+            self.undone.push_back(mark..self.pushed);
+        }
+    }
+
+    fn next_pushed(&mut self) -> Result<Option<TxnEvent>> {
         if let Some(event) = self.memory.pop_front() {
             self.memory_bytes = self.memory_bytes.saturating_sub(memory_cost(&event));
             self.len -= 1;
@@ -176,6 +219,8 @@ impl SpillBuffer {
         self.compacted = 0;
         self.memory_bytes = 0;
         self.len = 0;
+        (self.pushed, self.passed) = (0, 0);
+        self.undone.clear();
         self.tail = None;
     }
 
@@ -194,11 +239,12 @@ impl SpillBuffer {
 
     /// Events that `next` has still to give.
     pub fn len(&self) -> usize {
-        self.len
+        let undone: u64 = self.undone.iter().map(|undone| undone.end - undone.start.max(self.passed).min(undone.end)).sum();
+        self.len.saturating_sub(usize::try_from(undone).unwrap_or(usize::MAX))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 }
 

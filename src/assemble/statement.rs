@@ -114,6 +114,41 @@ pub fn xa_name(sql: &[u8]) -> Option<XaName> {
     XaName::parse(words.rest)
 }
 
+/// What a statement does with the places that a transaction marks, each with its name as it is compared.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Savepoint {
+    Set(Vec<u8>),
+    RollbackTo(Vec<u8>),
+}
+
+/// Servers log these where a transaction cannot simply be cut, because it also changed tables that no rollback reaches
+/// (MySQL `sql/binlog.cc`, `binlog_savepoint_rollback`).
+pub fn savepoint(sql: &[u8]) -> Option<Savepoint> {
+    let mut words = Words { rest: sql };
+    match words.next_word().to_ascii_uppercase().as_slice() {
+        b"SAVEPOINT" => Some(Savepoint::Set(savepoint_name(words.rest))),
+        b"ROLLBACK" => {
+            let mut word = words.next_word().to_ascii_uppercase();
+            if word == b"WORK" {
+                word = words.next_word().to_ascii_uppercase();
+            }
+            if word != b"TO" {
+                return None;
+            }
+            let name = words.rest;
+            let rest = if words.next_word().eq_ignore_ascii_case(b"SAVEPOINT") { words.rest } else { name };
+            Some(Savepoint::RollbackTo(savepoint_name(rest)))
+        }
+        _ => None,
+    }
+}
+
+/// Letter case does not count in them.
+fn savepoint_name(text: &[u8]) -> Vec<u8> {
+    let text = text.trim_ascii();
+    text.strip_prefix(b"`").and_then(|text| text.strip_suffix(b"`")).unwrap_or(text).to_ascii_lowercase()
+}
+
 /// Whether this marks a place inside a transaction or goes back to one; servers log that nowhere else.
 pub fn is_savepoint(sql: &[u8]) -> bool {
     let mut words = Words { rest: sql };
@@ -209,6 +244,22 @@ mod tests {
             ("CREATE TABLE savepoint (a int)", false),
         ] {
             assert_eq!(is_savepoint(sql.as_bytes()), want, "{sql}");
+        }
+    }
+
+    #[test]
+    fn places_in_transactions() {
+        use super::Savepoint::*;
+        for (sql, want) in [
+            ("SAVEPOINT `a B`", Some(Set(b"a b".to_vec()))),
+            ("savepoint c", Some(Set(b"c".to_vec()))),
+            ("ROLLBACK TO `c`", Some(RollbackTo(b"c".to_vec()))),
+            ("rollback work to savepoint C", Some(RollbackTo(b"c".to_vec()))),
+            ("ROLLBACK TO `savepoint`", Some(RollbackTo(b"savepoint".to_vec()))),
+            ("ROLLBACK", None),
+            ("RELEASE SAVEPOINT c", None),
+        ] {
+            assert_eq!(savepoint(sql.as_bytes()), want, "{sql}");
         }
     }
 

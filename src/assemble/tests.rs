@@ -165,6 +165,36 @@ fn a_rollback_leaves_nothing_but_moves_the_boundary() {
 }
 
 #[test]
+fn rows_behind_a_savepoint_that_is_gone_back_to_are_not_output() {
+    let cases: &[(&[&str], usize)] = &[
+        (&["row", "SAVEPOINT `a`", "row", "ROLLBACK TO `a`", "row"], 2),
+        (&["SAVEPOINT a", "row", "row", "SAVEPOINT b", "row", "ROLLBACK TO `A`", "row", "ROLLBACK TO a"], 0),
+        (&["row", "SAVEPOINT a", "row", "SAVEPOINT b", "row", "ROLLBACK TO b", "row", "RELEASE SAVEPOINT b"], 3),
+        (&["SAVEPOINT a", "row", "SAVEPOINT a", "row", "ROLLBACK TO a"], 1),
+        (&["SAVEPOINT a", "row", "ROLLBACK TO a", "row", "SAVEPOINT b", "row", "ROLLBACK TO b", "row"], 2),
+    ];
+    for (steps, rows) in cases {
+        let mut feed = Feed::new("");
+        feed.query("BEGIN", 0).unwrap();
+        feed.map(None, 2).unwrap();
+        for step in *steps {
+            match *step {
+                "row" => feed.rows().unwrap(),
+                sql => feed.query(sql, 0).unwrap(),
+            };
+        }
+        let Step::Transaction(mut transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+        assert_eq!(transaction.events.len(), *rows, "{steps:?}");
+        let given = std::iter::from_fn(|| transaction.next_event().unwrap()).count();
+        assert_eq!(given, *rows, "{steps:?}");
+        assert!(transaction.events.is_empty());
+    }
+    let mut feed = Feed::new("");
+    feed.query("BEGIN", 0).unwrap();
+    assert!(feed.query("ROLLBACK TO `x`", 0).unwrap_err().to_string().contains("did not mark"));
+}
+
+#[test]
 fn a_gap_inside_a_transaction_is_an_error_and_between_two_is_not() {
     let mut feed = Feed::new("");
     feed.offset += 100;

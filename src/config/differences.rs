@@ -144,6 +144,11 @@ const SECTIONS: &[(&str, &[Row])] = &[
                 "they are applied to the document in the before image; where that lacks it, see partial_json",
             ),
             row(
+                "Rows that ROLLBACK TO SAVEPOINT undid are printed where the server logs them with the statement (a transaction that also \
+                 changed MyISAM tables)",
+                "they are not",
+            ),
+            row(
                 "XA transactions end the process; on MariaDB prepared rows come out under the next transaction",
                 "rows come at XA COMMIT, with its place and GTID and without an xid; none for XA ROLLBACK",
             ),

@@ -146,6 +146,35 @@ fn memory_first_then_file_and_bytes_come_back() {
 }
 
 #[test]
+fn what_is_taken_back_is_not_given_wherever_it_lies() {
+    let table = slot(1);
+    for memory in [0, 3 * (10 + EVENT_OVERHEAD_BYTES), u64::MAX] {
+        let mut buffer = SpillBuffer::new(fake_dir(Faults::default(), u64::MAX), memory);
+        let push = |buffer: &mut SpillBuffer, numbers: std::ops::Range<u32>| {
+            for n in numbers {
+                assert_ne!(buffer.push(rows(&table, n, vec![n as u8; 10])).unwrap(), Pushed::Full);
+            }
+            buffer.mark()
+        };
+        let first = push(&mut buffer, 0..2);
+        let second = push(&mut buffer, 2..4);
+        push(&mut buffer, 4..6);
+        buffer.undo_since(second);
+        push(&mut buffer, 6..7);
+        buffer.undo_since(first);
+        buffer.undo_since(first);
+        let third = push(&mut buffer, 7..9);
+        push(&mut buffer, 9..10);
+        buffer.undo_since(third);
+        push(&mut buffer, 10..11);
+        assert_eq!(buffer.len(), 5, "{memory}");
+        let given: Vec<u8> = drain(&mut buffer).iter().map(|(_, _, body)| body[0]).collect();
+        assert_eq!(given, [0, 1, 7, 8, 10], "{memory}");
+        assert!(buffer.is_empty());
+    }
+}
+
+#[test]
 fn a_full_folder_is_told_and_nothing_is_half_taken() {
     let dir = fake_dir(Faults::default(), 400);
     let table = slot(1);
