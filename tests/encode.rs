@@ -220,7 +220,7 @@ fn keys_of_all_kinds() {
     assert_eq!(uuid.len(), 36);
     assert_eq!(
         keys(KeyFormat::Array),
-        [r#"["db","t",[{"k\"":"a\uD83D\uDE00"},{"Id":1}]]"#, r#"["db","t",[{"k\"":null},{"Id":1}]]"#, r#"["db","n",[]]"#]
+        [r#"["db","t",[{"k\"":"a\uD83D\uDE00"},{"id":1}]]"#, r#"["db","t",[{"k\"":null},{"id":1}]]"#, r#"["db","n",[]]"#]
     );
     assert_eq!(keys(KeyFormat::None), ["", "", ""]);
 }

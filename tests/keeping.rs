@@ -373,6 +373,12 @@ async fn batches_without_messages_wait_behind_a_broker_that_is_away() {
     assert!(parts.keeper.await.unwrap().1.is_ok());
 }
 
+/// Ages are told by the machine's clock, which does not stand still as the test's does; so one has to pass.
+#[allow(clippy::disallowed_methods, reason = "the age itself is what is waited for")]
+fn let_age() {
+    std::thread::sleep(Duration::from_millis(30));
+}
+
 /// `producer_ack_timeout` looks at the clock, not at completions: Maxwell's never fires when the broker answers nothing at all.
 #[tokio::test(start_paused = true)]
 async fn a_head_that_is_never_answered_ends_the_daemon_after_the_users_time() {
@@ -380,8 +386,7 @@ async fn a_head_that_is_never_answered_ends_the_daemon_after_the_users_time() {
     parts.send(2).await;
     parts.send(1).await;
     parts.wait(0.1).await;
-    // The age is told by the machine's clock, which does not stand still as the test's does.
-    std::thread::sleep(Duration::from_millis(30));
+    let_age();
     let (_, result) = parts.keeper.await.expect("no panic");
     let error = result.expect_err("the head waits for ever");
     let text = error.to_string();
@@ -402,7 +407,7 @@ async fn what_is_answered_in_time_or_without_a_limit_ends_nothing() {
             parts.wait(0.1).await;
             parts.producer.answer(|| Ok(()));
         }
-        std::thread::sleep(Duration::from_millis(30));
+        let_age();
         // Some of the keeper's rounds.
         parts.wait(5.0).await;
         assert!(!parts.keeper.is_finished(), "{limit:?}");

@@ -114,6 +114,16 @@ impl<'m> Identity<'m> {
         (name(self.database), name(self.table))
     }
 
+    /// `database:table:[(column,value), …]`, as Maxwell's log has it; `None` if the key does not tell.
+    pub fn line(&self) -> Option<String> {
+        let (database, table) = self.names();
+        if !self.database.starts_with(b"\"") {
+            return None;
+        }
+        let pairs: Vec<String> = self.columns.iter().map(|(name, value)| format!("({name},{})", plain(value))).collect();
+        Some(format!("{database}:{table}:[{}]", pairs.join(", ")))
+    }
+
     /// The record's key: the message's own, or a new random one where that was random.
     pub fn key(&self, of_message: &[u8], format: KeyFormat) -> Vec<u8> {
         if !self.fresh_key || format == KeyFormat::None {

@@ -68,7 +68,7 @@ fn hash(table: &Table) -> KeyPlan {
     KeyPlan { head: head.into(), between: names.map(Into::into).collect(), tail: b"}", uuid, row: false, identifies: false }
 }
 
-/// `["db","t",[{"id":1},{"k":"v"}]]`
+/// `["db","t",[{"id":1},{"k":"v"}]]`, names in lower case here too (seen on the real Maxwell).
 fn array(table: &Table) -> KeyPlan {
     let mut head = vec![b'['];
     quoted(&table.database, &mut head);
@@ -77,7 +77,7 @@ fn array(table: &Table) -> KeyPlan {
     head.extend_from_slice(b",[");
     let mut names = table.primary_key.iter().map(|name| {
         let mut out = vec![b'{'];
-        quoted(name, &mut out);
+        quoted(&name.to_lowercase(), &mut out);
         out.push(b':');
         out
     });
@@ -129,7 +129,7 @@ mod tests {
     fn both_formats() {
         assert_eq!(key(KeyFormat::Hash, &["Id", "k"]), r#"{"database":"d\"b","table":"t","pk.id":0,"pk.k":1}"#);
         assert_eq!(key(KeyFormat::Hash, &[]), r#"{"database":"d\"b","table":"t","_uuid":"U"}"#);
-        assert_eq!(key(KeyFormat::Array, &["Id", "k"]), r#"["d\"b","t",[{"Id":0},{"k":1}]]"#);
+        assert_eq!(key(KeyFormat::Array, &["Id", "k"]), r#"["d\"b","t",[{"id":0},{"k":1}]]"#);
         assert_eq!(key(KeyFormat::Array, &[]), r#"["d\"b","t",[]]"#);
     }
 

@@ -2,7 +2,8 @@
 //! of its own, made when the first such message comes, because a refusal must not end the other one: there it is fatal by
 //! `enable.gapless.guarantee`, here nothing stands behind the message. Never here: when a message has to go alone.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -20,6 +21,9 @@ use super::settings::Settings;
 
 /// A full queue can only hold a message that was given up by its sender; it is looked at again after so long.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// The client is let go when it was not used for so long.
+const KEEP: Duration = Duration::from_secs(10);
 
 /// librdkafka's own largest value. Original bytes in a dead letter may be larger than what rows may have.
 const MESSAGE_BYTES_MAX: u64 = 1_000_000_000;
@@ -104,6 +108,57 @@ impl Alone {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+}
+
+/// The client, and when it was last asked for.
+type Held = Option<(Arc<Alone>, Instant)>;
+
+/// The client while it is needed: made at the first message, let go when none came for a while, because it has a thread that
+/// never sleeps long.
+#[derive(Clone, Default)]
+pub struct Kept {
+    held: Arc<Mutex<Held>>,
+}
+
+impl Kept {
+    pub fn client(&self, settings: &Settings) -> Result<Arc<Alone>> {
+        let mut held = self.lock();
+        if let Some((alone, used)) = &mut *held {
+            *used = Instant::now();
+            return Ok(alone.clone());
+        }
+        let alone = Arc::new(Alone::start(settings)?);
+        *held = Some((alone.clone(), Instant::now()));
+        tokio::spawn(self.clone().let_go());
+        Ok(alone)
+    }
+
+    /// Ends the client, if there is one. Waits for nothing.
+    pub fn end(&self) {
+        if let Some((alone, _)) = self.lock().take() {
+            // The client's end waits for its thread.
+            tokio::task::spawn_blocking(move || drop(alone));
+        }
+    }
+
+    async fn let_go(self) {
+        loop {
+            tokio::time::sleep(KEEP).await;
+            match &*self.lock() {
+                None => return,
+                // Whoever waits for an answer holds it too.
+                Some((alone, used)) if Arc::strong_count(alone) > 1 || used.elapsed() < KEEP => continue,
+                Some(_) => {}
+            }
+            self.end();
+            return;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // A panic while the lock is held leaves a complete value behind.
+        self.held.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::encode::batch::{Message, MessageKind};
 use crate::encode::dead_letter::Identity;
 use crate::encode::topic_name;
 
-use super::alone::{Alone, Letter, Refusal};
+use super::alone::{Letter, Refusal};
 use super::delivery::{Failure, Slot};
 use super::refusal::{Refused, Undelivered, classify, dead_letter_failed, refused_alone, too_large};
 use super::settings::DeadLetters;
@@ -152,13 +152,7 @@ impl KafkaProducer {
 
     /// Hands one message to the client for single messages. The outer error is the main client's own end meanwhile.
     async fn deliver_alone(&mut self, letter: &Letter<'_>) -> Result<Result<(), Refusal>, Failure> {
-        let alone = match &self.alone {
-            Some(alone) => alone.clone(),
-            None => {
-                let alone = Alone::start(&self.settings).map(Arc::new).map_err(|e| Failure::definite(e.to_string()))?;
-                self.alone.insert(alone).clone()
-            }
-        };
+        let alone = self.alone.client(&self.settings).map_err(|e| Failure::definite(e.to_string()))?;
         let sent = alone.send(letter);
         tokio::pin!(sent);
         loop {

@@ -49,7 +49,6 @@ use crate::metrics::Metrics;
 
 use super::{Completion, Producer};
 use admin::Admin;
-use alone::Alone;
 use client::{Client, Thread, fatal_failure};
 use delivery::{Failure, Opaque, Slot};
 use ffi::{Code, Native};
@@ -103,8 +102,8 @@ pub struct KafkaProducer {
     topics: TopicTable,
     names: Arc<Topics>,
     admin: Admin,
-    /// For messages that go one at a time; made when the first comes.
-    alone: Option<Arc<Alone>>,
+    /// For messages that go one at a time.
+    alone: alone::Kept,
     /// The client's `batch.size`.
     batch_bytes: usize,
     metrics: Arc<Metrics>,
@@ -146,7 +145,7 @@ impl KafkaProducer {
             topics: table,
             names: topics,
             admin,
-            alone: None,
+            alone: alone::Kept::default(),
             batch_bytes,
             metrics,
             refresher,
@@ -344,10 +343,7 @@ impl KafkaProducer {
             let _ = tokio::time::timeout(LAST_STEPS, in_flight.wait_empty()).await;
         }
         self.topics.clear();
-        if let Some(alone) = self.alone.take() {
-            // Waits for its thread.
-            drop(tokio::task::spawn_blocking(move || drop(alone)));
-        }
+        self.alone.end();
         self.thread.stop(&self.client.native);
         let left = end.saturating_duration_since(Instant::now()).max(LAST_STEPS);
         self.thread.ended(left).await;

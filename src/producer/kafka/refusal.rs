@@ -1,8 +1,8 @@
 //! What a message that was not delivered means: sent again from the resume point, or a stop with a sentence. And how such a
 //! message is named to the user. Never here: state, logging.
 
+use crate::encode::dead_letter::Identity;
 use rdkafka_sys::rd_kafka_resp_err_t as E;
-use serde_json::Value;
 
 use super::delivery::Failure;
 use super::ffi::Code;
@@ -167,31 +167,10 @@ fn lasting(code: Code) -> Option<&'static str> {
 
 /// `database:table:[(column,value), …]` from a key in either format; the key itself if it is neither.
 pub fn row_identity(key: &[u8]) -> String {
-    match serde_json::from_slice::<Value>(key) {
-        Ok(Value::Object(fields)) => {
-            let name = |of: &str| fields.get(of).map(plain).unwrap_or_default();
-            let columns = fields.iter().filter_map(|(k, v)| Some((k.strip_prefix("pk.")?, v)));
-            format!("{}:{}:{}", name("database"), name("table"), pairs(columns))
-        }
-        Ok(Value::Array(parts)) => {
-            let name = |i: usize| parts.get(i).map(plain).unwrap_or_default();
-            let columns = parts.get(2).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).flatten();
-            format!("{}:{}:{}", name(0), name(1), pairs(columns.map(|(k, v)| (k.as_str(), v))))
-        }
-        _ if key.is_empty() => "no key".into(),
-        _ => format!("key {}", String::from_utf8_lossy(key)),
-    }
-}
-
-fn pairs<'a>(columns: impl Iterator<Item = (&'a str, &'a Value)>) -> String {
-    let pairs: Vec<String> = columns.map(|(name, value)| format!("({name},{})", plain(value))).collect();
-    format!("[{}]", pairs.join(", "))
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    match Identity::of(key, b"").line() {
+        Some(line) => line,
+        None if key.is_empty() => "no key".into(),
+        None => format!("key {}", String::from_utf8_lossy(key)),
     }
 }
 
@@ -222,6 +201,7 @@ mod tests {
         let rows = [
             (r#"{"database":"db","table":"t","pk.id":1,"pk.k":"v"}"#, "db:t:[(id,1), (k,v)]"),
             (r#"["db","t",[{"id":1},{"k":"v"}]]"#, "db:t:[(id,1), (k,v)]"),
+            (r#"["db","t",[{"d":7.000},{"k":null}]]"#, "db:t:[(d,7.000), (k,null)]"),
             (r#"{"database":"db","table":"t","_uuid":"x"}"#, "db:t:[]"),
             (r#"["db","t",[]]"#, "db:t:[]"),
             ("5c0b", "key 5c0b"),
