@@ -284,7 +284,7 @@ fn a_row_without_primary_key_keeps_its_key_from_insert_to_delete() {
         let mut run = Run::new(compacted(format, PartitionBy::Table));
         run.transaction(vec![insert(&t, &[a.clone(), b.clone(), a.clone()])]).expect("encodes");
         run.transaction(vec![update(&t, &[a.clone(), a.clone(), a.clone(), b.clone()])]).expect("encodes");
-        run.transaction(vec![delete(&t, &[b.clone()])]).expect("encodes");
+        run.transaction(vec![delete(&t, std::slice::from_ref(&b))]).expect("encodes");
         let got = messages(&mut run);
         let keys: Vec<&str> = got.iter().map(|m| m.0.as_str()).collect();
         let (of_a, of_b) = (keys[0], keys[1]);
