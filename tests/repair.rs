@@ -86,7 +86,7 @@ impl Hooks for Run<'_> {
         let captured = request.tables.iter().filter_map(|name| {
             let table = name.table.clone()?;
             let def = of.and_then(|schema| schema.table(&name.database, &table)).cloned();
-            Some(Captured { database: name.database.clone(), database_charset: None, table, def })
+            Some(Captured { database: name.database.clone(), database_charset: None, table, def, hidden: 0 })
         });
         Ok((captured.collect(), Bound::never()))
     }
