@@ -253,7 +253,7 @@ pub fn labels(count: usize, set: bool, charset: &Charset, dice: &mut Dice) -> Ve
         }
         let fits = label.chars().all(|c| charset.characters.contains(&c) || c.is_ascii_alphanumeric());
         let awkward = label.ends_with([' ', '\u{a0}']) || label.contains(['\u{1}', '\u{7f}', '\u{8}', '\r', '\n']);
-        let plain = !awkward && !(set && label.contains(','));
+        let plain = !(awkward || set && label.contains(','));
         // Collations hold many letters for the same: the number makes it another label.
         let label = if fits && plain && !label.is_empty() { format!("{label}{i}") } else { format!("l{i}") };
         list.push(label);

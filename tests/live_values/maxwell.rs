@@ -127,10 +127,10 @@ fn judge(theirs: &[String], ours: &[String], tables: &[Table], quirks: bool) -> 
             same += 1;
         } else if quirks {
             wrong.push(format!("Maxwell {their}\n  ours    {our}"));
-        } else if let Err(why) = differences(their, our, tables, &mut explained) {
-            if !wrong.iter().any(|w| w.starts_with(&why)) {
-                wrong.push(format!("{why}\n  Maxwell {their}\n  ours    {our}"));
-            }
+        } else if let Err(why) = differences(their, our, tables, &mut explained)
+            && !wrong.iter().any(|w| w.starts_with(&why))
+        {
+            wrong.push(format!("{why}\n  Maxwell {their}\n  ours    {our}"));
         }
     }
     (same, explained, wrong)
