@@ -3,7 +3,7 @@
 //!
 //! Most fields list only the columns that they concern, in the columns' order, so that both sides must agree on which
 //! columns count as numeric or as text. There the flavors differ: MariaDB counts GEOMETRY as text (its class derives from
-//! BLOB), MySQL does not; MySQL counts YEAR as a number, as MariaDB does.
+//! BLOB), MySQL does not; MySQL counts VECTOR as text (seen on 9.7.4); it counts YEAR as a number, as MariaDB does.
 
 use std::sync::Arc;
 
@@ -89,6 +89,7 @@ fn is_number(wire: WireType) -> bool {
 fn is_text(wire: WireType, flavor: Flavor) -> bool {
     match wire {
         WireType::String { .. } | WireType::Varchar { .. } | WireType::Blob { .. } => true,
+        WireType::Vector { .. } => flavor == Flavor::MySql,
         WireType::Geometry { .. } | WireType::BlobCompressed { .. } | WireType::VarcharCompressed { .. } => flavor == Flavor::MariaDb,
         _ => false,
     }
@@ -147,6 +148,10 @@ fn charsets_by_default(map: &mut TableMap, c: &mut Cursor<'_>, which: impl Fn(Wi
 fn charsets_of_each(map: &mut TableMap, c: &mut Cursor<'_>, which: impl Fn(WireType) -> bool) -> Result<(), DecodeError> {
     let listed = columns(map, which);
     let values = listed.iter().map(|_| number(c, "collation")).collect::<Result<Vec<u16>, _>>()?;
+    if !c.is_empty() {
+        // The server counts a column as text that we do not: all behind it would get another one's.
+        return Err(DecodeError::invalid("collations", format!("more than the {} columns of text", listed.len())));
+    }
     store_collations(map, &listed, values);
     Ok(())
 }
@@ -156,8 +161,8 @@ fn store_collations(map: &mut TableMap, listed: &[usize], values: Vec<u16>) {
     let types = &map.types;
     let collations = map.collations.get_or_insert_with(|| vec![0; width]);
     for (i, value) in listed.iter().zip(values) {
-        // MariaDB lists geometry columns, but they are not text.
-        if !matches!(types.get(*i), Some(WireType::Geometry { .. })) {
+        // MariaDB lists geometry columns, MySQL vectors, but they are not text.
+        if !matches!(types.get(*i), Some(WireType::Geometry { .. } | WireType::Vector { .. })) {
             put(collations, *i, value);
         }
     }
@@ -234,6 +239,17 @@ mod tests {
         assert_eq!(mariadb.collations.unwrap(), [45, 0, 8, 0]);
         parsed(&types, Flavor::MySql, &[2, 3, 45, 2, 8]).expect_err("a third text column that is not there");
         parsed(&types, Flavor::MySql, &[3, 1, 45]).expect_err("too few");
+    }
+
+    /// As MySQL 9.7.4 writes them for `(v VECTOR(3), a TINYTEXT CHARACTER SET cp1257, b VARBINARY(10), c … cp1251)`.
+    #[test]
+    fn vector_is_text_to_mysql() {
+        let types = [WireType::Long, WireType::Vector { pack: 4 }, WireType::Blob { pack: 1 }, VARCHAR, VARCHAR];
+        let each = parsed(&types, Flavor::MySql, &[3, 4, 63, 59, 63, 51]).unwrap();
+        assert_eq!(each.collations.unwrap(), [0, 0, 59, 63, 51]);
+        let by_default = parsed(&types, Flavor::MySql, &[2, 3, 63, 1, 59]).unwrap();
+        assert_eq!(by_default.collations.unwrap(), [0, 0, 59, 63, 63]);
+        parsed(&types, Flavor::MySql, &[3, 5, 63, 59, 63, 51, 8]).expect_err("one more than there are columns of text");
     }
 
     #[test]

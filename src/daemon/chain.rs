@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::assemble::{Assembler, Bound, Captured, SchemaStep, Step, TableName, TableRequest, Transaction, XaReader, XaRequest};
-use crate::binlog::{RawEvent, RowsEvent, RowsKind};
+use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, RowsKind};
 use crate::encode::batch::Batch;
 use crate::encode::{DdlMessage, Encoder, decode_columns};
 use crate::error::{Error, Result};
@@ -84,6 +84,8 @@ pub struct Chain {
     /// The tables whose definitions came from the server or from the store in this run, and the newest version with them.
     repaired: Vec<TableName>,
     repaired_id: SchemaId,
+    /// Version of the server that wrote the events; empty before the first format description event.
+    server: Arc<str>,
     pub counters: Counters,
 }
 
@@ -112,6 +114,7 @@ impl Chain {
             gtids,
             repaired: Vec::new(),
             repaired_id: 0,
+            server: "".into(),
             counters: Counters::default(),
         }
     }
@@ -149,16 +152,37 @@ impl Chain {
         }
         self.counters.events += 1;
         self.counters.bytes += u64::from(event.header.size);
-        let mut step = Some(self.assembler.push(event)?);
+        if event.event_type() == Some(EventType::FormatDescription) {
+            self.note_server(&event);
+        }
+        let mut step = Some(self.assembler.push(event).map_err(|e| self.of_server(e))?);
         while let Some(current) = step {
             self.assembler.take_decided().into_iter().for_each(|decided| hooks.decided(decided));
             let flow = self.step(current, hooks)?;
             if flow != Flow::On {
                 return Ok(flow);
             }
-            step = self.assembler.more(self.gtids.as_ref())?;
+            step = self.assembler.more(self.gtids.as_ref()).map_err(|e| self.of_server(e))?;
         }
         Ok(Flow::On)
+    }
+
+    /// The version of the server that wrote what follows, for errors. One that cannot be read is the assembler's to refuse.
+    fn note_server(&mut self, event: &RawEvent) {
+        if let Ok(format) = FormatDescription::parse(event) {
+            self.server = format.server_version.into();
+            self.encoder.set_server(self.server.clone());
+        }
+    }
+
+    /// What all errors about events say.
+    #[cold]
+    fn of_server(&self, error: Error) -> Error {
+        let error = if self.server.is_empty() { error } else { error.detail(format!("server {}", self.server)) };
+        error.hint(
+            "the binlog is damaged or of a form that is not known: check it with mysqlbinlog (mariadb-binlog) \
+             --verify-binlog-checksum; --init_position goes on behind this place",
+        )
     }
 
     fn change_filter(&mut self, hooks: &mut dyn Hooks) -> Result<()> {
@@ -205,7 +229,8 @@ impl Chain {
                 Step::Transaction(mut transaction) => {
                     self.executed(&transaction.end)?;
                     self.counters.transactions += 1;
-                    self.refuse_bootstraps(&transaction)?;
+                    self.refuse_bootstraps(&transaction)
+                        .map_err(|e| self.of_server(e.detail(format!("in the transaction that ends at {}", transaction.end.at))))?;
                     let quarantine = self.assembler.quarantine_mut();
                     let stats = self.encoder.transaction_but_held(&mut transaction, quarantine, &mut |batch| hooks.emit(batch))?;
                     let meta = &transaction.meta;

@@ -111,7 +111,9 @@ fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut 
     while let Some(event) = file.next_event()? {
         since_compacted += event.body.len();
         if let Flow::StartedInside(at) = chain.event(event, hooks)? {
-            return Err(Error::definite("the file begins inside a transaction").detail(at));
+            return Err(Error::definite("the file begins inside a transaction")
+                .detail(at)
+                .hint("begin with the file in which the transaction begins; a server never spreads one over two files"));
         }
         if since_compacted > BLOCK_BYTES {
             chain.assembler.end_of_block();

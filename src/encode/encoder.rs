@@ -46,6 +46,8 @@ pub struct Encoder {
     query: Vec<u8>,
     /// The same as it came, for rows that are held.
     raw_query: Bytes,
+    /// Version of the server that wrote the events, for errors; empty if nobody told.
+    server: Arc<str>,
 }
 
 /// So many transactions of which nothing is output may end in one batch when their GTIDs are kept.
@@ -76,7 +78,13 @@ impl Encoder {
             scratch: Scratch::default(),
             query: Vec::new(),
             raw_query: Bytes::new(),
+            server: "".into(),
         }
+    }
+
+    /// Tells which server wrote the events that follow, so that errors can say it.
+    pub fn set_server(&mut self, version: Arc<str>) {
+        self.server = version;
     }
 
     /// Encodes a transaction into the open arena; full arenas are handed to `sink`.
@@ -260,8 +268,9 @@ impl Encoder {
         if slot.role == TableRole::Heartbeats {
             return Ok(());
         }
-        let plan = self.plans.get(slot, &self.options, &self.topics)?;
-        let place = Place { plan: &plan, meta, start };
+        let plan = self.plans.get(slot, &self.options, &self.topics).map_err(|e| at_place(e, meta, start, &self.server))?;
+        let server = self.server.clone();
+        let place = Place { plan: &plan, meta, start, server: &server };
         let rows = RowsEvent::parse(event).map_err(|error| place.error(error.into()))?;
         if plan.inserts_only && rows.kind != RowsKind::Insert {
             return Ok(());
@@ -428,6 +437,17 @@ struct Place<'a> {
     meta: &'a TxnMeta,
     /// Offset of the event.
     start: u64,
+    server: &'a str,
+}
+
+/// Adds file and offset, GTID and server to an error.
+fn at_place(error: Error, meta: &TxnMeta, start: u64, server: &str) -> Error {
+    let error = error.detail(format!("{}:{start}", meta.file));
+    let error = match &meta.gtid {
+        Some(gtid) => error.detail(gtid),
+        None => error,
+    };
+    if server.is_empty() { error } else { error.detail(format!("server {server}")) }
 }
 
 impl Place<'_> {
@@ -436,11 +456,7 @@ impl Place<'_> {
     }
 
     fn at(&self, error: Error) -> Error {
-        let error = error.detail(format!("{}:{}", self.meta.file, self.start));
-        match &self.meta.gtid {
-            Some(gtid) => error.detail(gtid),
-            None => error,
-        }
+        at_place(error, self.meta, self.start, self.server)
     }
 
     #[cold]
@@ -454,7 +470,7 @@ impl Place<'_> {
                 "the binlog may be damaged (mysqlbinlog --verify-binlog-checksum tells), or the tracked definition is not the table's",
             );
         };
-        let detail = format!("column {}.{} of type {} ({wire:?})", self.table(), column.name, column.ty.type_name());
+        let detail = format!("column {}.{} of type {} ({wire:?}, {})", self.table(), column.name, column.ty.type_name(), wire.bytes());
         match &plan.refused {
             Some(why) => self
                 .at(Error::definite(&**why).detail(detail))

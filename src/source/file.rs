@@ -62,6 +62,16 @@ impl BinlogFile {
     /// Fails at a cut or damaged event, at a checksum that differs, at an event above the limit, where the offset is not
     /// the one that the events state, and at events of an encrypted file.
     pub fn next_event(&mut self) -> Result<Option<RawEvent>> {
+        self.read_event().map_err(|error| {
+            let error = match &self.format {
+                Some(format) => error.detail(format!("server {}", format.server_version)),
+                None => error,
+            };
+            error.hint("check the file with mysqlbinlog (mariadb-binlog) --verify-binlog-checksum, and copy it anew")
+        })
+    }
+
+    fn read_event(&mut self) -> Result<Option<RawEvent>> {
         let have = self.fill(HEADER_SIZE)?;
         if have == 0 {
             return Ok(None);
@@ -233,7 +243,7 @@ mod tests {
         let rotate = whole.len() - 44;
         for cut in [rotate + 1, rotate + 18, rotate + 19, whole.len() - 1] {
             let error = read(&whole[..cut]).unwrap_err().to_string();
-            assert!(error.contains("ends inside an event") && error.contains(&format!(":{rotate})")), "{error}");
+            assert!(error.contains("ends inside an event") && error.contains(&format!(":{rotate}, server 9.7.4)")), "{error}");
         }
         assert_eq!(read(&whole[..rotate]).unwrap().len(), 3, "a file may end behind any event");
     }

@@ -142,7 +142,7 @@ fn decimal(text: &str) -> Option<(bool, String, i32)> {
 }
 
 /// The server shows `?` for bytes without a character, we U+FFFD, each in its own count.
-fn same_characters(truth: &str, ours: &str) -> bool {
+pub fn same_characters(truth: &str, ours: &str) -> bool {
     let joined = |text: &str| {
         let mut out = String::new();
         for c in text.chars().map(|c| if c == '\u{fffd}' { '?' } else { c }) {
