@@ -77,7 +77,9 @@ fn fold(name: &str) -> String {
 /// servers leave the bytes as they are; and MariaDB's JSON, of whose text type nothing is known, in another character set.
 fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> bool {
     let is_mysql = ctx.dialect == Dialect::MySql;
+    let loses_json = !is_mysql && (!resolve::keeps_json(to) || resolve::is_binary(Some(to)));
     match &entry.content {
+        Content::Declared(def) if def.ty == DeclaredType::Settled(ColumnType::Json) => loses_json,
         Content::Declared(def) => {
             let becomes_text = match def.ty {
                 DeclaredType::Text { kind, .. } => kind.max_bytes().is_some(),
@@ -88,7 +90,7 @@ fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> b
         }
         // Whether it is too long for a CHAR in this character set.
         Content::Kept(ColumnType::Text { kind: TextKind::Char, .. }) => !is_mysql && to.eq_ignore_ascii_case("filename"),
-        Content::Kept(ColumnType::Json) => !is_mysql && !resolve::keeps_json(to),
+        Content::Kept(ColumnType::Json) => loses_json,
         Content::Kept(ty) => {
             let Some((labels, from)) = ty.labels().zip(ty.charset()) else { return false };
             let from_wide = text::is_wide(from);
@@ -224,7 +226,7 @@ impl<'a> Alteration<'a> {
                     if let Some(charset) = self.named_charset(clause, &self.database_charset)? {
                         self.charset = Some(charset);
                         named_default = true;
-                    } else if clause.collation.is_some() && self.ctx.dialect == Dialect::MariaDb {
+                    } else if clause.collation.is_some() && !named_default && self.ctx.dialect == Dialect::MariaDb {
                         // A collation of any character set: the table keeps its own, beside a conversion too (tried).
                         self.charset.clone_from(&self.table.charset);
                         named_default = true;

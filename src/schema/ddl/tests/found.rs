@@ -91,6 +91,9 @@ fn what_a_conversion_of_mariadb_leaves() {
     ] {
         assert_eq!(after(&MARIADB, &[t, &format!("ALTER TABLE t {clauses}")]), expected, "{clauses}");
     }
+    assert!(doubt(&MARIADB, &[t], b"ALTER TABLE t ADD j JSON, CONVERT TO CHARSET binary").contains("the column j"));
+    let named = "ALTER TABLE t CHARSET utf32, COLLATE uca1400_ai_ci, ADD c CHAR(1)";
+    assert_eq!(after(&MARIADB, &[t, named]), "d.t(a char/utf8, b char/cp1251, c char/utf32)");
     // The table's own character set stays its default.
     for order in ["CONVERT TO CHARSET macroman, COLLATE uca1400_ai_ci", "COLLATE uca1400_ai_ci, CONVERT TO CHARSET macroman"] {
         let statements = [t, &format!("ALTER TABLE t {order}"), "ALTER TABLE t ADD c CHAR(1)"];
