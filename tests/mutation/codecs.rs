@@ -67,7 +67,7 @@ pub fn value(input: &[u8]) -> Result<(), String> {
             _ => Declared::Set { labels: &labels },
         },
     };
-    let style = ValueStyle { null_zerodates: c & 32 == 0 };
+    let style = ValueStyle { null_zerodates: c & 32 == 0, maxwell_quirks: c & 64 != 0 };
     let mut cursor = Cursor::new(image);
     let opaque = Codec::opaque(wire);
     let Ok(value) = opaque.split(&mut cursor) else { return Ok(()) };

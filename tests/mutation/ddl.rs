@@ -43,9 +43,11 @@ pub fn run(input: &[u8]) -> Result<(), String> {
         sql_mode: if mark & 6 == 6 { 4 | 1 << 20 } else { 0 },
         charset_client: [None, Some(33), Some(8), Some(28)][usize::from(mark >> 4 & 3)],
         collation_server: None,
+        collation_connection: None,
         error_code: 0,
         dialect: if maria { Dialect::MariaDb } else { Dialect::MySql },
         server_version: if maria { 101_119 } else { 90_704 },
+        as_maxwell: false,
     };
     loop {
         let (sql, more) = match memchr::memmem::find(rest, SEPARATOR) {

@@ -37,6 +37,8 @@ pub struct Shared {
     pub cluster: Cluster,
     pub metrics: Arc<Metrics>,
     learned: Arc<Learned>,
+    /// Sends in transactions, where no message can go alone: what is refused ends the client for good.
+    transactional: bool,
     /// Messages that were queued, and those that have their report: equal when nothing is on its way. Told to `room`.
     pub queued: AtomicU64,
     pub reported: AtomicU64,
@@ -131,12 +133,12 @@ impl Shared {
             bytes: report.bytes(),
         };
         let failure = match Refused::of(code) {
-            Some(_) => {
+            Some(_) if !self.transactional => {
                 self.learned.suspect(&topic, message.partition, &slot.file, message.offset);
                 refused.add(&self.learned, code, &message);
                 refused_batch(&report.reason(), &message)
             }
-            None => classify(code, &report.reason(), &message),
+            _ => classify(code, &report.reason(), &message),
         };
         slot.fail(&failure);
         if self.break_with(&failure) {
@@ -246,6 +248,7 @@ impl Client {
             cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone()),
             metrics,
             learned: settings.learned.clone(),
+            transactional: settings.transactional.is_some(),
             queued: AtomicU64::new(0),
             reported: AtomicU64::new(0),
             failure: Mutex::new(None),

@@ -206,7 +206,8 @@ impl KafkaProducer {
             let code = match self.topics.get(message.topic) {
                 Some(handle) => {
                     let partition = handle.partition(message.partition_hash);
-                    if !handle.takes(size) || self.settings.learned.goes_alone(&handle.name, partition, &slot.file, message.offset) {
+                    let suspect = || self.settings.learned.goes_alone(&handle.name, partition, &slot.file, message.offset);
+                    if (!handle.takes(size) || suspect()) && self.settings.transactional.is_none() {
                         let handle = handle.clone();
                         sending.account();
                         self.send_alone(&handle, partition, &Place { slot: &slot, message, key, value }).await?;
