@@ -456,8 +456,8 @@ fn what_cannot_be_rendered_stops_only_when_it_would_be_output() {
     let error = run.transaction(vec![insert(&t, &[vec![int(1), text("x"), int(2)]])]).expect_err("refused");
     assert_eq!(
         error.to_string(),
-        "text in the character set 'latin9' cannot be rendered yet (column db.t.c of type varchar (Varchar { bytes: 200 }), \
-         master.000001:1234); hint: leave the table out by the filter, or the column by exclude_columns"
+        "text in the character set 'latin9' cannot be rendered yet (column db.t.c of type varchar (Varchar { bytes: 200 }, \
+         wire type 15 metadata c8 00), master.000001:1234); hint: leave the table out by the filter, or the column by exclude_columns"
     );
     assert!(!error.is_transient());
 }

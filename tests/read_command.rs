@@ -199,7 +199,8 @@ fn options_change_the_lines() {
 fn of_bytes(name: &str, bytes: &[u8]) -> (Option<i32>, String, String) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     std::fs::write(&path, bytes).expect("a file");
-    let output = binlogd(&[path.to_str().expect("UTF-8")]);
+    // As the recorded cases are read by `Case::ours`: one has updates whose documents nobody knows.
+    let output = binlogd(&["--partial_json=omit", path.to_str().expect("UTF-8")]);
     std::fs::remove_file(&path).expect("it goes");
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }

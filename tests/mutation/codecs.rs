@@ -72,19 +72,20 @@ pub fn value(input: &[u8]) -> Result<(), String> {
     let opaque = Codec::opaque(wire);
     let Ok(value) = opaque.split(&mut cursor) else { return Ok(()) };
     match Codec::compile(&ColumnSpec { wire, declared }, style) {
-        Ok(codec) => both_forms(&codec, value),
+        // Maxwell prints texts in JSON columns as they are, JSON or not.
+        Ok(codec) => both_forms(&codec, value, !style.maxwell_quirks),
         Err(why) if why.is_empty() => Err("a refusal without a reason".into()),
         Err(_) => Ok(()),
     }
 }
 
 pub fn rendered(wire: WireType, declared: Declared<'_>, value: &[u8]) -> Result<(), String> {
-    both_forms(&Codec::compile(&ColumnSpec { wire, declared }, ValueStyle::default())?, value)
+    both_forms(&Codec::compile(&ColumnSpec { wire, declared }, ValueStyle::default())?, value, true)
 }
 
-fn both_forms(codec: &Codec, value: &[u8]) -> Result<(), String> {
+fn both_forms(codec: &Codec, value: &[u8], is_json: bool) -> Result<(), String> {
     let (mut json, mut text) = (Vec::new(), Vec::new());
-    if codec.write_json(value, &mut json).is_ok() {
+    if codec.write_json(value, &mut json).is_ok() && is_json {
         chain::is_json(&json)?;
     }
     let _ = codec.write_text(value, &mut text);
