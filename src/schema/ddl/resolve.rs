@@ -159,6 +159,7 @@ fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -
     let client = ctx.charset_client.and_then(collation::charset_of_id).unwrap_or("utf8mb4");
     let connection = ctx.collation_connection.and_then(collation::charset_of_id).unwrap_or(client);
     let is_utf8 = |charset: &str| matches!(charset, "utf8" | "utf8mb4" | "ascii" | "binary");
+    let keeps_bytes = |text: &str, client: &str| text.is_ascii() || (is_utf8(client) && !text.contains(char::REPLACEMENT_CHARACTER));
     labels
         .iter()
         .map(|label| {
@@ -167,6 +168,9 @@ fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -
                 Label::Text(text) if is_binary(charset) && text::is_wide(connection) => text::bytes_of_label(text, connection)?,
                 Label::Text(text) if is_binary(charset) && !text.is_ascii() && !(is_utf8(client) && is_utf8(connection)) => {
                     return Err(format!("a label is given as bytes of the client's character set {client}, or {connection}"));
+                }
+                Label::Text(text) if connection == "binary" && !is_binary(charset) && !keeps_bytes(text, client) => {
+                    return Err(format!("a label is given as bytes of the client's character set {client}"));
                 }
                 // A literal of bytes is not converted, but taken as the column's character set (tried).
                 Label::Text(text) if connection == "binary" && !is_binary(charset) => text::label(text.as_bytes(), charset)?,

@@ -262,6 +262,8 @@ fn labels_in_the_connections_character_set() {
     let t = "CREATE TABLE t (a ENUM('a','b') CHARSET binary, b ENUM('a'))";
     assert_eq!(after(&ctx, &[t]), "d.t(a enum{\0\0\0a|\0\0\0b}/binary, b enum{a}/latin1)");
     let binary = StatementContext { charset_client: Some(63), collation_connection: Some(63), ..MYSQL };
+    let unassigned = doubt(&binary, &[], b"CREATE TABLE t (e ENUM('\xC8\x40') CHARSET big5)");
+    assert!(unassigned.contains("a label is given as bytes"), "{unassigned}");
     let t =
         "CREATE TABLE t (a ENUM('a\\\\') CHARSET swe7, b ENUM('é') CHARSET latin1, c ENUM('a') CHARSET ucs2, d ENUM('é') CHARSET binary)";
     assert_eq!(after(&binary, &[t]), "d.t(a enum{aÖ}/swe7, b enum{Ã©}/latin1, c enum{a}/ucs2, d enum{é}/binary)");
