@@ -95,7 +95,7 @@ pub static QUIRKS: &[Quirk] = &[
     Quirk {
         name: "label quotes",
         reason: "trap 46, §8.4",
-        maxwell: "labels of ENUM and SET keep doubled quotes and backslashes as the statement spells them: `it''s`",
+        maxwell: "labels of ENUM and SET keep doubled quotes and backslashes as the statement spells them: `it''s`; one that begins with a double or back quote loses its first and its last character",
         binlogd: "the label",
         shown_by: Recordings(&["enum_quotes", "enums"]),
     },

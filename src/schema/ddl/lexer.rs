@@ -344,10 +344,15 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// A label as Maxwell 1.45.0 keeps it: as it is spelled between its quotes.
+    /// A label as Maxwell 1.45.0 keeps it: as it is spelled between its quotes, of which it takes another kind away where the
+    /// label begins with one, with the character at its end (tried).
     pub fn label_as_maxwell(&self) -> Option<Cow<'a, str>> {
+        let again = |label: &'a str| match label.strip_prefix(['"', '`']) {
+            Some(rest) => rest.char_indices().next_back().map_or("", |(last, _)| &rest[..last]),
+            None => label,
+        };
         match self.kind {
-            TokenKind::Str => Some(Cow::Borrowed(inside(self.text.strip_prefix(['n', 'N']).unwrap_or(self.text)))),
+            TokenKind::Str => Some(Cow::Borrowed(again(inside(self.text.strip_prefix(['n', 'N']).unwrap_or(self.text))))),
             TokenKind::DoubleQuoted => Some(Cow::Borrowed(inside(self.text))),
             _ => None,
         }

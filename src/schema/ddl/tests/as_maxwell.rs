@@ -36,6 +36,8 @@ fn what_maxwell_makes_of_statements() {
         (&["create table x (a int zerofill, b int unsigned zerofill)"], Some(1), "a int, b int unsigned"),
         (&["create table x (a int key, t text(255) collate sjis_bin, u text(300))"], Some(1), "a int, t tinytext/latin1, u text/latin1"),
         (&["create table x (e enum('it''s', \"a\"\"b\", 'c\\\\d ')) charset = SJIS"], Some(1), "e enum{it''s|a\"\"b|c\\\\d }/SJIS"),
+        // Quotes are taken away twice, but for single ones.
+        (&["create table x (e enum('\"79', '`q`', '''a''', 'b\"', '\"')) charset = SJIS"], Some(1), "e enum{7|q|''a''|b\"|}/SJIS"),
         (&["create table x (v varchar(9)) charset = default"], Some(1), "v varchar/default"),
         (
             &["create table x (v varchar(9), b text charset binary)", "alter table x convert to charset utf8mb4, add w text"],
