@@ -52,7 +52,15 @@ struct Doubt {
     until: Option<Bound>,
     /// Whether the server was asked again because a table map came with column names.
     asked_by_names: bool,
+    /// Tables of a doubted database whose own table maps have proved them since.
+    proved: Vec<String>,
     cause: Arc<Cause>,
+}
+
+impl Doubt {
+    fn covers(&self, case: CaseRule, database: &str, table: &str) -> bool {
+        self.name.covers(case, database, table) && !self.proved.iter().any(|t| case.same(t, table))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -101,7 +109,7 @@ impl Doubts {
         for name in tables {
             self.candidates.retain(|c| !name.covers(case, &c.captured.database, &c.captured.table));
             self.doubted.retain(|d| d.name != *name);
-            self.doubted.push(Doubt { name: name.clone(), until: None, asked_by_names: false, cause: cause.clone() });
+            self.doubted.push(Doubt { name: name.clone(), until: None, asked_by_names: false, proved: Vec::new(), cause: cause.clone() });
         }
     }
 
@@ -126,7 +134,14 @@ impl Doubts {
         if in_window || named.iter().any(|(name, whole)| !whole && self.is_doubted_name(name)) {
             return named.into_iter().map(|(name, _)| name).collect();
         }
-        named.iter().filter(|(_, whole)| *whole).for_each(|(name, _)| self.settle(name));
+        for (name, _) in named.iter().filter(|(_, whole)| *whole) {
+            self.settle(name);
+            // A table that is made anew takes after its database, which is still in doubt.
+            if let Some(table) = &name.table {
+                let of_database = self.doubted.iter_mut().filter(|d| self.case.same(&d.name.database, &name.database));
+                of_database.for_each(|d| d.proved.retain(|t| !self.case.same(t, table)));
+            }
+        }
         Vec::new()
     }
 
@@ -155,7 +170,7 @@ impl Doubts {
     }
 
     fn doubting(&self, database: &str, table: &str) -> Option<&Doubt> {
-        self.doubted.iter().find(|d| d.name.covers(self.case, database, table))
+        self.doubted.iter().find(|d| d.covers(self.case, database, table))
     }
 
     /// Everything that is in doubt.
@@ -229,6 +244,14 @@ impl Doubts {
         let case = self.case;
         self.doubted.retain(|d| !names.contains(&d.name));
         self.candidates.retain(|c| !names.iter().any(|n| n.covers(case, &c.captured.database, &c.captured.table)));
+    }
+
+    /// A table map has proved the table, whatever is in doubt of its database.
+    pub fn settle_by_map(&mut self, name: &TableName) {
+        self.settle(name);
+        let Some(table) = &name.table else { return };
+        let case = self.case;
+        self.doubted.iter_mut().filter(|d| d.covers(case, &name.database, table)).for_each(|d| d.proved.push(table.clone()));
     }
 
     /// The table is proved.

@@ -174,7 +174,7 @@ impl Tables {
     /// A definition is proved from here on; what it changes.
     fn accept(&mut self, captured: Captured, schema: &mut Schema) -> Option<SchemaChange> {
         let name = TableName::new(&captured.database, &captured.table);
-        self.doubts.settle(&name);
+        self.doubts.settle_by_map(&name);
         self.prove(&name, captured.def.as_ref(), captured.hidden);
         doubt::install(schema, captured)
     }

@@ -355,6 +355,23 @@ fn rows_of_a_doubted_table_need_names_that_agree() {
     assert!(error.to_string().contains("binlog_row_metadata=FULL"), "{error}");
 }
 
+/// A statement on a database leaves all its tables in doubt; one whose table map tells enough is out of it, until it is made anew.
+#[test]
+fn a_table_of_a_doubted_database_is_proved_by_its_own_map() {
+    let mut feed = Feed::new("");
+    let Step::NeedsTables(_) = feed.query("alter database d default character set latin1", 1).unwrap() else { panic!("not in doubt") };
+    let later = BinlogPosition::new("b.000001", 1 << 20);
+    feed.assembler.provide(Feed::captured(&["a", "b"]), later.clone()).unwrap();
+    feed.query("BEGIN", 0).unwrap();
+    assert!(matches!(feed.map(Some(&["a", "b"]), 2).unwrap(), Step::NeedsTables(_)));
+    assert!(matches!(feed.assembler.provide(Feed::captured(&["a", "b"]), later.clone()).unwrap(), Step::More));
+    feed.rows().unwrap();
+    assert!(matches!(feed.xid().unwrap(), Step::Transaction(_)));
+    feed.query("drop table t", 0).unwrap();
+    feed.query("create table t (a int, b int)", 0).unwrap();
+    feed.query("BEGIN", 0).unwrap();
+    assert!(matches!(feed.map(Some(&["a", "b"]), 2).unwrap(), Step::NeedsTables(_)), "its character set is that of the database");
+}
 #[test]
 fn a_statement_inside_the_capture_window_is_not_applied_blindly() {
     let mut feed = Feed::new("");

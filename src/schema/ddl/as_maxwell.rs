@@ -90,8 +90,15 @@ impl View {
         self.put_right(truth);
     }
 
-    /// A definition that was proved, not told by a statement, is the true one. `truth` holds it already.
+    /// A definition that was proved, not told by a statement, is the true one. `truth` holds it already. Maxwell proves
+    /// nothing: with the same columns it goes on with what it has, which may come from rows that it stored.
     pub fn proved(&mut self, change: &SchemaChange, truth: &Schema) {
+        let names = |table: &Table| table.columns.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+        if let Some(def) = change.def()
+            && self.schema.table(&def.database, &def.name).is_some_and(|seen| names(seen) == names(def))
+        {
+            return;
+        }
         let database = change.names().0;
         if self.schema.database(database).is_none()
             && let Some(true_one) = truth.database(database)

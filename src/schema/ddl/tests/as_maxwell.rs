@@ -67,3 +67,19 @@ fn equal_definitions_are_shared() {
     assert!(same("n", "x") && !same("d", "y"));
     assert!(view(&schema).table(schema.table("n", "x").expect("ours")).is_none());
 }
+
+/// Maxwell mends nothing by row metadata; only what cannot fit the rows any more becomes the true definition.
+#[test]
+fn what_is_proved_leaves_what_maxwell_has() {
+    for (statement, want) in
+        [("create table x (a int unsigned, b int)", "a int, b int"), ("create table x (a int unsigned, c int)", "a int unsigned, c int")]
+    {
+        let schema = after(&["create table x (a int, b int)"]);
+        let mut seen = View::clone(view(&schema));
+        let truth = after(&[statement]);
+        let (old, def) = (schema.table("d", "x").expect("made"), truth.table("d", "x").expect("made"));
+        let change = SchemaChange::TableAlter { database: "d".into(), table: "x".into(), old: old.clone(), def: def.clone() };
+        seen.proved(&change, &truth);
+        assert_eq!(describe(seen.schema.table("d", "x").expect("seen")), want, "{statement}");
+    }
+}
