@@ -35,6 +35,7 @@ part "recorded cases unpacked" "$scripts/fixtures.sh" || true
 part "systemd unit" "$scripts/check-service.sh" || true
 if part "build (release)" cargo build --locked --quiet --release --bin binlogd &&
   part "servers: install" "$scripts/servers.sh" install "${servers[@]}" &&
+  { part "consumers: install" "$scripts/consumers.sh" install || true; } &&
   part "servers: start" "$scripts/servers.sh" start "${servers[@]}"; then
   [ -n "${MAXWELL_RUN:-}" ] || say "MAXWELL_RUN is not set: tests that compare with the real Maxwell are skipped"
   live_tests "$@"

@@ -471,7 +471,7 @@ pub fn connection(settings: &MysqlSettings) -> ConnectionOptions {
 }
 
 /// The encoder's options for a running daemon.
-fn output_options(config: &Config) -> OutputOptions {
+pub fn output_options(config: &Config) -> OutputOptions {
     let mut options = shown(&config.output);
     options.row_bytes_max = config.memory.row_bytes_max;
     options.batch_bytes = BATCH_BYTES.min((config.memory.limit_bytes / BATCH_SHARE / 4) as usize);

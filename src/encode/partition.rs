@@ -39,7 +39,7 @@ impl PartitionPlan {
             PartitionBy::ThreadId => PartitionPlan::ThreadId,
             PartitionBy::Random => PartitionPlan::Random,
         };
-        let columns: Vec<usize> = partitioning.columns.iter().filter_map(|name| column(name.trim())).collect();
+        let columns: Vec<usize> = partitioning.columns.iter().filter_map(|name| column(name)).collect();
         if columns.is_empty() { base } else { PartitionPlan::Columns(columns, Box::new(base)) }
     }
 }
@@ -74,8 +74,9 @@ mod tests {
         assert_eq!(compile(PartitionBy::Table, &[], &[0]), fixed("t"));
         assert_eq!(compile(PartitionBy::PrimaryKey, &[], &[]), fixed("dbt"));
         assert_eq!(compile(PartitionBy::PrimaryKey, &[], &[2, 1]), PartitionPlan::PrimaryKey(vec![2, 1]));
-        assert_eq!(compile(PartitionBy::Table, &["x", " c "], &[]), PartitionPlan::Columns(vec![7], Box::new(fixed("t"))));
+        assert_eq!(compile(PartitionBy::Table, &["x", "c"], &[]), PartitionPlan::Columns(vec![7], Box::new(fixed("t"))));
         assert_eq!(compile(PartitionBy::Random, &["x"], &[]), PartitionPlan::Random);
+        assert_eq!(compile(PartitionBy::Table, &[" c", "C"], &[]), fixed("t"), "names are taken as they are");
     }
 
     #[test]

@@ -8,13 +8,10 @@ pub(super) fn read(reader: &mut Reader) -> PartitionSettings {
     if by != PartitionBy::Column {
         return PartitionSettings { by, columns: Vec::new(), fallback: PartitionBy::Database };
     }
-    let columns: Vec<String> = reader
-        .text("producer_partition_columns")
-        .unwrap_or_default()
-        .split(',')
-        .map(|c| c.trim().to_string())
-        .filter(|c| !c.is_empty())
-        .collect();
+    let columns = names(&reader.text("producer_partition_columns").unwrap_or_default());
+    if columns.first().is_some_and(|name| name.starts_with(BLANKS)) {
+        reader.findings.warn("the value of producer_partition_columns begins with a blank, which belongs to the first column's name");
+    }
     if columns.is_empty() {
         reader.missing("please specify --producer_partition_columns=column1 when using producer_partition_by=column");
     }
@@ -31,6 +28,20 @@ pub(super) fn read(reader: &mut Reader) -> PartitionSettings {
     PartitionSettings { by, columns, fallback: fallback.unwrap_or(PartitionBy::Database) }
 }
 
+/// What Java's regular expressions take for a blank.
+const BLANKS: [char; 6] = [' ', '\t', '\n', '\u{b}', '\u{c}', '\r'];
+
+/// As Maxwell splits the list: blanks beside a comma are none of a name's, those at the beginning and the end of the whole are.
+/// Another rule would send rows to other partitions.
+fn names(list: &str) -> Vec<String> {
+    let last = list.matches(',').count();
+    let name = |(number, part): (usize, &str)| {
+        let part = if number == 0 { part } else { part.trim_start_matches(BLANKS) };
+        if number == last { part.to_owned() } else { part.trim_end_matches(BLANKS).to_owned() }
+    };
+    list.split(',').enumerate().map(name).filter(|name| !name.is_empty()).collect()
+}
+
 fn named(word: &str) -> Option<PartitionBy> {
     Some(match word {
         "database" => PartitionBy::Database,
@@ -42,4 +53,25 @@ fn named(word: &str) -> Option<PartitionBy> {
         "random" => PartitionBy::Random,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn lists_are_split_as_maxwell_does() {
+        for (list, want) in [
+            ("a,b", &["a", "b"][..]),
+            ("a , b\t,\u{b} c", &["a", "b", "c"]),
+            (" a , b ", &[" a", "b "]),
+            ("a,,b,", &["a", "b"]),
+            (" , a", &["a"]),
+            ("a\u{a0},b", &["a\u{a0}", "b"]),
+            (", ,", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(names(list), want, "{list:?}");
+        }
+    }
 }

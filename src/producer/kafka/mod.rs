@@ -57,6 +57,7 @@ use refusal::{Refused, record_bytes_max};
 use topics::{TopicHandle, TopicTable, check_name};
 
 pub use settings::{DeadLetters, Fault, KafkaOptions, Settings, TopicCreation, Transactional};
+pub use topics::partition_of;
 
 /// One question at the start, and while there is trouble, may take so long.
 const ASK: Duration = Duration::from_secs(1);
