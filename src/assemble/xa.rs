@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::again::Again;
 use super::assembler::{AssembleOptions, Assembler, Step, bad};
 use super::spill::{SpillBuffer, SpillDir};
 use super::transaction::{TableRole, TableSlot, Transaction, TxnMeta};
@@ -57,6 +58,8 @@ struct Prepared {
 pub(super) struct Rows {
     pub meta: TxnMeta,
     pub events: SpillBuffer,
+    /// As in `Transaction`.
+    pub again: Option<Box<Again>>,
     pub touches_users: bool,
     pub heartbeat: Option<i64>,
     /// The tables whose rows are in it.
@@ -184,9 +187,13 @@ impl Assembler {
         open.tell_left_out()?;
         let place = XaPlace { name: prepare.xid.to_name(), start: self.group_start.clone(), end: self.at.offset, gtid: self.gtid.clone() };
         let what = PreparedXa { place, schema_id: self.schema_id, tables: tables_of(&open.slots), server_uuid: None };
-        // Rows that wait for a definition are read again: it may be proved until then, and cannot be before it is.
-        let rows = (!open.unproved).then_some(Rows {
+        // Rows that wait for a definition are read again: it may be proved until then, and cannot be before it is. So are those
+        // that were too many, from wherever they are then; only who cannot look for them keeps the place.
+        let looks_again = open.unproved || (open.beyond && self.xa.keep_bytes != u64::MAX);
+        let again = self.again(&mut open);
+        let rows = (!looks_again).then_some(Rows {
             meta: open.meta,
+            again,
             events: open.events,
             touches_users: open.touches_users,
             heartbeat: open.heartbeat,
@@ -261,7 +268,7 @@ impl Assembler {
     /// The rows under the statement that made them valid: its place, its GTID, its time; without an xid, because there is
     /// no XID event (as Maxwell has it for MySQL 5.6, which logs XA so). The thread is the one that wrote them.
     fn commit_prepared(&mut self, commit: &Commit, rows: Rows) -> Step {
-        let Rows { mut meta, events, touches_users, heartbeat, slots: _ } = rows;
+        let Rows { mut meta, events, again, touches_users, heartbeat, slots: _ } = rows;
         meta.file = self.at.file.clone();
         meta.rows_at = Some(commit.start);
         meta.gtid = self.gtid.clone();
@@ -269,7 +276,7 @@ impl Assembler {
         meta.commit_us = self.commit_us(&commit.header);
         self.heartbeat = heartbeat.unwrap_or(self.heartbeat);
         let end = self.end_here(meta.gtid.clone(), touches_users || heartbeat.is_some());
-        Step::Transaction(Transaction { meta, events, end })
+        Step::Transaction(Transaction { meta, events, again, end })
     }
 
     /// Reads the rows of a request again.

@@ -59,6 +59,11 @@ impl Seeker {
         Seeker { dump, server, flavor }
     }
 
+    /// How the searches read.
+    pub fn dump(&self) -> &DumpOptions {
+        &self.dump
+    }
+
     /// The files of the binlog, oldest first.
     ///
     /// # Errors

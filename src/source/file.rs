@@ -2,7 +2,7 @@
 //! events are slices of the blocks.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
@@ -88,6 +88,14 @@ impl BinlogFile {
         let event = self.check(bytes)?;
         self.offset += u64::from(header.size);
         Ok(Some(event))
+    }
+
+    /// Goes on with the event that begins at this offset. The first event must have been read: it says how to read the others.
+    pub fn seek(&mut self, offset: u64) -> Result<()> {
+        self.file.seek(SeekFrom::Start(offset)).map_err(|e| self.fault("cannot go to a place in the binlog file").source(e))?;
+        self.buffer.clear();
+        self.offset = offset;
+        Ok(())
     }
 
     /// Where the next event begins, which is where the last one ended.

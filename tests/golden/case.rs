@@ -74,6 +74,19 @@ impl Case {
 
     /// What we print, up to an error if there is one.
     pub fn ours(&self, full: bool, quirks: bool, truth: &Value) -> (String, Result<(), String>) {
+        // Little memory, so that large transactions go through the spill file.
+        self.ours_within(full, quirks, truth, 16 << 10, 1 << 30)
+    }
+
+    /// The same with so many bytes for one transaction in memory and in the spill folder.
+    pub fn ours_within(
+        &self,
+        full: bool,
+        quirks: bool,
+        truth: &Value,
+        memory_bytes: u64,
+        spill_bytes: u64,
+    ) -> (String, Result<(), String>) {
         let spill = tempfile::tempdir().expect("a folder");
         let gtid = full && self.server.gtid;
         let options = ReadOptions {
@@ -86,12 +99,11 @@ impl Case {
             client_id: "maxwell".into(),
             row_queries: full,
             gtid_mode: gtid,
-            // Little, so that large transactions go through the spill file.
-            memory_bytes: 16 << 10,
+            memory_bytes,
             event_bytes_max: 1 << 30,
         };
         let mut out = Vec::new();
-        let ended = SpillDir::open(spill.path(), 1 << 30).and_then(|spill| read(options, spill, &mut out));
+        let ended = SpillDir::open(spill.path(), spill_bytes).and_then(|spill| read(options, spill, &mut out));
         (String::from_utf8(out).expect("UTF-8"), ended.map_err(|e| e.to_string()))
     }
 }
