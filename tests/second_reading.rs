@@ -22,8 +22,20 @@ fn every_recorded_case_comes_out_the_same() {
         let truth = case.truth();
         for full in [false, true] {
             let once = case.ours(full, false, &truth);
-            let twice = case.ours_within(full, false, &truth, 0, 0);
-            assert!(once == twice, "{case:?}, full {full}:\n{:?}\n{:?}\n{}\n{}", once.1, twice.1, once.0, twice.0);
+            // Compressed transactions whole, and unpacked while they are read.
+            for unpack_above in [None, Some(0)] {
+                let twice = case.ours_within(full, false, &truth, 0, 0, unpack_above);
+                assert!(once == twice, "{case:?}, full {full}, {unpack_above:?}:\n{:?}\n{:?}\n{}\n{}", once.1, twice.1, once.0, twice.0);
+            }
+            let unpacked = case.ours_within(full, false, &truth, 16 << 10, 1 << 30, Some(0));
+            assert!(
+                once == unpacked,
+                "{case:?}, full {full}, unpacked while read:\n{:?}\n{:?}\n{}\n{}",
+                once.1,
+                unpacked.1,
+                once.0,
+                unpacked.0
+            );
             lines += once.0.lines().count();
             stopped += usize::from(once.1.is_err());
         }

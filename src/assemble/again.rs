@@ -148,6 +148,8 @@ impl AgainReader {
                 let found = mariadb_gtid::MariadbGtidEvent::parse(&event).map_err(|e| bad(&event.header, e))?.gtid;
                 self.same_gtid(Some(crate::position::Gtid::MariaDb(found)))?;
             }
+            // Its events came before it, one by one.
+            TransactionPayload if event.body.is_empty() => {}
             TransactionPayload => {
                 let inner = payload::TransactionPayload::parse(&event).and_then(|p| p.events(self.again.limits));
                 self.payload = Some((inner.map_err(|e| bad(&event.header, e))?, start));

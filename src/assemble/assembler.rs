@@ -27,6 +27,7 @@ use crate::schema::{Schema, SchemaId, View};
 
 use super::doubt::{self, Cause, TableName};
 use super::left_out;
+use super::offset::extend;
 use super::open::Open;
 use super::own_tables;
 use super::quarantine::{HeldRows, Quarantine};
@@ -156,6 +157,8 @@ pub struct Assembler {
     stalled: Option<(RawEvent, u64)>,
     /// A compressed transaction that is being unpacked, with its start offset.
     payload: Option<(payload::PayloadEvents, u64)>,
+    /// The last event out of a compressed transaction whose events come one by one.
+    packed: Option<RawEvent>,
 }
 
 impl Assembler {
@@ -192,6 +195,7 @@ impl Assembler {
             open: None,
             stalled: None,
             payload: None,
+            packed: None,
         }
     }
 
@@ -216,7 +220,7 @@ impl Assembler {
 
     /// Whether no transaction is open, nor an event half worked on.
     pub fn is_between_transactions(&self) -> bool {
-        self.open.is_none() && self.payload.is_none() && self.stalled.is_none()
+        self.open.is_none() && self.payload.is_none() && self.packed.is_none() && self.stalled.is_none()
     }
 
     /// Counts rows of tables that are not output, too (`TxnEvent::LeftOut`).
@@ -291,6 +295,7 @@ impl Assembler {
         self.open = None;
         self.stalled = None;
         self.payload = None;
+        self.packed = None;
         self.tables.clear();
         self.at = self.boundary.clone();
         self.fresh = true;
@@ -337,6 +342,9 @@ impl Assembler {
 
     pub fn push(&mut self, event: RawEvent) -> Result<Step> {
         assert!(self.stalled.is_none(), "an event was pushed while a table definition was awaited");
+        if event.header.is_packed() {
+            return self.unpacked(event, self.at.offset);
+        }
         let start = self.place(&event.header)?;
         if start != self.at.offset {
             self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
@@ -344,6 +352,39 @@ impl Assembler {
         }
         let file = self.at.file.clone();
         self.handle(event, start).map_err(|e| e.detail(format!("at {file}:{start}")))
+    }
+
+    /// An event out of a compressed transaction. It waits for the one behind it, which it gives way to: only the last may end
+    /// the transaction, and where that is comes with the outer event if the events are received one by one.
+    fn unpacked(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        let Some(before) = self.packed.replace(event) else { return Ok(Step::More) };
+        let step = self.inside(before, start)?;
+        let ends = match &step {
+            Step::Transaction(_) | Step::Boundary(_) | Step::NeedsPrepared(_) => true,
+            Step::Schema(step) => step.end.is_some(),
+            Step::NeedsTables(request) => request.end.is_some(),
+            Step::More | Step::StartedInside(_) => false,
+        };
+        if ends {
+            return Err(Error::definite("events stand behind the end of a compressed transaction")
+                .detail(format!("at {}:{start}", self.at.file))
+                .hint("check the binlog file with mysqlbinlog"));
+        }
+        Ok(step)
+    }
+
+    fn inside(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        use EventType::*;
+        let file = self.at.file.clone();
+        let at = || format!("in the compressed transaction at {file}:{start}");
+        if let Some(TransactionPayload | EventType::FormatDescription | Rotate | Gtid | AnonymousGtid | GtidTagged | MariaGtid) =
+            event.event_type()
+        {
+            return Err(Error::definite(format!("a {} event cannot stand there", event.header.type_name()))
+                .detail(at())
+                .hint("check the binlog file with mysqlbinlog"));
+        }
+        self.handle(event, start).map_err(|e| e.detail(at()))
     }
 
     /// Moves the running offset over the event and returns where the event begins.
@@ -669,6 +710,11 @@ impl Assembler {
     /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
+        if event.body.is_empty()
+            && let Some(last) = self.packed.take()
+        {
+            return self.inside(last, start);
+        }
         let inner = payload::TransactionPayload::parse(event)
             .and_then(|p| p.events(self.options.payload_limits()))
             .map_err(|e| bad(&event.header, e))?;
@@ -683,19 +729,22 @@ impl Assembler {
         while self.stalled.is_none() {
             let Some((inner, start)) = &mut self.payload else { return Ok(self.settle(executed)) };
             let start = *start;
-            let at = format!("in the compressed transaction at {}:{start}", self.at.file);
-            match inner
-                .next()
-                .transpose()
-                .map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))?
-            {
-                None => self.payload = None,
-                Some(event) => {
-                    let step = self.handle(event, start).map_err(|e| e.detail(&at))?;
-                    if !matches!(step, Step::More) {
-                        return Ok(Some(step));
+            let unpacked = inner.next().transpose().map_err(|e| {
+                let at = format!("in the compressed transaction at {}:{start}", self.at.file);
+                Error::definite("a compressed transaction cannot be unpacked").source(e).detail(at)
+            })?;
+            let step = match unpacked {
+                Some(event) => self.unpacked(event, start)?,
+                None => {
+                    self.payload = None;
+                    match self.packed.take() {
+                        Some(last) => self.inside(last, start)?,
+                        None => Step::More,
                     }
                 }
+            };
+            if !matches!(step, Step::More) {
+                return Ok(Some(step));
             }
         }
         Ok(None)
@@ -711,13 +760,6 @@ fn is_outside_file(header: &EventHeader) -> bool {
     header.is_artificial()
         || matches!(header.event_type(), Some(Heartbeat | HeartbeatV2))
         || (header.next_position == 0 && matches!(header.event_type(), Some(Rotate | FormatDescription)))
-}
-
-/// The 64-bit offset with these low 32 bits that lies nearest to `near`, not more than 2 GiB before it.
-fn extend(low: u32, near: u64) -> u64 {
-    let high = near & !0xffff_ffff;
-    let candidate = high | u64::from(low);
-    if candidate + (1 << 31) < near { candidate + (1 << 32) } else { candidate }
 }
 
 fn unsupported(header: &EventHeader, why: &str) -> Error {

@@ -9,6 +9,7 @@ pub mod groups;
 mod left_out;
 mod mend;
 mod metadata;
+mod offset;
 mod open;
 pub mod own_tables;
 pub mod quarantine;

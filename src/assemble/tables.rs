@@ -298,6 +298,12 @@ impl Tables {
         self.slot(map, Arc::new(table), None, Verdict::Keep, TableRole::Unproved)
     }
 
+    /// Rows of this slot are held in the transaction that comes: what was known of the table when they were read is no proof.
+    pub fn hold_slot(&mut self, slot: &TableSlot) {
+        let by = self.unproved_slot(slot.map.clone());
+        self.quarantine.stand_in(slot.id, by);
+    }
+
     /// The next rows that were held and need not be any more.
     pub fn next_held(&mut self, schema: &Schema) -> Result<Option<super::quarantine::HeldRows>> {
         let Tables { quarantine, filter, next_slot, .. } = self;

@@ -21,8 +21,8 @@ const WRITE_ROWS: u8 = 30;
 struct Feed {
     assembler: Assembler,
     offset: u64,
-    /// All events so far.
-    log: Vec<RawEvent>,
+    /// All events so far, and where each begins.
+    log: Vec<(u64, RawEvent)>,
     /// Kept until the test ends, because the spill folder lies in it.
     _dir: tempfile::TempDir,
 }
@@ -73,7 +73,7 @@ impl Feed {
         self.offset += u64::from(size);
         let header = EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
         let event = RawEvent { header, body: Bytes::copy_from_slice(body) };
-        self.log.push(event.clone());
+        self.log.push((self.offset - u64::from(size), event.clone()));
         event
     }
 
@@ -131,8 +131,9 @@ impl Feed {
 
     /// The rows of a transaction: from what was kept, or from a second reading of all events. Table, bytes and place of each.
     fn given(&self, mut transaction: Transaction) -> Vec<(u64, Bytes, u64)> {
+        let from = transaction.again.as_ref().map_or(0, |again| again.start.offset);
         let mut reader = transaction.again.take().map(|again| AgainReader::new(*again));
-        let mut log = self.log.iter().cloned();
+        let mut log = self.log.iter().filter(|(start, _)| *start >= from).map(|(_, event)| event.clone());
         let mut given = Vec::new();
         loop {
             let event = match &mut reader {
@@ -269,11 +270,35 @@ fn a_second_reading_of_something_else_is_an_error() {
     assert_eq!((again.start.offset, again.end), (4, feed.offset));
     let mut reader = AgainReader::new(again);
     // The rows are gone, and a statement of their size stands there.
-    let mut other = feed.log.clone();
+    let mut other: Vec<RawEvent> = feed.log.iter().map(|(_, event)| event.clone()).collect();
     other[2].header.type_code = QUERY;
     let mut log = other.into_iter();
     let error = reader.next(&mut || Ok(log.next())).unwrap_err().to_string();
     assert!(error.contains("finds another one than the first") && error.contains("b.000001:4") && error.contains("spill_limit"), "{error}");
+}
+
+#[test]
+fn places_beyond_4_gib_are_counted_on() {
+    const FOUR_GIB: u64 = 1 << 32;
+    for memory_bytes in [1 << 20, 0] {
+        let mut feed = Feed::within("", memory_bytes);
+        feed.offset = FOUR_GIB - 100;
+        feed.assembler.rewind(feed.here());
+        // The first stands around the place where 32 bits end, the second behind it.
+        for _ in 0..2 {
+            feed.query("BEGIN", 0).unwrap();
+            feed.map(None, 2).unwrap();
+            let mut places = Vec::new();
+            for _ in 0..2 {
+                places.push(feed.offset);
+                feed.rows().unwrap();
+            }
+            let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+            assert_eq!((&transaction.end.at, transaction.again.is_some()), (&feed.here(), memory_bytes == 0));
+            assert!(feed.offset > FOUR_GIB && places[1] > FOUR_GIB);
+            assert_eq!(feed.given(transaction).into_iter().map(|(_, _, start)| start).collect::<Vec<_>>(), places);
+        }
+    }
 }
 
 #[test]

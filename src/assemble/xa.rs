@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::again::Again;
 use super::assembler::{AssembleOptions, Assembler, Step, bad};
+use super::doubt::{Bound, TableName};
 use super::spill::{SpillBuffer, SpillDir};
 use super::transaction::{TableRole, TableSlot, Transaction, TxnMeta};
 use crate::binlog::RawEvent;
@@ -189,7 +190,7 @@ impl Assembler {
         let what = PreparedXa { place, schema_id: self.schema_id, tables: tables_of(&open.slots), server_uuid: None };
         // Rows that wait for a definition are read again: it may be proved until then, and cannot be before it is. So are those
         // that were too many, from wherever they are then; only who cannot look for them keeps the place.
-        let looks_again = open.unproved || (open.beyond && self.xa.keep_bytes != u64::MAX);
+        let looks_again = (open.unproved || open.beyond) && self.xa.keep_bytes != u64::MAX;
         let again = self.again(&mut open);
         let rows = (!looks_again).then_some(Rows {
             meta: open.meta,
@@ -288,13 +289,18 @@ impl Assembler {
         let mut reader =
             XaReader::new(self.options.clone(), self.spill.clone(), schema, self.schema_id, self.tables.next_slot(), request.name.clone());
         reader.assembler.tables.counts_left_out = self.tables.counts_left_out;
+        if self.tables.quarantine.is_on() {
+            reader.doubted = self.tables.doubts.names();
+            // Not to hold anything there: rows without a definition get slots that say so.
+            reader.assembler.quarantine_mut().turn_on(0);
+        }
         reader
     }
 
     /// The rows that `Step::NeedsPrepared` asked for.
     ///
     /// # Errors
-    /// Definite when a definition of one of their tables is not proved.
+    /// Definite when a definition of one of their tables is not proved, and its rows cannot be held back.
     pub fn provide_prepared(&mut self, request: &XaRequest, reader: XaReader) -> Result<Step> {
         let Some(commit) = self.xa.awaited.take() else { return Err(Error::bug("rows of an XA transaction that nobody waits for")) };
         self.tables.take_slots_from(reader.assembler.tables.next_slot());
@@ -303,10 +309,19 @@ impl Assembler {
             let known = request.known.iter().flat_map(|k| &k.tables);
             known.into_iter().any(|t| t.database == slot.table.database && t.name == slot.table.name)
         };
+        // No statement can have come between: a prepared transaction keeps its tables locked. So the definition that is proved
+        // at last is that of these rows too.
+        let mut held = false;
         for slot in rows.slots.iter().filter(|slot| !then(slot)) {
-            if self.tables.doubts.is_doubted(&slot.table.database, &slot.table.name) {
+            if !self.tables.doubts.is_doubted(&slot.table.database, &slot.table.name) {
+                continue;
+            }
+            if self.tables.quarantine.is_on() {
+                self.tables.hold_slot(slot);
+                held = true;
+            } else {
                 return Err(Error::definite(format!(
-                    "the definition of {}.{} is not proved, and the rows of an XA transaction cannot be held back",
+                    "the definition of {}.{} is not proved, and rows of an XA transaction need it",
                     slot.table.database, slot.table.name
                 ))
                 .detail(format!("XA transaction {}", request.name))
@@ -315,7 +330,11 @@ impl Assembler {
                 ));
             }
         }
-        Ok(self.commit_prepared(&commit, rows))
+        let mut step = self.commit_prepared(&commit, rows);
+        if let Step::Transaction(transaction) = &mut step {
+            transaction.end.held |= held;
+        }
+        Ok(step)
     }
 
     /// Nobody wants the rows: the commit is a boundary.
@@ -341,6 +360,8 @@ fn name_of(query: &Query<'_>) -> Result<XaName> {
 pub struct XaReader {
     assembler: Assembler,
     name: XaName,
+    /// Tables whose rows may come without a definition: they will be held.
+    doubted: Vec<TableName>,
     found: Option<Rows>,
 }
 
@@ -361,7 +382,12 @@ impl XaReader {
         let mut assembler = Assembler::new(options, spill, schema, id, BinlogPosition::new("", 4), 0);
         assembler.tables.take_slots_from(next_slot);
         assembler.keep_prepared(u64::MAX);
-        XaReader { assembler, name, found: None }
+        XaReader { assembler, name, doubted: Vec::new(), found: None }
+    }
+
+    fn is_doubted(&self, name: &TableName) -> bool {
+        let case = self.assembler.schema.case;
+        name.table.as_deref().is_some_and(|table| self.doubted.iter().any(|d| d.covers(case, &name.database, table)))
     }
 
     /// Where the next event begins, when those before it are left out.
@@ -378,6 +404,10 @@ impl XaReader {
         while let Some(current) = step {
             match current {
                 Step::More | Step::Schema(_) => {}
+                Step::NeedsTables(request) if request.tables.iter().all(|name| self.is_doubted(name)) => {
+                    step = Some(self.assembler.provide(Vec::new(), Bound::never())?);
+                    continue;
+                }
                 Step::NeedsTables(request) => {
                     let names: Vec<String> =
                         request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();

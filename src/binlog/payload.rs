@@ -188,6 +188,71 @@ mod tests {
         assert_eq!(sizes(&outer(0, Some(size), &frames), 1 << 20).unwrap(), [5, 100_000, 0, 8]);
     }
 
+    /// Bodies of the events that come out of these pieces.
+    fn streamed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, max: u32) -> Result<Vec<Bytes>, DecodeError> {
+        let mut stream = PayloadStream::new(max.into());
+        let mut bodies = Vec::new();
+        for piece in pieces {
+            stream.push(Bytes::copy_from_slice(piece))?;
+            while let Some(event) = stream.next()? {
+                assert!(event.header.is_packed() && event.header.next_position == 0);
+                bodies.push(event.body);
+            }
+        }
+        stream.finish().map(|()| bodies)
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_events() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let noise: Vec<u8> = (0..20_000).map(|_| next()).collect();
+        let plain = [whole(2, 0, b"BEGIN"), whole(30, 0, &noise[..3000]), whole(31, 0, b""), whole(16, 0, &[1; 8])].concat();
+        let (first, second) = plain.split_at(1000);
+        let frames = [zstd::encode_all(first, 3).unwrap(), zstd::encode_all(second, 3).unwrap()].concat();
+        let size = Some(plain.len() as u64);
+        for event in [outer(0, size, &zstd::encode_all(&plain[..], 3).unwrap()), outer(255, size, &plain), outer(0, None, &frames)] {
+            let body = &event.body[..];
+            let expected = streamed([body], 1 << 20).unwrap();
+            assert_eq!(expected.iter().map(Bytes::len).collect::<Vec<_>>(), [5, 3000, 0, 8]);
+            for at in 0..body.len() {
+                let (a, b) = body.split_at(at);
+                assert_eq!(streamed([a, b], 1 << 20).unwrap(), expected, "split at {at}");
+                streamed([a], 1 << 20).expect_err("a cut event");
+            }
+            for size in [1, 2, 3, 7, 100] {
+                assert_eq!(streamed(body.chunks(size), 1 << 20).unwrap(), expected, "pieces of {size}");
+            }
+            // What stands behind the announced size belongs to nobody, as for the whole event.
+            assert_eq!(streamed([body, &[1; 50][..]], 1 << 20).unwrap(), expected);
+        }
+        // Events above all blocks.
+        let plain = [whole(30, 0, &noise), whole(30, 0, &noise.repeat(20)), whole(30, 0, &noise[..10])].concat();
+        let event = outer(0, None, &zstd::encode_all(&plain[..], 3).unwrap());
+        let expected: Vec<Bytes> = vec![noise.clone().into(), noise.repeat(20).into(), noise[..10].to_vec().into()];
+        assert_eq!(streamed(event.body.chunks(1000), 1 << 20).unwrap(), expected);
+        let whole: Vec<Bytes> = TransactionPayload::parse(&event).unwrap().events(1 << 20).unwrap().map(|e| e.unwrap().body).collect();
+        assert_eq!(whole, expected);
+    }
+
+    #[test]
+    fn a_window_above_the_limit_is_refused_with_a_hint() {
+        let packed = |log: u32| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+            encoder.set_parameter(zstd::stream::raw::CParameter::WindowLog(log)).unwrap();
+            std::io::Write::write_all(&mut encoder, &inner()).unwrap();
+            outer(0, None, &encoder.finish().unwrap())
+        };
+        assert_eq!(sizes(&packed(23), 1 << 20).unwrap().len(), 4);
+        let error = sizes(&packed(27), 1 << 20).unwrap_err().to_string();
+        assert!(error.contains("raise memory_limit") && error.contains("binlog_transaction_compression_level_zstd"), "{error}");
+        let limits = PayloadLimits { event_bytes_max: 1 << 20, window_bytes_max: 1 << 27 };
+        assert_eq!(TransactionPayload::parse(&packed(27)).unwrap().events(limits).unwrap().count(), 4);
+    }
+
     #[test]
     fn damage_is_an_error_and_the_end() {
         let plain = inner();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
 use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest, XaReader, XaRequest};
+use crate::binlog::payload::WINDOW_BYTES_MIN;
 use crate::encode::batch::{Batch, Topics};
 use crate::encode::{Encoder, OutputOptions};
 use crate::error::{Error, Result};
@@ -70,6 +71,11 @@ pub fn to_stdout(text: &[u8]) -> Result<()> {
 
 /// Reads all files in order. Ends at the end of the last one.
 pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Result<()> {
+    read_unpacking(options, spill, out, None)
+}
+
+/// The same; compressed transactions above so many bytes are unpacked while they are read (`None`: those above 16 MiB).
+pub fn read_unpacking(options: ReadOptions, spill: SpillDir, out: &mut dyn Write, above: Option<u32>) -> Result<()> {
     let topics = Arc::new(Topics::new());
     let schema = Schema { charset: options.charset.clone(), ..Schema::default() };
     let assemble = AssembleOptions {
@@ -91,7 +97,12 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
     let output_ddl = options.output.ddl;
     let encoder = Encoder::new(options.output.clone(), topics);
     let mut chain = Chain::new(assembler, encoder, options.filter.clone(), output_ddl, None);
-    let mut hooks = Printer { out, next_schema_id: 1, files: Vec::new(), event_bytes_max: options.event_bytes_max };
+    let opening = Opening {
+        event_bytes_max: options.event_bytes_max,
+        window_bytes_max: options.memory_bytes.saturating_mul(2).max(WINDOW_BYTES_MIN),
+        above,
+    };
+    let mut hooks = Printer { out, next_schema_id: 1, files: Vec::new(), opening };
     for path in &options.files {
         if let Err(error) = read_file(path, &options, &mut chain, &mut hooks) {
             // What stands before the place of the error is shown all the same.
@@ -106,7 +117,7 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
 
 fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut Printer<'_>) -> Result<()> {
     let path = if path.as_os_str() == STDIN { Path::new("/dev/stdin") } else { path };
-    let mut file = BinlogFile::open_with_limit(path, options.event_bytes_max)?;
+    let mut file = hooks.opening.open(path)?;
     let name = shown_name(path, options);
     hooks.files.push((name.clone(), path.to_owned()));
     chain.assembler.rewind(BinlogPosition::new(name, 4));
@@ -144,7 +155,26 @@ struct Printer<'a> {
     next_schema_id: SchemaId,
     /// What was read so far: the names in positions, and where the files lie.
     files: Vec<(String, PathBuf)>,
+    opening: Opening,
+}
+
+/// How files are read.
+#[derive(Clone, Copy)]
+struct Opening {
     event_bytes_max: u32,
+    window_bytes_max: u64,
+    above: Option<u32>,
+}
+
+impl Opening {
+    fn open(self, path: &Path) -> Result<BinlogFile> {
+        let mut file = BinlogFile::open_with_limit(path, self.event_bytes_max)?;
+        file.set_window_bytes_max(self.window_bytes_max);
+        if let Some(bytes) = self.above {
+            file.unpack_above(bytes);
+        }
+        Ok(file)
+    }
 }
 
 fn written(error: std::io::Error) -> Error {
@@ -185,7 +215,7 @@ impl Hooks for Printer<'_> {
             .detail(start)
             .hint("raise spill_limit, or copy the binlog to a file"));
         };
-        Ok(Some(Box::new(FileLog::open(path, start.offset, self.event_bytes_max)?)))
+        Ok(Some(Box::new(FileLog::from(self.opening.open(path)?, start.offset)?)))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

@@ -141,6 +141,10 @@ impl Encoder {
                 TxnEvent::LeftOut(rows) => self.open.passed(rows),
                 TxnEvent::Rows { slot, event, start } => {
                     let start = meta.rows_at.unwrap_or(start);
+                    let slot = match &quarantine {
+                        Some(quarantine) => quarantine.instead_of(slot),
+                        None => slot,
+                    };
                     match &mut quarantine {
                         Some(quarantine) if quarantine.takes(&slot) => {
                             progress.xoffset +=

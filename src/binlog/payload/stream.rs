@@ -17,6 +17,8 @@ const PLAIN_BYTES: usize = 64 * 1024;
 const SMALL_BODY_BYTES: usize = 16 * 1024;
 const BLOCK_BYTES: usize = 64 * 1024;
 
+/// The events inside are told by `EventHeader::is_packed`.
+///
 /// Takes the body of a transaction payload event (without its checksum) by `push`, each time after `next` has given
 /// `None`; `finish` says whether that was all. After an error it is of no use any more.
 pub struct PayloadStream {
@@ -238,6 +240,7 @@ impl Event {
         }
         (self.header, self.head_len) = (None, 0);
         let body = self.body.split().freeze();
+        let header = EventHeader { size: 0, next_position: 0, ..header };
         if size > SMALL_BODY_BYTES {
             // Its memory is its own.
             self.body = BytesMut::new();
@@ -262,7 +265,7 @@ impl Event {
 fn damaged(error: &std::io::Error) -> DecodeError {
     let why = error.to_string();
     if why.contains("too much memory") {
-        let hint = "unpacking it needs more memory than a quarter of memory_limit: raise memory_limit, or set \
+        let hint = "unpacking it needs more than its share of memory_limit: raise memory_limit, or set \
                     binlog_transaction_compression_level_zstd to 19 or less on the server";
         return DecodeError::invalid(WHAT, hint);
     }
