@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Feeds the decoder with mutated binlogs until it is stopped (Ctrl-C). What fails is saved in target/fuzz, made smaller.
 #   fuzz.sh                      all targets in turn
-#   fuzz.sh TARGET…              only these: event table-map rows payload statement json geometry value gtid charset ddl
+#   fuzz.sh TARGET…              only these: event table-map rows payload both-payload-readers
+#                                statement json geometry value gtid charset ddl
 #   fuzz.sh TARGET FILE          one saved input again
 # BINLOGD_FUZZ_SECONDS=N stops after so long, BINLOGD_FUZZ_SEED=N repeats a run, BINLOGD_FUZZ_WORKERS=N threads (1).
 set -euo pipefail

@@ -166,6 +166,52 @@ fn what_came_whole_is_given_before_what_ends_it() {
     }
 }
 
+/// A compressed transaction of so many XID events, packed without compression.
+fn payload(events: usize, next_position: u32) -> Vec<u8> {
+    let inner: Vec<u8> = (0..events).flat_map(|i| event(XID, 0, &[i as u8; 8]).split_off(1)).collect();
+    let mut body = vec![2, 3, 0xfc, 255, 0, 1, 9, 0xfe];
+    body.extend_from_slice(&(inner.len() as u64).to_le_bytes());
+    body.push(0);
+    body.extend_from_slice(&inner);
+    event(40, next_position, &body)
+}
+
+/// One that is larger than any event may be comes event by event, and the outer event behind them.
+#[test]
+fn a_large_compressed_transaction_is_unpacked_while_it_is_received() {
+    let (options, thread) = server(|peer| {
+        peer.send(&event(XID, 50, &[1; 8]));
+        peer.send(&payload(100, 3000));
+        peer.send(&event(XID, 3027, &[2; 8]));
+        peer.send(&payload(100, 6000)[..2000]);
+    });
+    let mut stream = open(&DumpOptions { event_bytes_max: 500, ..options }).unwrap();
+    let mut events = Vec::new();
+    let error = loop {
+        match stream.next_block() {
+            Ok(block) => events.extend(block.expect("a dump without end").events),
+            Err(e) => break e,
+        }
+    };
+    let kinds: Vec<(u8, bool, usize)> = events.iter().map(|e| (e.header.type_code, e.header.is_packed(), e.body.len())).collect();
+    assert_eq!(kinds[0], (XID, false, 8));
+    assert!(kinds[1..101].iter().all(|k| *k == (XID, true, 8)) && events[50].body[0] == 49);
+    assert_eq!(kinds[101..103], [(40, false, 0), (XID, false, 8)]);
+    assert!(kinds[103..].iter().all(|k| k.1), "the outer event of a cut one does not come");
+    assert!(error.to_string().contains("damaged event") && error.to_string().contains("m.000001:3027"), "{error}");
+    assert!(stream.next_block().unwrap().is_none(), "after an error there is nothing more");
+    drop(stream);
+    thread.join().unwrap();
+
+    // Another event of that size is refused as before.
+    let (options, thread) = server(|peer| peer.send(&event(30, 50, &[1; 2000])));
+    let mut stream = open(&DumpOptions { event_bytes_max: 500, ..options }).unwrap();
+    let error = stream.next_block().unwrap_err().to_string();
+    assert!(error.contains("exceeds the limit of 500 bytes"), "{error}");
+    drop(stream);
+    thread.join().unwrap();
+}
+
 #[test]
 fn a_connection_lost_inside_an_event_is_transient() {
     let (options, thread) = server(|peer| {

@@ -37,11 +37,30 @@ fn written(daemon: &Daemon) -> u64 {
     std::fs::metadata(&daemon.stdout).map_or(0, |m| m.len())
 }
 
+/// Whether the output ends so.
+fn ends_with(daemon: &Daemon, words: &str) -> bool {
+    use std::io::{Read, Seek, SeekFrom};
+    let mut tail = Vec::new();
+    let read = std::fs::File::open(&daemon.stdout).and_then(|mut file| {
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(words.len() as u64)))?;
+        file.read_to_end(&mut tail)
+    });
+    read.is_ok() && tail == words.as_bytes()
+}
+
 async fn start(site: &Site, name: &str, server: &SqlServer) -> Daemon {
-    let config = Config::for_server(server, SCHEMA)
+    start_with(site, name, server, &[]).await
+}
+
+async fn start_with(site: &Site, name: &str, server: &SqlServer, options: &[(&str, &str)]) -> Daemon {
+    let mut config = Config::for_server(server, SCHEMA)
         .with("producer", "stdout")
         .with("filter", format!("exclude: *.*, include: {DATA}.*"))
         .with("spill_dir", site.dir.display());
+    for (name, value) in options {
+        config = config.with(name, value);
+    }
     let daemon = Daemon::start(site, name, &config, &[]);
     eventually("the daemon follows", LIMIT, async || daemon.log_text().contains("following the binlog").then_some(())).await;
     daemon
@@ -117,6 +136,77 @@ async fn large_rows_and_compressed_transactions() {
     drop(daemon);
     drop(conn);
     server.run(&[&format!("SET GLOBAL max_allowed_packet = {packet}")]).await;
+    server.drop_databases(DATA, SCHEMA).await;
+    server.run(&["FLUSH BINARY LOGS"]).await;
+    let file = server.rows("SHOW BINARY LOGS").await.last().and_then(|r| r[0].clone()).expect("a file");
+    server.run(&[&format!("PURGE BINARY LOGS TO '{file}'")]).await;
+}
+
+/// One transaction of 120 MiB where memory and spill folder hold 24, and a compressed one of 40 MiB where an event may have
+/// 9 and the other's share of the spill is as small. Both come whole and in order, and memory stays where it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_beyond_the_spill_and_compressed_ones_beyond_any_event() {
+    let _alone = one_at_a_time().await;
+    let Some([port]) = need("large transactions", ["BINLOGD_TEST_MYSQL97_PORT"]) else { return };
+    let server = SqlServer::new("mysql97", &port);
+    let site = Site::new("large-transactions");
+    server.fresh_databases(DATA, SCHEMA).await;
+    server.run(&["FLUSH BINARY LOGS", &format!("CREATE TABLE {DATA}.b (id int PRIMARY KEY, v mediumblob)")]).await;
+    let mut conn = server.connect_in(DATA).await.expect("root can connect");
+    let options = [("spill_limit", "8M"), ("row_size_max", "4M"), ("output_xoffset", "true")];
+    let mut daemon = start_with(&site, "transactions", &server, &options).await;
+
+    let mut rows = vec!["BEGIN".to_owned()];
+    rows.extend((0..120).map(|id| format!("INSERT INTO b VALUES ({id}, repeat('x', 1048576))")));
+    rows.push("COMMIT".into());
+    run(&mut conn, &rows).await;
+    // Base64 takes a third more.
+    eventually("all rows of the large transaction", LIMIT, async || (written(&daemon) > 160 * MIB).then_some(())).await;
+    let large_peak = peak(&daemon);
+    assert!(daemon.log_text().contains("its rows are read a second time"), "{}", daemon.log_tail());
+
+    run(&mut conn, &["SET SESSION binlog_transaction_compression = ON".into(), "BEGIN".into()]).await;
+    let mut state = 1u32;
+    for id in 1000..1040 {
+        // Nothing that could be compressed.
+        let value: Vec<u8> = (0..MIB)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            })
+            .collect();
+        conn.exec_drop("INSERT INTO b VALUES (?, ?)", (id, value)).await.expect("inserted");
+    }
+    run(&mut conn, &["COMMIT".into(), "SET SESSION binlog_transaction_compression = OFF".into()]).await;
+    run(&mut conn, &["INSERT INTO b VALUES (2000, 'last')".into()]).await;
+    let total = (120 + 40) * MIB * 4 / 3;
+    eventually("all rows of the compressed one", LIMIT, async || (written(&daemon) > total).then_some(())).await;
+    eventually("the row behind it", LIMIT, async || ends_with(&daemon, "\"id\":2000,\"v\":\"bGFzdA==\"}}\n").then_some(())).await;
+    let payload_peak = peak(&daemon);
+    println!("120 MiB beyond the spill: {} MiB at most; a compressed event of 40 MiB: {} MiB", large_peak / MIB, payload_peak / MIB);
+    assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
+
+    let output = std::fs::read(&daemon.stdout).expect("the output");
+    let ids = (0..120).chain(1000..1040).chain(2000..2001);
+    let mut lines = output.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    for id in ids {
+        let line = lines.next().unwrap_or_else(|| panic!("no line for {id}"));
+        let head = String::from_utf8_lossy(&line[..line.len().min(200)]).into_owned();
+        assert!(head.contains(&format!("\"id\":{id},")), "{id}: {head}");
+        let (number, last) = match id {
+            0..120 => (id, id == 119),
+            1000..1040 => (id - 1000, id == 1039),
+            _ => (0, true),
+        };
+        let mark = if last { "\"commit\":true".to_owned() } else { format!("\"xoffset\":{number},") };
+        assert!(head.contains(&mark), "{id}: {head}");
+    }
+    assert!(lines.next().is_none());
+    drop(output);
+    std::fs::remove_file(&daemon.stdout).expect("removed");
+    assert!(payload_peak < MEMORY, "{} MiB", payload_peak / MIB);
+    drop(daemon);
+    drop(conn);
     server.drop_databases(DATA, SCHEMA).await;
     server.run(&["FLUSH BINARY LOGS"]).await;
     let file = server.rows("SHOW BINARY LOGS").await.last().and_then(|r| r[0].clone()).expect("a file");

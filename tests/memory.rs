@@ -8,6 +8,7 @@ use binlogd::assemble::spill::SpillDir;
 use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
 use binlogd::binlog::{EventHeader, EventType, RawEvent};
 use binlogd::daemon::chain::{Chain, Flow, Hooks};
+use binlogd::daemon::log_from::LogFrom;
 use binlogd::encode::batch::{Batch, Topics};
 use binlogd::encode::{Encoder, OutputOptions};
 use binlogd::error::Result;
@@ -57,6 +58,37 @@ struct Counted {
     ends: u64,
     largest: usize,
     commits: u64,
+    /// What the log has, for a second reading.
+    log: Option<Log>,
+}
+
+/// One transaction, made again each time.
+#[derive(Clone, Copy)]
+struct Log {
+    events: u32,
+    rows_each: u32,
+    bytes: usize,
+    next: u32,
+}
+
+impl Log {
+    fn event(&mut self) -> Option<RawEvent> {
+        let number = self.next;
+        self.next += 1;
+        match number.checked_sub(2) {
+            None if number == 0 => Some(begin()),
+            None => Some(table_map()),
+            Some(i) if i < self.events => Some(rows(i * self.rows_each, self.rows_each, self.bytes)),
+            Some(i) if i == self.events => Some(event(EventType::Xid, 77u64.to_le_bytes().to_vec())),
+            Some(_) => None,
+        }
+    }
+}
+
+impl LogFrom for Log {
+    fn next_event(&mut self) -> Result<Option<RawEvent>> {
+        Ok(self.event())
+    }
 }
 
 impl Hooks for Counted {
@@ -66,6 +98,11 @@ impl Hooks for Counted {
 
     fn fetch_tables(&mut self, request: &TableRequest, _: &Schema) -> Result<(Vec<Captured>, Bound)> {
         unreachable!("{}", request.why)
+    }
+
+    fn log_from(&mut self, start: &BinlogPosition) -> Result<Option<Box<dyn LogFrom>>> {
+        assert_eq!(start.offset, 4);
+        Ok(self.log.map(|log| Box::new(log) as Box<dyn LogFrom>))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {
@@ -143,17 +180,16 @@ fn rows(first: u32, count: u32, bytes: usize) -> RawEvent {
 }
 
 /// One transaction of `events` rows events; what came out, the peak of memory in bytes and that of the spill folder.
-fn run(events: u32, rows_each: u32, bytes: usize) -> (Counted, u64, u64) {
+fn run(events: u32, rows_each: u32, bytes: usize, spill_bytes: u64) -> (Counted, u64, u64) {
     let folder = tempfile::tempdir().expect("a folder");
-    let spill = SpillDir::open(folder.path(), 1 << 30).expect("a spill folder");
+    let spill = SpillDir::open(folder.path(), spill_bytes).expect("a spill folder");
     let mut chain = chain(spill.clone());
-    let mut counted = Counted::default();
+    let mut log = Log { events, rows_each, bytes, next: 0 };
+    let mut counted = Counted { log: Some(log), ..Counted::default() };
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
     let mut spilled = 0;
-    let xid = event(EventType::Xid, 77u64.to_le_bytes().to_vec());
-    let all = [begin(), table_map()].into_iter().chain((0..events).map(|i| rows(i * rows_each, rows_each, bytes))).chain([xid]);
-    for event in all {
+    while let Some(event) = log.event() {
         assert_eq!(chain.event(event, &mut counted).expect("taken"), Flow::On);
         chain.assembler.end_of_block();
         spilled = spilled.max(spill.bytes());
@@ -169,7 +205,7 @@ fn run(events: u32, rows_each: u32, bytes: usize) -> (Counted, u64, u64) {
 #[test]
 fn memory_stays_flat_however_large_a_transaction_is() {
     for events in [200, 3000] {
-        let (counted, peak, spilled) = run(events, 4, 8000);
+        let (counted, peak, spilled) = run(events, 4, 8000, 1 << 30);
         let total = u64::from(events) * 4 * 8000;
         assert_eq!((counted.messages, counted.ends, counted.commits), (u64::from(events) * 4, 1, 1));
         assert!(counted.bytes > total && spilled > total - MEMORY_BYTES, "{spilled} bytes were spilled");
@@ -177,9 +213,15 @@ fn memory_stays_flat_however_large_a_transaction_is() {
         let bound = 2 * MEMORY_BYTES + 4 * BATCH_BYTES as u64;
         assert!(peak < bound, "{peak} bytes at once for a transaction of {total}, more than {bound}");
     }
+    // Beyond what the spill folder holds: read twice.
+    let (counted, peak, spilled) = run(3000, 4, 8000, 1 << 20);
+    assert_eq!((counted.messages, counted.ends, counted.commits), (12_000, 1, 1));
+    assert!(spilled <= 1 << 20 && counted.largest < 2 * BATCH_BYTES);
+    let bound = 2 * MEMORY_BYTES + 4 * BATCH_BYTES as u64;
+    assert!(peak < bound, "{peak} bytes at once for a transaction that is read twice, more than {bound}");
     // A row that is larger than all shares goes alone: the event, its message, and the arena as it grew.
     let row = 8 << 20;
-    let (counted, peak, _) = run(3, 1, row);
+    let (counted, peak, _) = run(3, 1, row, 1 << 30);
     assert_eq!((counted.messages, counted.ends), (3, 1));
     let bound = 2 * MEMORY_BYTES + 4 * row as u64;
     assert!(peak < bound, "{peak} bytes at once for rows of {row}, more than {bound}");

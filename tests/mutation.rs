@@ -32,6 +32,8 @@ mod documents;
 mod events;
 #[path = "mutation/gtids.rs"]
 mod gtids;
+#[path = "mutation/payloads.rs"]
+mod payloads;
 #[path = "mutation/run.rs"]
 mod run;
 #[path = "mutation/statement.rs"]

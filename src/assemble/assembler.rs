@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::binlog::event::EventHeader;
 use crate::binlog::format::Flavor;
 use crate::binlog::mariadb_gtid::{AlterPart, MariadbGtidEvent, Xa};
+use crate::binlog::payload::{PayloadLimits, WINDOW_BYTES_MIN};
 use crate::binlog::table_map::DUMMY_TABLE_ID;
 use crate::binlog::{
     EventType, FormatDescription, RawEvent, TableMap, compressed, gtid, incident, payload, query, rotate, rows_query, xid,
@@ -26,19 +27,18 @@ use crate::schema::{Schema, SchemaId, View};
 
 use super::doubt::{self, Cause, TableName};
 use super::left_out;
+use super::offset::extend;
+use super::open::Open;
 use super::own_tables;
 use super::quarantine::{HeldRows, Quarantine};
-use super::spill::{Pushed, SpillBuffer, SpillDir};
-use super::statement::{self, Savepoint, Statement};
+use super::spill::{SpillBuffer, SpillDir};
+use super::statement::{self, Statement};
 use super::tables::{Need, Resolved, Tables};
-use super::transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
+use super::transaction::{TableRole, Transaction, TxnEvent, TxnMeta};
 use super::xa::{XaRequest, XaState};
 
 /// So much of a statement is told of it.
 const STATEMENT_CHARS_MAX: usize = 400;
-
-/// Places that one transaction may mark.
-const SAVEPOINTS_MAX: usize = 100_000;
 
 /// What the assembler needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -55,6 +55,14 @@ pub struct AssembleOptions {
     pub gtid_mode: bool,
     /// Largest event that is accepted out of a compressed one, in bytes.
     pub event_bytes_max: u32,
+}
+
+impl AssembleOptions {
+    /// What unpacking a compressed transaction may take.
+    pub(super) fn payload_limits(&self) -> PayloadLimits {
+        let window_bytes_max = self.memory_bytes.saturating_mul(2).max(WINDOW_BYTES_MIN);
+        PayloadLimits { event_bytes_max: self.event_bytes_max, window_bytes_max }
+    }
 }
 
 /// What happened with the event that was pushed.
@@ -112,76 +120,6 @@ pub struct TableRequest {
     pub timestamp: u32,
 }
 
-/// A transaction whose commit was not read yet.
-pub(super) struct Open {
-    pub(super) meta: TxnMeta,
-    pub(super) events: SpillBuffer,
-    /// Whether rows of a table outside our own database were seen, output or not.
-    pub(super) touches_users: bool,
-    /// Whether rows of a table were seen whose definition is not proved: they will be held.
-    pub(super) unproved: bool,
-    /// Value of our heartbeat row, when the transaction wrote it.
-    pub(super) heartbeat: Option<i64>,
-    /// Marked places, in order.
-    savepoints: Vec<(Vec<u8>, u64)>,
-    /// An XA transaction, and the tables of which it has rows.
-    is_xa: bool,
-    pub(super) slots: Vec<Arc<TableSlot>>,
-    /// Rows passed over since the last event that was kept.
-    left_out: u64,
-}
-
-impl Open {
-    /// Rows behind a place that is gone back to were never committed. (Those of tables that no rollback reaches stand in
-    /// groups of their own, unless one statement changed both kinds; the binlog does not tell them apart then.)
-    fn savepoint(&mut self, sql: &[u8]) -> Result<()> {
-        match statement::savepoint(sql) {
-            None => {}
-            Some(Savepoint::Set(name)) => {
-                // What was passed over before this place stays counted.
-                self.tell_left_out()?;
-                self.savepoints.retain(|(known, _)| *known != name);
-                if self.savepoints.len() >= SAVEPOINTS_MAX {
-                    return Err(Error::definite(format!("a transaction marks more than {SAVEPOINTS_MAX} places")));
-                }
-                self.savepoints.push((name, self.events.mark()));
-            }
-            Some(Savepoint::RollbackTo(name)) => {
-                let Some(index) = self.savepoints.iter().position(|(known, _)| *known == name) else {
-                    return Err(Error::definite("a transaction goes back to a place that it did not mark")
-                        .detail(String::from_utf8_lossy(sql))
-                        .hint("check the binlog file with mysqlbinlog"));
-                };
-                self.events.undo_since(self.savepoints[index].1);
-                self.left_out = 0;
-                self.savepoints.truncate(index + 1);
-            }
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, event: TxnEvent) -> Result<()> {
-        self.tell_left_out()?;
-        self.append(event)
-    }
-
-    pub(super) fn tell_left_out(&mut self) -> Result<()> {
-        match std::mem::take(&mut self.left_out) {
-            0 => Ok(()),
-            rows => self.append(TxnEvent::LeftOut(rows)),
-        }
-    }
-
-    fn append(&mut self, event: TxnEvent) -> Result<()> {
-        match self.events.push(event)? {
-            Pushed::Memory | Pushed::File => Ok(()),
-            Pushed::Full => Err(Error::definite("one transaction is larger than memory_limit and the spill folder may hold")
-                .detail(format!("{} bytes are spilled", self.events.bytes()))
-                .hint("raise spill_limit, or point spill_dir to a larger disk")),
-        }
-    }
-}
-
 pub struct Assembler {
     pub(super) options: AssembleOptions,
     pub(super) spill: SpillDir,
@@ -205,6 +143,8 @@ pub struct Assembler {
     pub(super) gtid: Option<Gtid>,
     /// Where the group that is being read began.
     pub(super) group_start: BinlogPosition,
+    /// Whether a GTID event told where it began.
+    announced: bool,
     pub(super) xa: XaState,
     /// The statement that follows takes no effect (MariaDB's `binlog_alter_two_phase`).
     passes_statement: bool,
@@ -217,6 +157,8 @@ pub struct Assembler {
     stalled: Option<(RawEvent, u64)>,
     /// A compressed transaction that is being unpacked, with its start offset.
     payload: Option<(payload::PayloadEvents, u64)>,
+    /// The last event out of a compressed transaction whose events come one by one.
+    packed: Option<RawEvent>,
 }
 
 impl Assembler {
@@ -236,6 +178,7 @@ impl Assembler {
             server_version: (0, 0, 0),
             boundary: at.clone(),
             group_start: at.clone(),
+            announced: false,
             xa: XaState::new(options.memory_bytes),
             last_event: at.clone(),
             has_version: false,
@@ -252,6 +195,7 @@ impl Assembler {
             open: None,
             stalled: None,
             payload: None,
+            packed: None,
         }
     }
 
@@ -276,7 +220,7 @@ impl Assembler {
 
     /// Whether no transaction is open, nor an event half worked on.
     pub fn is_between_transactions(&self) -> bool {
-        self.open.is_none() && self.payload.is_none() && self.stalled.is_none()
+        self.open.is_none() && self.payload.is_none() && self.packed.is_none() && self.stalled.is_none()
     }
 
     /// Counts rows of tables that are not output, too (`TxnEvent::LeftOut`).
@@ -351,10 +295,12 @@ impl Assembler {
         self.open = None;
         self.stalled = None;
         self.payload = None;
+        self.packed = None;
         self.tables.clear();
         self.at = self.boundary.clone();
         self.fresh = true;
         self.passes_statement = false;
+        self.announced = false;
         self.gtid = None;
         self.xa.forget_awaited();
         self.undo_statements();
@@ -396,6 +342,9 @@ impl Assembler {
 
     pub fn push(&mut self, event: RawEvent) -> Result<Step> {
         assert!(self.stalled.is_none(), "an event was pushed while a table definition was awaited");
+        if event.header.is_packed() {
+            return self.unpacked(event, self.at.offset);
+        }
         let start = self.place(&event.header)?;
         if start != self.at.offset {
             self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
@@ -403,6 +352,39 @@ impl Assembler {
         }
         let file = self.at.file.clone();
         self.handle(event, start).map_err(|e| e.detail(format!("at {file}:{start}")))
+    }
+
+    /// An event out of a compressed transaction. It waits for the one behind it, which it gives way to: only the last may end
+    /// the transaction, and where that is comes with the outer event if the events are received one by one.
+    fn unpacked(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        let Some(before) = self.packed.replace(event) else { return Ok(Step::More) };
+        let step = self.inside(before, start)?;
+        let ends = match &step {
+            Step::Transaction(_) | Step::Boundary(_) | Step::NeedsPrepared(_) => true,
+            Step::Schema(step) => step.end.is_some(),
+            Step::NeedsTables(request) => request.end.is_some(),
+            Step::More | Step::StartedInside(_) => false,
+        };
+        if ends {
+            return Err(Error::definite("events stand behind the end of a compressed transaction")
+                .detail(format!("at {}:{start}", self.at.file))
+                .hint("check the binlog file with mysqlbinlog"));
+        }
+        Ok(step)
+    }
+
+    fn inside(&mut self, event: RawEvent, start: u64) -> Result<Step> {
+        use EventType::*;
+        let file = self.at.file.clone();
+        let at = || format!("in the compressed transaction at {file}:{start}");
+        if let Some(TransactionPayload | EventType::FormatDescription | Rotate | Gtid | AnonymousGtid | GtidTagged | MariaGtid) =
+            event.event_type()
+        {
+            return Err(Error::definite(format!("a {} event cannot stand there", event.header.type_name()))
+                .detail(at())
+                .hint("check the binlog file with mysqlbinlog"));
+        }
+        self.handle(event, start).map_err(|e| e.detail(at()))
     }
 
     /// Moves the running offset over the event and returns where the event begins.
@@ -545,6 +527,7 @@ impl Assembler {
         self.gtid = parsed.gtid.map(Gtid::MySql);
         self.gtid_commit_us = parsed.immediate_commit_us.unwrap_or(0);
         self.group_start = BinlogPosition { file: self.at.file.clone(), offset: start };
+        self.announced = true;
         self.fresh = false;
         self.unfinished()?;
         Ok(Step::More)
@@ -558,11 +541,12 @@ impl Assembler {
         self.gtid = Some(Gtid::MariaDb(parsed.gtid));
         self.gtid_commit_us = 0;
         self.group_start = BinlogPosition { file: self.at.file.clone(), offset: start };
+        self.announced = true;
         self.fresh = false;
         let is_prepared = matches!(parsed.xa, Some(Xa::Prepared(_)));
         // The query that decides an XA transaction stands alone, though older versions do not mark it so.
         if !parsed.standalone && !matches!(parsed.xa, Some(Xa::Completed(_))) {
-            self.begin(&event.header, None, is_prepared);
+            self.begin(&event.header, start, None, is_prepared);
         }
         Ok(Step::More)
     }
@@ -585,26 +569,23 @@ impl Assembler {
         Err(Error::definite(format!("{what} stands outside a transaction")).hint("check the binlog file with mysqlbinlog"))
     }
 
-    fn begin(&mut self, header: &EventHeader, thread_id: Option<u32>, is_xa: bool) {
+    /// `start` is where the event begins that says so.
+    fn begin(&mut self, header: &EventHeader, start: u64, thread_id: Option<u32>, is_xa: bool) {
+        if !std::mem::take(&mut self.announced) {
+            // Servers without GTID events (MySQL 5.6).
+            self.group_start = BinlogPosition { file: self.at.file.clone(), offset: start };
+        }
         self.fresh = false;
-        self.open = Some(Open {
-            meta: TxnMeta {
-                file: self.at.file.clone(),
-                gtid: self.gtid.clone(),
-                server_id: Some(header.server_id),
-                thread_id,
-                begun_s: header.timestamp,
-                ..TxnMeta::default()
-            },
-            events: SpillBuffer::new(self.spill.clone(), self.options.memory_bytes),
-            touches_users: false,
-            unproved: false,
-            heartbeat: None,
-            savepoints: Vec::new(),
-            is_xa,
-            slots: Vec::new(),
-            left_out: 0,
-        });
+        self.tables.begin();
+        let meta = TxnMeta {
+            file: self.at.file.clone(),
+            gtid: self.gtid.clone(),
+            server_id: Some(header.server_id),
+            thread_id,
+            begun_s: header.timestamp,
+            ..TxnMeta::default()
+        };
+        self.open = Some(Open::new(meta, SpillBuffer::new(self.spill.clone(), self.options.memory_bytes), is_xa));
     }
 
     pub(super) fn commit(&mut self, header: &EventHeader, xid: Option<u64>) -> Result<Step> {
@@ -619,10 +600,11 @@ impl Assembler {
         if let Some(value) = open.heartbeat {
             self.heartbeat = value;
         }
+        let again = self.again(&mut open);
         let mut end = self.end_here(open.meta.gtid.clone(), open.touches_users || open.heartbeat.is_some());
         // They are not held yet, but will be when this transaction is encoded.
         end.held |= open.unproved;
-        Ok(Step::Transaction(Transaction { meta: open.meta, events: open.events, end }))
+        Ok(Step::Transaction(Transaction { meta: open.meta, events: open.events, again, end }))
     }
 
     /// When the group that ends with this event was committed, as exactly as the server tells.
@@ -635,7 +617,8 @@ impl Assembler {
 
     pub(super) fn end_here(&mut self, gtid: Option<Gtid>, saves: bool) -> ResumePoint {
         self.before = None;
-        self.tables.forget_if_many();
+        self.announced = false;
+        self.tables.end();
         self.boundary = self.at.clone();
         self.point(gtid, saves)
     }
@@ -649,9 +632,9 @@ impl Assembler {
     }
 
     fn on_row_query(&mut self, event: &RawEvent) -> Result<Step> {
-        if let Some(open) = &mut self.open
-            && self.options.row_queries
-        {
+        let Some(open) = &mut self.open else { return Ok(Step::More) };
+        self.tables.next_number();
+        if self.options.row_queries {
             let text = rows_query::text(event).map_err(|e| bad(&event.header, e))?;
             open.push(TxnEvent::RowQuery(text))?;
         }
@@ -690,6 +673,7 @@ impl Assembler {
             }
             return Err(Error::definite("a rows event stands outside a transaction").hint("check the binlog file with mysqlbinlog"));
         };
+        self.tables.next_number();
         let table_id = TableMap::id_of(&event).map_err(|e| bad(&event.header, e))?;
         if table_id == DUMMY_TABLE_ID {
             return Ok(Step::More);
@@ -700,7 +684,7 @@ impl Assembler {
         open.touches_users |= !entry.own;
         let Some(slot) = entry.slot.clone() else {
             if !entry.layouts.is_empty() {
-                open.left_out += left_out::rows(&event, &entry.layouts);
+                open.leave_out(left_out::rows(&event, &entry.layouts));
             }
             return Ok(Step::More);
         };
@@ -726,8 +710,13 @@ impl Assembler {
     /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
+        if event.body.is_empty()
+            && let Some(last) = self.packed.take()
+        {
+            return self.inside(last, start);
+        }
         let inner = payload::TransactionPayload::parse(event)
-            .and_then(|p| p.events(self.options.event_bytes_max))
+            .and_then(|p| p.events(self.options.payload_limits()))
             .map_err(|e| bad(&event.header, e))?;
         self.payload = Some((inner, start));
         Ok(Step::More)
@@ -740,19 +729,22 @@ impl Assembler {
         while self.stalled.is_none() {
             let Some((inner, start)) = &mut self.payload else { return Ok(self.settle(executed)) };
             let start = *start;
-            let at = format!("in the compressed transaction at {}:{start}", self.at.file);
-            match inner
-                .next()
-                .transpose()
-                .map_err(|e| Error::definite("a compressed transaction cannot be unpacked").source(e).detail(&at))?
-            {
-                None => self.payload = None,
-                Some(event) => {
-                    let step = self.handle(event, start).map_err(|e| e.detail(&at))?;
-                    if !matches!(step, Step::More) {
-                        return Ok(Some(step));
+            let unpacked = inner.next().transpose().map_err(|e| {
+                let at = format!("in the compressed transaction at {}:{start}", self.at.file);
+                Error::definite("a compressed transaction cannot be unpacked").source(e).detail(at)
+            })?;
+            let step = match unpacked {
+                Some(event) => self.unpacked(event, start)?,
+                None => {
+                    self.payload = None;
+                    match self.packed.take() {
+                        Some(last) => self.inside(last, start)?,
+                        None => Step::More,
                     }
                 }
+            };
+            if !matches!(step, Step::More) {
+                return Ok(Some(step));
             }
         }
         Ok(None)
@@ -768,13 +760,6 @@ fn is_outside_file(header: &EventHeader) -> bool {
     header.is_artificial()
         || matches!(header.event_type(), Some(Heartbeat | HeartbeatV2))
         || (header.next_position == 0 && matches!(header.event_type(), Some(Rotate | FormatDescription)))
-}
-
-/// The 64-bit offset with these low 32 bits that lies nearest to `near`, not more than 2 GiB before it.
-fn extend(low: u32, near: u64) -> u64 {
-    let high = near & !0xffff_ffff;
-    let candidate = high | u64::from(low);
-    if candidate + (1 << 31) < near { candidate + (1 << 32) } else { candidate }
 }
 
 fn unsupported(header: &EventHeader, why: &str) -> Error {

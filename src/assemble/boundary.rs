@@ -39,7 +39,7 @@ impl BoundaryScanner {
         let outside = header.is_artificial()
             || matches!(kind, Some(EventType::Heartbeat | EventType::HeartbeatV2))
             || (header.next_position == 0 && matches!(kind, Some(EventType::Rotate | EventType::FormatDescription)));
-        if outside {
+        if outside || header.is_packed() {
             return Ok(None);
         }
         if self.offset >= self.target || self.done {

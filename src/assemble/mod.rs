@@ -1,6 +1,7 @@
 //! Events to transactions: begin and commit, table maps, DDL, one byte-budgeted buffer. Invariant: pure but for the
 //! spill file; no async, no sockets, no clock.
 
+pub mod again;
 mod assembler;
 pub mod boundary;
 mod doubt;
@@ -8,17 +9,21 @@ pub mod groups;
 mod left_out;
 mod mend;
 mod metadata;
+mod offset;
+mod open;
 pub mod own_tables;
 pub mod quarantine;
 pub mod spill;
 mod statement;
 mod tables;
 pub mod transaction;
+mod undone;
 pub mod xa;
 
 #[cfg(test)]
 mod tests;
 
+pub use again::{Again, AgainReader};
 pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
 pub use doubt::{Bound, Captured, Cause, TableName};
 pub use quarantine::{First, HeldRows, HeldTable, Quarantine};

@@ -129,6 +129,8 @@ pub struct Quarantine {
     causes: Vec<(TableName, Arc<Cause>)>,
     /// Definitions that were proved inside the transaction that is open, for rows of it that came before the proof.
     proved_now: Vec<Proof>,
+    /// Slots of the transaction that comes whose definition is not proved though they have one, and what stands for them.
+    stand_ins: Vec<(u64, Arc<TableSlot>)>,
     /// The table that the last row of the transaction went to, if it was held.
     last_held: Option<usize>,
     first: Option<First>,
@@ -167,6 +169,7 @@ impl Quarantine {
             tables: Vec::new(),
             causes: Vec::new(),
             proved_now: Vec::new(),
+            stand_ins: Vec::new(),
             last_held: None,
             first: None,
             giving: None,
@@ -199,6 +202,20 @@ impl Quarantine {
     #[inline]
     pub fn takes(&self, slot: &TableSlot) -> bool {
         slot.role == TableRole::Unproved || (!self.tables.is_empty() && self.find(&slot.map.database, &slot.map.table).is_some())
+    }
+
+    /// In the transaction that comes rows of this slot are held, as rows of the other one.
+    pub(super) fn stand_in(&mut self, slot: u64, by: Arc<TableSlot>) {
+        self.stand_ins.push((slot, by));
+    }
+
+    /// The slot that rows of this one are taken under.
+    #[inline]
+    pub fn instead_of(&self, slot: Arc<TableSlot>) -> Arc<TableSlot> {
+        match self.stand_ins.iter().find(|(id, _)| *id == slot.id) {
+            Some((_, by)) => by.clone(),
+            None => slot,
+        }
     }
 
     /// Whether something is held that nothing proves yet, so that no later point may be stored.
@@ -288,6 +305,7 @@ impl Quarantine {
     /// The transaction has ended; whether its last row is held.
     pub fn transaction_ended(&mut self, with_held_row: bool) -> Result<()> {
         self.proved_now.clear();
+        self.stand_ins.clear();
         let last = self.last_held.take().filter(|_| with_held_row);
         let Some(held) = last.and_then(|index| self.tables.get_mut(index)) else { return Ok(()) };
         let Some(segment) = held.segments.back_mut() else { return Ok(()) };

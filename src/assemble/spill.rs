@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 pub use dir::{SpillDir, SpillFile, SpillFiles, is_in_memory};
 
 use super::transaction::{TableSlot, TxnEvent};
+use super::undone::Undone;
 
 /// Bytes that are gathered before they are written, and read at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -54,8 +55,8 @@ pub struct SpillBuffer {
     /// How many events were pushed, and how many of them were passed.
     pushed: u64,
     passed: u64,
-    /// Numbers of events that were taken back, in order.
-    undone: VecDeque<std::ops::Range<u64>>,
+    /// Numbers of events that were taken back.
+    undone: Undone,
     tail: Option<Tail>,
 }
 
@@ -100,7 +101,7 @@ impl SpillBuffer {
             len: 0,
             pushed: 0,
             passed: 0,
-            undone: VecDeque::new(),
+            undone: Undone::default(),
             tail: None,
         }
     }
@@ -159,8 +160,7 @@ impl SpillBuffer {
         while let Some(event) = self.next_pushed()? {
             let number = self.passed;
             self.passed += 1;
-            while self.undone.pop_front_if(|undone| undone.end <= number).is_some() {}
-            if self.undone.front().is_none_or(|undone| number < undone.start) {
+            if !self.undone.passes(number) {
                 return Ok(Some(event));
             }
         }
@@ -174,10 +174,7 @@ impl SpillBuffer {
 
     /// Takes back what was pushed since the mark: it is not given out. Its room stays taken until it was passed.
     pub fn undo_since(&mut self, mark: u64) {
-        while self.undone.pop_back_if(|undone| undone.start >= mark).is_some() {}
-        if mark < self.pushed {
-            self.undone.push_back(mark..self.pushed);
-        }
+        self.undone.since(mark, self.pushed);
     }
 
     fn next_pushed(&mut self) -> Result<Option<TxnEvent>> {
@@ -220,7 +217,7 @@ impl SpillBuffer {
         self.memory_bytes = 0;
         self.len = 0;
         (self.pushed, self.passed) = (0, 0);
-        self.undone.clear();
+        self.undone = Undone::default();
         self.tail = None;
     }
 
@@ -239,7 +236,7 @@ impl SpillBuffer {
 
     /// Events that `next` has still to give.
     pub fn len(&self) -> usize {
-        let undone: u64 = self.undone.iter().map(|undone| undone.end - undone.start.max(self.passed).min(undone.end)).sum();
+        let undone = self.undone.from(self.passed);
         self.len.saturating_sub(usize::try_from(undone).unwrap_or(usize::MAX))
     }
 

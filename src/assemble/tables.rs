@@ -15,6 +15,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::repair::Known;
 use crate::schema::{Schema, Table};
 
+use super::again::Meanings;
 use super::doubt::{self, Bound, Captured, Cause, Doubts, TableName};
 use super::left_out;
 use super::mend::{self, Mended, Rebuild};
@@ -70,7 +71,11 @@ enum Unready {
 pub struct Tables {
     filter: Arc<Filter>,
     schema_database: String,
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Arc<Entry>>,
+    /// What ids stood for earlier in the open transaction: until which of its events, and the id.
+    past: Vec<(u64, u64, Arc<Entry>)>,
+    /// How many events with rows or row queries the open transaction has so far.
+    number: u64,
     next_slot: u64,
     server_version: (u8, u8, u8),
     /// Whether rows of tables that are not output are counted.
@@ -96,6 +101,8 @@ impl Tables {
             filter,
             schema_database,
             entries: HashMap::new(),
+            past: Vec::new(),
+            number: 0,
             next_slot: 1,
             server_version: (0, 0, 0),
             counts_left_out: false,
@@ -118,19 +125,50 @@ impl Tables {
 
     /// Forgets all table ids: after a rotation, a reconnect and every statement that may have changed a definition.
     pub fn clear(&mut self) {
-        self.entries.clear();
+        let number = self.number;
+        let old = self.entries.drain();
+        if number > 0 {
+            self.past.extend(old.map(|(id, entry)| (number, id, entry)));
+        }
     }
 
-    /// Called where no rows event can follow without its table map: a server that opens its tables anew again and again
+    /// A transaction begins.
+    pub fn begin(&mut self) {
+        self.number = 0;
+        self.past.clear();
+    }
+
+    /// It has ended, so no rows event can follow without its table map: a server that opens its tables anew again and again
     /// gives them new ids each time.
-    pub fn forget_if_many(&mut self) {
+    pub fn end(&mut self) {
+        self.begin();
         if self.entries.len() > ENTRIES_MAX {
             self.clear();
         }
     }
 
+    /// The open transaction's events with rows or row queries are counted, so that a second reading can tell them apart.
+    pub fn next_number(&mut self) {
+        self.number += 1;
+    }
+
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What table ids stood for in the open transaction.
+    pub fn meanings(&mut self) -> Meanings {
+        Meanings { past: std::mem::take(&mut self.past).into(), last: self.entries.clone() }
+    }
+
     pub fn get(&self, table_id: u64) -> Option<&Entry> {
-        self.entries.get(&table_id)
+        self.entries.get(&table_id).map(|entry| &**entry)
+    }
+
+    fn insert(&mut self, id: u64, entry: Entry) {
+        if let Some(old) = self.entries.insert(id, Arc::new(entry)).filter(|_| self.number > 0) {
+            self.past.push((self.number, id, old));
+        }
     }
 
     /// Takes a table map event. The same bytes under the same id as before cost one comparison.
@@ -156,7 +194,7 @@ impl Tables {
         let resolved = if own { self.own_table(map, schema) } else { self.user_table(map, schema) };
         match resolved {
             Ok(slot) => {
-                self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot, layouts });
+                self.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own, slot, layouts });
                 Ok(Resolved::Ready)
             }
             Err(Unready::Needs(need)) => Ok(Resolved::Needs(need)),
@@ -258,6 +296,12 @@ impl Tables {
         let table =
             Table { database: map.database.clone(), name: map.table.clone(), charset: None, columns: Vec::new(), primary_key: Vec::new() };
         self.slot(map, Arc::new(table), None, Verdict::Keep, TableRole::Unproved)
+    }
+
+    /// Rows of this slot are held in the transaction that comes: what was known of the table when they were read is no proof.
+    pub fn hold_slot(&mut self, slot: &TableSlot) {
+        let by = self.unproved_slot(slot.map.clone());
+        self.quarantine.stand_in(slot.id, by);
     }
 
     /// The next rows that were held and need not be any more.
@@ -447,7 +491,7 @@ impl Tables {
         }
         let id = map.table_id;
         let slot = self.unproved_slot(map);
-        self.entries.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot), layouts: Vec::new() });
+        self.insert(id, Entry { map_body: Bytes::copy_from_slice(&event.body), own: false, slot: Some(slot), layouts: Vec::new() });
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use crate::position::BinlogPosition;
 use crate::schema::{Column, ColumnType, Database, IntWidth, Schema, Table};
 
 use super::spill::SpillDir;
-use super::{AssembleOptions, Assembler, Captured, SchemaStep, Step};
+use super::{AgainReader, AssembleOptions, Assembler, Captured, SchemaStep, Step, Transaction, TxnEvent};
 
 const QUERY: u8 = 2;
 const XID: u8 = 16;
@@ -21,6 +21,8 @@ const WRITE_ROWS: u8 = 30;
 struct Feed {
     assembler: Assembler,
     offset: u64,
+    /// All events so far, and where each begins.
+    log: Vec<(u64, RawEvent)>,
     /// Kept until the test ends, because the spill folder lies in it.
     _dir: tempfile::TempDir,
 }
@@ -41,8 +43,13 @@ fn table(columns: &[&str]) -> Arc<Table> {
 
 impl Feed {
     fn new(filter: &str) -> Self {
+        Self::within(filter, 1 << 20)
+    }
+
+    /// With so many bytes for a transaction in memory, and as many in the spill folder.
+    fn within(filter: &str, memory_bytes: u64) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let spill = SpillDir::open(dir.path(), 1 << 20).expect("spill folder");
+        let spill = SpillDir::open(dir.path(), memory_bytes).expect("spill folder");
         let schema = Schema {
             databases: vec![Database { name: "d".into(), charset: "utf8mb4".into(), tables: vec![table(&["a", "b"])] }],
             charset: "utf8mb4".into(),
@@ -53,19 +60,21 @@ impl Feed {
             client_id: "me".into(),
             filter: Arc::new(Filter::parse(filter).expect("a filter").0),
             row_queries: false,
-            memory_bytes: 1 << 20,
+            memory_bytes,
             gtid_mode: false,
             event_bytes_max: 1 << 20,
         };
         let at = BinlogPosition::new("b.000001", 4);
-        Feed { assembler: Assembler::new(options, spill, schema, Some(1), at, 0), offset: 4, _dir: dir }
+        Feed { assembler: Assembler::new(options, spill, schema, Some(1), at, 0), offset: 4, log: Vec::new(), _dir: dir }
     }
 
     fn event(&mut self, type_code: u8, body: &[u8]) -> RawEvent {
         let size = 19 + body.len() as u32;
         self.offset += u64::from(size);
         let header = EventHeader { timestamp: 1_700_000_000, type_code, server_id: 1, size, next_position: self.offset as u32, flags: 0 };
-        RawEvent { header, body: Bytes::copy_from_slice(body) }
+        let event = RawEvent { header, body: Bytes::copy_from_slice(body) };
+        self.log.push((self.offset - u64::from(size), event.clone()));
+        event
     }
 
     fn push(&mut self, type_code: u8, body: &[u8]) -> crate::error::Result<Step> {
@@ -107,7 +116,9 @@ impl Feed {
     }
 
     fn rows(&mut self) -> crate::error::Result<Step> {
-        self.push(WRITE_ROWS, &[9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0xff, 0, 1, 0, 0, 0, 2, 0, 0, 0])
+        // No two are alike.
+        let value = self.log.len() as u8;
+        self.push(WRITE_ROWS, &[9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0xff, 0, value, 0, 0, 0, 2, 0, 0, 0])
     }
 
     fn xid(&mut self) -> crate::error::Result<Step> {
@@ -116,6 +127,25 @@ impl Feed {
 
     fn captured(columns: &[&str]) -> Vec<Captured> {
         vec![Captured { database: "d".into(), database_charset: None, table: "t".into(), def: Some(table(columns)), hidden: 0 }]
+    }
+
+    /// The rows of a transaction: from what was kept, or from a second reading of all events. Table, bytes and place of each.
+    fn given(&self, mut transaction: Transaction) -> Vec<(u64, Bytes, u64)> {
+        let from = transaction.again.as_ref().map_or(0, |again| again.start.offset);
+        let mut reader = transaction.again.take().map(|again| AgainReader::new(*again));
+        let mut log = self.log.iter().filter(|(start, _)| *start >= from).map(|(_, event)| event.clone());
+        let mut given = Vec::new();
+        loop {
+            let event = match &mut reader {
+                Some(reader) => reader.next(&mut || Ok(log.next())),
+                None => transaction.next_event(),
+            };
+            match event.unwrap() {
+                Some(TxnEvent::Rows { slot, event, start }) => given.push((slot.id, event.body, start)),
+                Some(_) => {}
+                None => return given,
+            }
+        }
     }
 
     fn here(&self) -> BinlogPosition {
@@ -173,16 +203,31 @@ fn rows_behind_a_savepoint_that_is_gone_back_to_are_not_output() {
         (&["SAVEPOINT a", "row", "SAVEPOINT a", "row", "ROLLBACK TO a"], 1),
         (&["SAVEPOINT a", "row", "ROLLBACK TO a", "row", "SAVEPOINT b", "row", "ROLLBACK TO b", "row"], 2),
     ];
-    for (steps, rows) in cases {
-        let mut feed = Feed::new("");
+    let run = |feed: &mut Feed, steps: &[&str]| {
         feed.query("BEGIN", 0).unwrap();
         feed.map(None, 2).unwrap();
-        for step in *steps {
+        for step in steps {
             match *step {
                 "row" => feed.rows().unwrap(),
                 sql => feed.query(sql, 0).unwrap(),
             };
         }
+    };
+    for (steps, rows) in cases {
+        // Nothing, one event, two: so the room ends before, between and behind the savepoints.
+        let mut once = Feed::new("");
+        run(&mut once, steps);
+        let Step::Transaction(transaction) = once.xid().unwrap() else { panic!("no transaction") };
+        let expected = once.given(transaction);
+        for memory_bytes in [0, 100, 200] {
+            let mut twice = Feed::within("", memory_bytes);
+            run(&mut twice, steps);
+            let Step::Transaction(transaction) = twice.xid().unwrap() else { panic!("no transaction") };
+            assert!(memory_bytes > 0 || transaction.again.is_some(), "{steps:?}");
+            assert_eq!(twice.given(transaction), expected, "{steps:?}");
+        }
+        let mut feed = Feed::new("");
+        run(&mut feed, steps);
         let Step::Transaction(mut transaction) = feed.xid().unwrap() else { panic!("no transaction") };
         assert_eq!(transaction.events.len(), *rows, "{steps:?}");
         let given = std::iter::from_fn(|| transaction.next_event().unwrap()).count();
@@ -192,6 +237,68 @@ fn rows_behind_a_savepoint_that_is_gone_back_to_are_not_output() {
     let mut feed = Feed::new("");
     feed.query("BEGIN", 0).unwrap();
     assert!(feed.query("ROLLBACK TO `x`", 0).unwrap_err().to_string().contains("did not mark"));
+}
+
+#[test]
+fn a_second_reading_knows_what_table_ids_stood_for() {
+    let run = |memory_bytes| {
+        let mut feed = Feed::within("", memory_bytes);
+        feed.query("BEGIN", 0).unwrap();
+        for names in [None, Some(&["a", "b"][..]), None] {
+            // The same id with another text: a slot of its own.
+            feed.map(names, 2).unwrap();
+            feed.rows().unwrap();
+            feed.rows().unwrap();
+        }
+        let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+        assert_eq!(transaction.again.is_some(), memory_bytes == 0);
+        feed.given(transaction)
+    };
+    let expected = run(1 << 20);
+    assert_eq!(expected.iter().map(|(slot, ..)| *slot).collect::<std::collections::BTreeSet<_>>().len(), 3);
+    assert_eq!(run(0), expected);
+}
+
+#[test]
+fn a_second_reading_of_something_else_is_an_error() {
+    let mut feed = Feed::within("", 0);
+    feed.query("BEGIN", 0).unwrap();
+    feed.map(None, 2).unwrap();
+    feed.rows().unwrap();
+    let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+    let again = *transaction.again.expect("nothing was kept");
+    assert_eq!((again.start.offset, again.end), (4, feed.offset));
+    let mut reader = AgainReader::new(again);
+    // The rows are gone, and a statement of their size stands there.
+    let mut other: Vec<RawEvent> = feed.log.iter().map(|(_, event)| event.clone()).collect();
+    other[2].header.type_code = QUERY;
+    let mut log = other.into_iter();
+    let error = reader.next(&mut || Ok(log.next())).unwrap_err().to_string();
+    assert!(error.contains("finds another one than the first") && error.contains("b.000001:4") && error.contains("spill_limit"), "{error}");
+}
+
+#[test]
+fn places_beyond_4_gib_are_counted_on() {
+    const FOUR_GIB: u64 = 1 << 32;
+    for memory_bytes in [1 << 20, 0] {
+        let mut feed = Feed::within("", memory_bytes);
+        feed.offset = FOUR_GIB - 100;
+        feed.assembler.rewind(feed.here());
+        // The first stands around the place where 32 bits end, the second behind it.
+        for _ in 0..2 {
+            feed.query("BEGIN", 0).unwrap();
+            feed.map(None, 2).unwrap();
+            let mut places = Vec::new();
+            for _ in 0..2 {
+                places.push(feed.offset);
+                feed.rows().unwrap();
+            }
+            let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+            assert_eq!((&transaction.end.at, transaction.again.is_some()), (&feed.here(), memory_bytes == 0));
+            assert!(feed.offset > FOUR_GIB && places[1] > FOUR_GIB);
+            assert_eq!(feed.given(transaction).into_iter().map(|(_, _, start)| start).collect::<Vec<_>>(), places);
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::filter::Verdict;
 use crate::position::{Gtid, ResumePoint};
 use crate::schema::{SchemaId, Table};
 
+use super::again::Again;
 use super::spill::SpillBuffer;
 
 /// A table map matched with our definition: what a rows event of its table id means. Made once per table map text, and
@@ -84,6 +85,8 @@ pub struct TxnMeta {
 pub struct Transaction {
     pub meta: TxnMeta,
     pub events: SpillBuffer,
+    /// It was larger than memory and spill folder may hold: `events` is empty, and its rows have to be read a second time.
+    pub again: Option<Box<Again>>,
     pub end: ResumePoint,
 }
 

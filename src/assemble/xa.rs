@@ -8,7 +8,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::again::Again;
 use super::assembler::{AssembleOptions, Assembler, Step, bad};
+use super::doubt::{Bound, TableName};
 use super::spill::{SpillBuffer, SpillDir};
 use super::transaction::{TableRole, TableSlot, Transaction, TxnMeta};
 use crate::binlog::RawEvent;
@@ -57,6 +59,8 @@ struct Prepared {
 pub(super) struct Rows {
     pub meta: TxnMeta,
     pub events: SpillBuffer,
+    /// As in `Transaction`.
+    pub again: Option<Box<Again>>,
     pub touches_users: bool,
     pub heartbeat: Option<i64>,
     /// The tables whose rows are in it.
@@ -184,9 +188,13 @@ impl Assembler {
         open.tell_left_out()?;
         let place = XaPlace { name: prepare.xid.to_name(), start: self.group_start.clone(), end: self.at.offset, gtid: self.gtid.clone() };
         let what = PreparedXa { place, schema_id: self.schema_id, tables: tables_of(&open.slots), server_uuid: None };
-        // Rows that wait for a definition are read again: it may be proved until then, and cannot be before it is.
-        let rows = (!open.unproved).then_some(Rows {
+        // Rows that wait for a definition are read again: it may be proved until then, and cannot be before it is. So are those
+        // that were too many, from wherever they are then; only who cannot look for them keeps the place.
+        let looks_again = (open.unproved || open.beyond) && self.xa.keep_bytes != u64::MAX;
+        let again = self.again(&mut open);
+        let rows = (!looks_again).then_some(Rows {
             meta: open.meta,
+            again,
             events: open.events,
             touches_users: open.touches_users,
             heartbeat: open.heartbeat,
@@ -261,7 +269,7 @@ impl Assembler {
     /// The rows under the statement that made them valid: its place, its GTID, its time; without an xid, because there is
     /// no XID event (as Maxwell has it for MySQL 5.6, which logs XA so). The thread is the one that wrote them.
     fn commit_prepared(&mut self, commit: &Commit, rows: Rows) -> Step {
-        let Rows { mut meta, events, touches_users, heartbeat, slots: _ } = rows;
+        let Rows { mut meta, events, again, touches_users, heartbeat, slots: _ } = rows;
         meta.file = self.at.file.clone();
         meta.rows_at = Some(commit.start);
         meta.gtid = self.gtid.clone();
@@ -269,7 +277,7 @@ impl Assembler {
         meta.commit_us = self.commit_us(&commit.header);
         self.heartbeat = heartbeat.unwrap_or(self.heartbeat);
         let end = self.end_here(meta.gtid.clone(), touches_users || heartbeat.is_some());
-        Step::Transaction(Transaction { meta, events, end })
+        Step::Transaction(Transaction { meta, events, again, end })
     }
 
     /// Reads the rows of a request again.
@@ -281,13 +289,18 @@ impl Assembler {
         let mut reader =
             XaReader::new(self.options.clone(), self.spill.clone(), schema, self.schema_id, self.tables.next_slot(), request.name.clone());
         reader.assembler.tables.counts_left_out = self.tables.counts_left_out;
+        if self.tables.quarantine.is_on() {
+            reader.doubted = self.tables.doubts.names();
+            // Not to hold anything there: rows without a definition get slots that say so.
+            reader.assembler.quarantine_mut().turn_on(0);
+        }
         reader
     }
 
     /// The rows that `Step::NeedsPrepared` asked for.
     ///
     /// # Errors
-    /// Definite when a definition of one of their tables is not proved.
+    /// Definite when a definition of one of their tables is not proved, and its rows cannot be held back.
     pub fn provide_prepared(&mut self, request: &XaRequest, reader: XaReader) -> Result<Step> {
         let Some(commit) = self.xa.awaited.take() else { return Err(Error::bug("rows of an XA transaction that nobody waits for")) };
         self.tables.take_slots_from(reader.assembler.tables.next_slot());
@@ -296,10 +309,19 @@ impl Assembler {
             let known = request.known.iter().flat_map(|k| &k.tables);
             known.into_iter().any(|t| t.database == slot.table.database && t.name == slot.table.name)
         };
+        // No statement can have come between: a prepared transaction keeps its tables locked. So the definition that is proved
+        // at last is that of these rows too.
+        let mut held = false;
         for slot in rows.slots.iter().filter(|slot| !then(slot)) {
-            if self.tables.doubts.is_doubted(&slot.table.database, &slot.table.name) {
+            if !self.tables.doubts.is_doubted(&slot.table.database, &slot.table.name) {
+                continue;
+            }
+            if self.tables.quarantine.is_on() {
+                self.tables.hold_slot(slot);
+                held = true;
+            } else {
                 return Err(Error::definite(format!(
-                    "the definition of {}.{} is not proved, and the rows of an XA transaction cannot be held back",
+                    "the definition of {}.{} is not proved, and rows of an XA transaction need it",
                     slot.table.database, slot.table.name
                 ))
                 .detail(format!("XA transaction {}", request.name))
@@ -308,7 +330,11 @@ impl Assembler {
                 ));
             }
         }
-        Ok(self.commit_prepared(&commit, rows))
+        let mut step = self.commit_prepared(&commit, rows);
+        if let Step::Transaction(transaction) = &mut step {
+            transaction.end.held |= held;
+        }
+        Ok(step)
     }
 
     /// Nobody wants the rows: the commit is a boundary.
@@ -334,6 +360,8 @@ fn name_of(query: &Query<'_>) -> Result<XaName> {
 pub struct XaReader {
     assembler: Assembler,
     name: XaName,
+    /// Tables whose rows may come without a definition: they will be held.
+    doubted: Vec<TableName>,
     found: Option<Rows>,
 }
 
@@ -354,7 +382,12 @@ impl XaReader {
         let mut assembler = Assembler::new(options, spill, schema, id, BinlogPosition::new("", 4), 0);
         assembler.tables.take_slots_from(next_slot);
         assembler.keep_prepared(u64::MAX);
-        XaReader { assembler, name, found: None }
+        XaReader { assembler, name, doubted: Vec::new(), found: None }
+    }
+
+    fn is_doubted(&self, name: &TableName) -> bool {
+        let case = self.assembler.schema.case;
+        name.table.as_deref().is_some_and(|table| self.doubted.iter().any(|d| d.covers(case, &name.database, table)))
     }
 
     /// Where the next event begins, when those before it are left out.
@@ -371,6 +404,10 @@ impl XaReader {
         while let Some(current) = step {
             match current {
                 Step::More | Step::Schema(_) => {}
+                Step::NeedsTables(request) if request.tables.iter().all(|name| self.is_doubted(name)) => {
+                    step = Some(self.assembler.provide(Vec::new(), Bound::never())?);
+                    continue;
+                }
                 Step::NeedsTables(request) => {
                     let names: Vec<String> =
                         request.tables.iter().map(|t| format!("{}.{}", t.database, t.table.as_deref().unwrap_or("*"))).collect();

@@ -15,7 +15,8 @@ pub struct EventHeader {
     pub timestamp: u32,
     pub type_code: u8,
     pub server_id: u32,
-    /// Size on the wire, with header and checksum.
+    /// Size on the wire, with header and checksum; 0 for an event out of a compressed transaction, which takes no room in the
+    /// file.
     pub size: u32,
     /// `end_log_pos`: offset of the next event, modulo 2^32; 0 in artificial events and, on MariaDB 11.4+, inside groups.
     pub next_position: u32,
@@ -45,6 +46,13 @@ impl EventHeader {
 
     pub fn event_type(&self) -> Option<EventType> {
         EventType::from_code(self.type_code)
+    }
+
+    /// Whether the event stands inside a compressed transaction. Where such a one is too large to be received whole, its
+    /// events come one by one, and behind the last the outer event without its body: only then its checksum is known to
+    /// be right, and where it ends.
+    pub fn is_packed(&self) -> bool {
+        self.size == 0
     }
 
     pub fn is_artificial(&self) -> bool {
@@ -80,7 +88,7 @@ impl RawEvent {
 }
 
 /// Size of a CRC-32 checksum at an event's end, in bytes.
-const CHECKSUM_SIZE: usize = 4;
+pub const CHECKSUM_SIZE: usize = 4;
 
 /// Cuts one whole event (header, body and checksum, nothing before or after) into header and body, and compares the
 /// checksum. `algorithm` is what the last format description event says; a format description event follows its own

@@ -1,28 +1,55 @@
 //! MySQL's compressed transactions: one event that holds all events of a transaction
-//! (`binlog_transaction_compression=ON`). They are inflated one after another; the transaction is never held whole.
+//! (`binlog_transaction_compression=ON`). They are unpacked one after another; the transaction is never held whole.
 
-use std::io::Read;
+pub mod stream;
 
-use bytes::buf::Reader;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::event::{EventHeader, HEADER_SIZE, RawEvent};
+use super::event::RawEvent;
 use super::{Cursor, DecodeError};
+pub use stream::PayloadStream;
 
 /// The outer event (MySQL `libs/mysql/binlog/event/codecs/binary.h`, `Transaction_payload`). Only its end is a place in
 /// the file; the events inside have none (their `next_position` is 0), and no checksum.
 #[derive(Debug, Clone)]
 pub struct TransactionPayload {
+    head: Head,
+    data: Bytes,
+}
+
+/// What stands before the packed events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
     pub compression: Compression,
+    /// Bytes of the packed events.
+    pub size: u64,
     /// Size of all events together, if the server says so, in bytes.
     pub uncompressed_size: Option<u64>,
-    data: Bytes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     None,
     Zstd,
+}
+
+/// What unpacking may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayloadLimits {
+    /// Largest event inside.
+    pub event_bytes_max: u32,
+    /// How much of what was unpacked before may be needed to unpack on. The servers' default level needs 2 MiB, level 19
+    /// 8 MiB, 20 32 MiB, 22 128 MiB.
+    pub window_bytes_max: u64,
+}
+
+/// Smaller than this the window is never: every level up to 19 fits.
+pub const WINDOW_BYTES_MIN: u64 = 8 << 20;
+
+impl From<u32> for PayloadLimits {
+    fn from(event_bytes_max: u32) -> Self {
+        PayloadLimits { event_bytes_max, window_bytes_max: WINDOW_BYTES_MIN }
+    }
 }
 
 /// Fields of the outer header: type, length, value; all length-encoded integers.
@@ -33,45 +60,50 @@ mod field {
     pub const UNCOMPRESSED_SIZE: u64 = 3;
 }
 
-impl TransactionPayload {
-    pub fn parse(event: &RawEvent) -> Result<Self, DecodeError> {
-        let mut c = Cursor::new(&event.body);
+/// The fields have a few dozen bytes.
+const HEAD_BYTES_MAX: usize = 4096;
+
+impl Head {
+    /// The head and how many bytes it takes. `Short`: it goes on.
+    fn parse(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
+        let bytes = bytes.get(..HEAD_BYTES_MAX).unwrap_or(bytes);
+        let mut c = Cursor::new(bytes);
         let (mut size, mut compression, mut uncompressed_size) = (None, None, None);
         loop {
             let kind = c.lenenc("payload field")?;
             if kind == field::END {
                 break;
             }
-            let mut value = Cursor::new(c.lenenc_bytes("payload field")?);
+            let value = c.lenenc_bytes("payload field")?;
+            let number = |what| Cursor::new(value).lenenc(what).map_err(|e| DecodeError::invalid("payload field", e.to_string()));
             match kind {
-                field::PAYLOAD_SIZE => size = Some(value.lenenc_len("payload size")?),
-                field::COMPRESSION => compression = Some(compression_of(value.lenenc("compression type")?)?),
-                field::UNCOMPRESSED_SIZE => uncompressed_size = Some(value.lenenc("uncompressed size")?),
+                field::PAYLOAD_SIZE => size = Some(number("payload size")?),
+                field::COMPRESSION => compression = Some(compression_of(number("compression type")?)?),
+                field::UNCOMPRESSED_SIZE => uncompressed_size = Some(number("uncompressed size")?),
                 _ => {}
             }
         }
         let (Some(size), Some(compression)) = (size, compression) else {
             return Err(DecodeError::invalid("transaction payload", "size or compression type is missing"));
         };
-        let start = event.body.len() - c.len();
-        c.take(size, "transaction payload")?;
-        // `take` has just found that so many bytes are there.
-        Ok(TransactionPayload { compression, uncompressed_size, data: event.body.slice(start..start + size) })
+        Ok((Head { compression, size, uncompressed_size }, bytes.len() - c.len()))
     }
+}
 
-    /// Size of the payload as it is in the file, in bytes.
-    pub fn compressed_size(&self) -> usize {
-        self.data.len()
-    }
-
-    /// Inflates the events in order. An event of more than `event_size_max` bytes is an error.
-    pub fn events(self, event_size_max: u32) -> Result<PayloadEvents, DecodeError> {
-        let reader = self.data.reader();
-        let source = match self.compression {
-            Compression::None => Source::Plain(reader),
-            Compression::Zstd => Source::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(reader).map_err(|e| damaged(&e))?)),
+impl TransactionPayload {
+    pub fn parse(event: &RawEvent) -> Result<Self, DecodeError> {
+        let (head, start) = Head::parse(&event.body)?;
+        let have = event.body.len() - start;
+        let Some(size) = usize::try_from(head.size).ok().filter(|size| *size <= have) else {
+            return Err(DecodeError::Short { what: "transaction payload", want: usize::try_from(head.size).unwrap_or(usize::MAX), have });
         };
-        Ok(PayloadEvents { source, block: BytesMut::new(), event_size_max, read: 0, expected: self.uncompressed_size, ended: false })
+        Ok(TransactionPayload { head, data: event.body.slice(start..start + size) })
+    }
+
+    /// Unpacks the events in order.
+    pub fn events(self, limits: impl Into<PayloadLimits>) -> Result<PayloadEvents, DecodeError> {
+        let stream = PayloadStream::of(self.head, self.data, limits.into())?;
+        Ok(PayloadEvents { stream, ended: false })
     }
 }
 
@@ -84,31 +116,11 @@ fn compression_of(code: u64) -> Result<Compression, DecodeError> {
     }
 }
 
-fn damaged(error: &std::io::Error) -> DecodeError {
-    DecodeError::invalid("transaction payload", error.to_string())
-}
-
 /// The events of one payload; made by `TransactionPayload::events`. After an error there are no more.
 pub struct PayloadEvents {
-    source: Source,
-    /// Room for the bodies of small events; each is cut off as a slice.
-    block: BytesMut,
-    event_size_max: u32,
-    /// Bytes inflated so far.
-    read: u64,
-    expected: Option<u64>,
+    stream: PayloadStream,
     ended: bool,
 }
-
-enum Source {
-    Plain(Reader<Bytes>),
-    /// Holds a window of at most 128 MiB, zstd's own bound for decoders; servers' default level needs 2 MiB.
-    Zstd(Box<zstd::stream::read::Decoder<'static, Reader<Bytes>>>),
-}
-
-/// Bodies up to this size share blocks; larger ones have their own memory.
-const SMALL_BODY_BYTES: usize = 16 * 1024;
-const BLOCK_BYTES: usize = 64 * 1024;
 
 impl Iterator for PayloadEvents {
     type Item = Result<RawEvent, DecodeError>;
@@ -117,79 +129,12 @@ impl Iterator for PayloadEvents {
         if self.ended {
             return None;
         }
-        let event = self.read_event().transpose();
+        let event = match self.stream.next() {
+            Ok(None) => self.stream.finish().err().map(Err),
+            event => event.transpose(),
+        };
         self.ended = !matches!(event, Some(Ok(_)));
         event
-    }
-}
-
-impl PayloadEvents {
-    fn read_event(&mut self) -> Result<Option<RawEvent>, DecodeError> {
-        let mut head = [0; HEADER_SIZE];
-        match self.fill(&mut head)? {
-            0 => return self.check_end().map(|()| None),
-            HEADER_SIZE => {}
-            have => return Err(DecodeError::Short { what: "event in a payload", want: HEADER_SIZE, have }),
-        }
-        let header = EventHeader::parse(&head)?;
-        // No platform that we build for has a `usize` below 32 bits.
-        let Some(size) = (header.size as usize).checked_sub(HEADER_SIZE).filter(|_| header.size <= self.event_size_max) else {
-            let why = format!("an event of {} bytes, the limit is {}", header.size, self.event_size_max);
-            return Err(DecodeError::invalid("event in a payload", why));
-        };
-        let body = if size <= SMALL_BODY_BYTES { self.small_body(size)? } else { self.large_body(size)? };
-        Ok(Some(RawEvent { header, body }))
-    }
-
-    fn small_body(&mut self, size: usize) -> Result<Bytes, DecodeError> {
-        let mut block = std::mem::take(&mut self.block);
-        if block.capacity() < size {
-            block = BytesMut::with_capacity(BLOCK_BYTES);
-        }
-        block.resize(size, 0);
-        let have = self.fill(&mut block)?;
-        let body = block.split().freeze();
-        self.block = block;
-        if have == size { Ok(body) } else { Err(DecodeError::Short { what: "event in a payload", want: size, have }) }
-    }
-
-    /// Memory grows with what is really there, not with what the header claims.
-    fn large_body(&mut self, size: usize) -> Result<Bytes, DecodeError> {
-        let mut body = Vec::new();
-        let have = self.source.by_ref().take(size as u64).read_to_end(&mut body).map_err(|e| damaged(&e))?;
-        self.read += have as u64;
-        if have == size { Ok(body.into()) } else { Err(DecodeError::Short { what: "event in a payload", want: size, have }) }
-    }
-
-    /// Fills `buffer` as far as there is something; returns how far.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, DecodeError> {
-        let mut filled = 0;
-        while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-            match self.source.read(room).map_err(|e| damaged(&e))? {
-                0 => break,
-                got => filled += got,
-            }
-        }
-        self.read += filled as u64;
-        Ok(filled)
-    }
-
-    fn check_end(&self) -> Result<(), DecodeError> {
-        match self.expected {
-            Some(expected) if expected != self.read => {
-                Err(DecodeError::invalid("transaction payload", format!("{} bytes were inflated, {expected} were announced", self.read)))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Source::Plain(reader) => reader.read(buffer),
-            Source::Zstd(decoder) => decoder.read(buffer),
-        }
     }
 }
 
@@ -241,6 +186,71 @@ mod tests {
         let (first, second) = plain.split_at(60_000);
         let frames = [zstd::encode_all(first, 3).unwrap(), zstd::encode_all(second, 3).unwrap()].concat();
         assert_eq!(sizes(&outer(0, Some(size), &frames), 1 << 20).unwrap(), [5, 100_000, 0, 8]);
+    }
+
+    /// Bodies of the events that come out of these pieces.
+    fn streamed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, max: u32) -> Result<Vec<Bytes>, DecodeError> {
+        let mut stream = PayloadStream::new(max.into());
+        let mut bodies = Vec::new();
+        for piece in pieces {
+            stream.push(Bytes::copy_from_slice(piece))?;
+            while let Some(event) = stream.next()? {
+                assert!(event.header.is_packed() && event.header.next_position == 0);
+                bodies.push(event.body);
+            }
+        }
+        stream.finish().map(|()| bodies)
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_events() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let noise: Vec<u8> = (0..20_000).map(|_| next()).collect();
+        let plain = [whole(2, 0, b"BEGIN"), whole(30, 0, &noise[..3000]), whole(31, 0, b""), whole(16, 0, &[1; 8])].concat();
+        let (first, second) = plain.split_at(1000);
+        let frames = [zstd::encode_all(first, 3).unwrap(), zstd::encode_all(second, 3).unwrap()].concat();
+        let size = Some(plain.len() as u64);
+        for event in [outer(0, size, &zstd::encode_all(&plain[..], 3).unwrap()), outer(255, size, &plain), outer(0, None, &frames)] {
+            let body = &event.body[..];
+            let expected = streamed([body], 1 << 20).unwrap();
+            assert_eq!(expected.iter().map(Bytes::len).collect::<Vec<_>>(), [5, 3000, 0, 8]);
+            for at in 0..body.len() {
+                let (a, b) = body.split_at(at);
+                assert_eq!(streamed([a, b], 1 << 20).unwrap(), expected, "split at {at}");
+                streamed([a], 1 << 20).expect_err("a cut event");
+            }
+            for size in [1, 2, 3, 7, 100] {
+                assert_eq!(streamed(body.chunks(size), 1 << 20).unwrap(), expected, "pieces of {size}");
+            }
+            // What stands behind the announced size belongs to nobody, as for the whole event.
+            assert_eq!(streamed([body, &[1; 50][..]], 1 << 20).unwrap(), expected);
+        }
+        // Events above all blocks.
+        let plain = [whole(30, 0, &noise), whole(30, 0, &noise.repeat(20)), whole(30, 0, &noise[..10])].concat();
+        let event = outer(0, None, &zstd::encode_all(&plain[..], 3).unwrap());
+        let expected: Vec<Bytes> = vec![noise.clone().into(), noise.repeat(20).into(), noise[..10].to_vec().into()];
+        assert_eq!(streamed(event.body.chunks(1000), 1 << 20).unwrap(), expected);
+        let whole: Vec<Bytes> = TransactionPayload::parse(&event).unwrap().events(1 << 20).unwrap().map(|e| e.unwrap().body).collect();
+        assert_eq!(whole, expected);
+    }
+
+    #[test]
+    fn a_window_above_the_limit_is_refused_with_a_hint() {
+        let packed = |log: u32| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 3).unwrap();
+            encoder.set_parameter(zstd::stream::raw::CParameter::WindowLog(log)).unwrap();
+            std::io::Write::write_all(&mut encoder, &inner()).unwrap();
+            outer(0, None, &encoder.finish().unwrap())
+        };
+        assert_eq!(sizes(&packed(23), 1 << 20).unwrap().len(), 4);
+        let error = sizes(&packed(27), 1 << 20).unwrap_err().to_string();
+        assert!(error.contains("raise memory_limit") && error.contains("binlog_transaction_compression_level_zstd"), "{error}");
+        let limits = PayloadLimits { event_bytes_max: 1 << 20, window_bytes_max: 1 << 27 };
+        assert_eq!(TransactionPayload::parse(&packed(27)).unwrap().events(limits).unwrap().count(), 4);
     }
 
     #[test]

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::assemble::{Assembler, Bound, Captured, SchemaStep, Step, TableName, TableRequest, Transaction, XaReader, XaRequest};
+use crate::assemble::{
+    Again, AgainReader, Assembler, Bound, Captured, SchemaStep, Step, TableName, TableRequest, Transaction, XaReader, XaRequest,
+};
 use crate::binlog::{EventType, FormatDescription, RawEvent, RowsEvent, RowsKind};
 use crate::encode::batch::Batch;
-use crate::encode::{DdlMessage, Encoder, decode_columns};
+use crate::encode::{DdlMessage, EncodeStats, Encoder, decode_columns};
 use crate::error::{Error, Result};
 use crate::filter::{Filter, LiveFilter};
 use crate::position::xa::XaDecided;
@@ -15,6 +17,8 @@ use crate::position::{BinlogPosition, Gtid, Gtids, Position, ResumePoint};
 use crate::schema::delta::SchemaChange;
 use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
+
+use super::log_from::LogFrom;
 
 /// What the chain asks of its surroundings. Calls may block.
 pub trait Hooks {
@@ -44,6 +48,17 @@ pub trait Hooks {
     /// When the binlog that should have them has not.
     fn read_prepared(&mut self, request: &XaRequest, _reader: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
         Err(Error::definite(format!("the rows of the XA transaction {} cannot be read again here", request.name)).detail(&request.at))
+    }
+
+    /// The log from this place on, where a transaction begins whose rows have to be read a second time; `None` if nobody wants
+    /// them.
+    ///
+    /// # Errors
+    /// When the file is gone, or another server answers.
+    fn log_from(&mut self, start: &BinlogPosition) -> Result<Option<Box<dyn LogFrom>>> {
+        Err(Error::definite("the log cannot be read a second time here")
+            .detail(start)
+            .hint("raise spill_limit, so that one reading is enough"))
     }
 
     /// A transaction was encoded: its rows, and milliseconds from its begin to its last row on the server. For metrics.
@@ -231,8 +246,13 @@ impl Chain {
                     self.counters.transactions += 1;
                     self.refuse_bootstraps(&transaction)
                         .map_err(|e| self.of_server(e.detail(format!("in the transaction that ends at {}", transaction.end.at))))?;
-                    let quarantine = self.assembler.quarantine_mut();
-                    let stats = self.encoder.transaction_but_held(&mut transaction, quarantine, &mut |batch| hooks.emit(batch))?;
+                    let stats = match transaction.again.take() {
+                        Some(again) => self.read_again(&transaction, *again, hooks)?,
+                        None => {
+                            let quarantine = self.assembler.quarantine_mut();
+                            self.encoder.transaction_but_held(&mut transaction, quarantine, &mut |batch| hooks.emit(batch))?
+                        }
+                    };
                     let meta = &transaction.meta;
                     self.counters.last_commit_us = self.counters.last_commit_us.max(meta.commit_us);
                     // Heartbeats are rows to Maxwell's count.
@@ -263,6 +283,21 @@ impl Chain {
             }
             return Ok(Flow::On);
         }
+    }
+
+    /// Encodes a transaction whose rows could not be kept while it was read.
+    fn read_again(&mut self, transaction: &Transaction, again: Again, hooks: &mut dyn Hooks) -> Result<EncodeStats> {
+        tracing::info!(from = %again.start, to = again.end, "reading the rows of a large transaction");
+        let Some(mut log) = hooks.log_from(&again.start).map_err(|e| self.of_server(e))? else {
+            self.encoder.mark_end(transaction.end.clone(), 0, &mut |batch| hooks.emit(batch))?;
+            return Ok(EncodeStats::default());
+        };
+        let mut reader = AgainReader::new(again);
+        let mut next = || reader.next(&mut || log.next_event());
+        let quarantine = self.assembler.quarantine_mut();
+        let stats = self.encoder.transaction_again(transaction, &mut next, quarantine, &mut |batch| hooks.emit(batch))?;
+        tracing::info!(rows = stats.rows, "the large transaction is read");
+        Ok(stats)
     }
 
     /// Definitions from the store, if it has a version for the very place that asks, else from the server.

@@ -12,6 +12,7 @@ pub mod diagnose;
 pub mod exactly_once;
 pub mod keeper;
 mod log_format;
+pub mod log_from;
 pub mod logging;
 pub mod notify;
 pub mod pipeline;

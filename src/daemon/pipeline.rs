@@ -11,8 +11,8 @@ use crate::budget::Budget;
 use crate::encode::batch::Batch;
 use crate::error::{Error, Result};
 use crate::metrics::ErrorKind;
-use crate::position::Position;
 use crate::position::xa::XaDecided;
+use crate::position::{BinlogPosition, Position};
 use crate::schema::delta::SchemaChange;
 use crate::schema::mend::TRUSTED_FORMAT;
 use crate::schema::prepared::PreparedXa;
@@ -26,6 +26,7 @@ use crate::store::{Origin, Store};
 
 use super::board::Board;
 use super::chain::{Chain, Counters, Flow, Hooks, PreparedRows};
+use super::log_from::{DumpLog, LogFrom};
 use super::progress::Progress;
 use super::quarantine_watch::QuarantineWatch;
 use super::reader::{BlockQueue, QueuedBlock};
@@ -341,6 +342,22 @@ impl Hooks for Surroundings {
         let mut alive = || if shutdown.is_requested() { Err(Error::transient("stopped")) } else { Ok(()) };
         let read = seeker.read_prepared(request, &files, reader, &mut alive)?;
         Ok(PreparedRows::Read(Box::new(read)))
+    }
+
+    fn log_from(&mut self, start: &BinlogPosition) -> Result<Option<Box<dyn LogFrom>>> {
+        let seeker = Seeker::new(&self.dump, self.replication.clone(), self.identity.version.flavor);
+        let log = DumpLog::open(seeker.dump(), start, &self.runtime, self.board.clone(), self.shutdown.clone())?;
+        let now = log.server_uuid();
+        tables::same_server(now, self.identity.uuid.as_deref(), self.gtid_mode)?;
+        if let (Some(now), Some(then)) = (now, self.server_uuid.as_deref())
+            && !now.eq_ignore_ascii_case(then)
+        {
+            // In GTID mode: a new run finds the transaction on this one.
+            return Err(
+                Error::transient("another server answers than the one whose log was being read").detail(format!("{now} instead of {then}"))
+            );
+        }
+        Ok(Some(Box::new(log)))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

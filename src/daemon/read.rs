@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::assemble::spill::SpillDir;
 use crate::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest, XaReader, XaRequest};
+use crate::binlog::payload::WINDOW_BYTES_MIN;
 use crate::encode::batch::{Batch, Topics};
 use crate::encode::{Encoder, OutputOptions};
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ use crate::schema::{Schema, SchemaId};
 use crate::source::file::BinlogFile;
 
 use super::chain::{Chain, Flow, Hooks, PreparedRows};
+use super::log_from::{FileLog, LogFrom};
 
 /// An open transaction takes its events out of the file's read buffers after so many bytes.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -69,6 +71,11 @@ pub fn to_stdout(text: &[u8]) -> Result<()> {
 
 /// Reads all files in order. Ends at the end of the last one.
 pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Result<()> {
+    read_unpacking(options, spill, out, None)
+}
+
+/// The same; compressed transactions above so many bytes are unpacked while they are read (`None`: those above 16 MiB).
+pub fn read_unpacking(options: ReadOptions, spill: SpillDir, out: &mut dyn Write, above: Option<u32>) -> Result<()> {
     let topics = Arc::new(Topics::new());
     let schema = Schema { charset: options.charset.clone(), ..Schema::default() };
     let assemble = AssembleOptions {
@@ -90,7 +97,12 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
     let output_ddl = options.output.ddl;
     let encoder = Encoder::new(options.output.clone(), topics);
     let mut chain = Chain::new(assembler, encoder, options.filter.clone(), output_ddl, None);
-    let mut hooks = Printer { out, next_schema_id: 1 };
+    let opening = Opening {
+        event_bytes_max: options.event_bytes_max,
+        window_bytes_max: options.memory_bytes.saturating_mul(2).max(WINDOW_BYTES_MIN),
+        above,
+    };
+    let mut hooks = Printer { out, next_schema_id: 1, files: Vec::new(), opening };
     for path in &options.files {
         if let Err(error) = read_file(path, &options, &mut chain, &mut hooks) {
             // What stands before the place of the error is shown all the same.
@@ -105,8 +117,10 @@ pub fn read(options: ReadOptions, spill: SpillDir, out: &mut dyn Write) -> Resul
 
 fn read_file(path: &Path, options: &ReadOptions, chain: &mut Chain, hooks: &mut Printer<'_>) -> Result<()> {
     let path = if path.as_os_str() == STDIN { Path::new("/dev/stdin") } else { path };
-    let mut file = BinlogFile::open_with_limit(path, options.event_bytes_max)?;
-    chain.assembler.rewind(BinlogPosition::new(shown_name(path, options), 4));
+    let mut file = hooks.opening.open(path)?;
+    let name = shown_name(path, options);
+    hooks.files.push((name.clone(), path.to_owned()));
+    chain.assembler.rewind(BinlogPosition::new(name, 4));
     let mut since_compacted = 0;
     while let Some(event) = file.next_event()? {
         since_compacted += event.body.len();
@@ -139,6 +153,28 @@ fn shown_name(path: &Path, options: &ReadOptions) -> String {
 struct Printer<'a> {
     out: &'a mut dyn Write,
     next_schema_id: SchemaId,
+    /// What was read so far: the names in positions, and where the files lie.
+    files: Vec<(String, PathBuf)>,
+    opening: Opening,
+}
+
+/// How files are read.
+#[derive(Clone, Copy)]
+struct Opening {
+    event_bytes_max: u32,
+    window_bytes_max: u64,
+    above: Option<u32>,
+}
+
+impl Opening {
+    fn open(self, path: &Path) -> Result<BinlogFile> {
+        let mut file = BinlogFile::open_with_limit(path, self.event_bytes_max)?;
+        file.set_window_bytes_max(self.window_bytes_max);
+        if let Some(bytes) = self.above {
+            file.unpack_above(bytes);
+        }
+        Ok(file)
+    }
 }
 
 fn written(error: std::io::Error) -> Error {
@@ -168,6 +204,18 @@ impl Hooks for Printer<'_> {
         Err(Error::definite(format!("the XA transaction {} is committed, and its rows are in none of the files before", request.name))
             .detail(&request.at)
             .hint("begin with the file in which it was prepared"))
+    }
+
+    fn log_from(&mut self, start: &BinlogPosition) -> Result<Option<Box<dyn LogFrom>>> {
+        let path = self.files.iter().rev().find(|(name, _)| **name == *start.file).map(|(_, path)| path);
+        let Some(path) = path.filter(|path| path.is_file()) else {
+            return Err(Error::definite(
+                "a transaction is larger than memory and spill_limit may hold, and what is no file cannot be read twice",
+            )
+            .detail(start)
+            .hint("raise spill_limit, or copy the binlog to a file"));
+        };
+        Ok(Some(Box::new(FileLog::from(self.opening.open(path)?, start.offset)?)))
     }
 
     fn emit(&mut self, batch: Batch) -> Result<()> {

@@ -24,6 +24,7 @@ use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::store::Store;
 
 use super::chain::{Chain, Flow, Hooks, PreparedRows};
+use super::log_from::LogFrom;
 use super::schema_command::{Outcome, Servers, place};
 use super::schema_text::create_table;
 use super::{tables, wire};
@@ -211,6 +212,11 @@ impl Hooks for Finder<'_> {
     fn read_prepared(&mut self, _: &XaRequest, _: &mut dyn FnMut() -> XaReader) -> Result<PreparedRows> {
         // Its tables' definitions were asked for at the prepare.
         Ok(PreparedRows::Unwanted)
+    }
+
+    fn log_from(&mut self, _: &BinlogPosition) -> Result<Option<Box<dyn LogFrom>>> {
+        // What they ask for was asked for when they were read first.
+        Ok(None)
     }
 
     fn emit(&mut self, _: Batch) -> Result<()> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::assemble::groups::{self, GroupScanner, Seen};
 use crate::assemble::{XaRead, XaReader, XaRequest, own_tables};
+use crate::binlog::payload::PayloadLimits;
 use crate::binlog::xa_prepare::XaPrepare;
 use crate::binlog::{DecodeError, EventType, Flavor as BinlogFlavor, RawEvent, RowsEvent, TableMap, compressed, payload, query};
 use crate::error::{Error, Result};
@@ -57,6 +58,11 @@ impl Seeker {
         dump.client_id = format!("{}-search-{}", dump.client_id, uuid::Uuid::new_v4());
         dump.non_blocking = true;
         Seeker { dump, server, flavor }
+    }
+
+    /// How the searches read.
+    pub fn dump(&self) -> &DumpOptions {
+        &self.dump
     }
 
     /// The files of the binlog, oldest first.
@@ -259,7 +265,7 @@ impl Seeker {
         let Some(here) = here else { return Ok(None) };
         for file in files.iter().take(here + 1).rev() {
             tracing::info!(file = &*file.name, xid = %request.name, "looking for the prepare of an XA transaction");
-            let mut finder = PrepareFinder { name: &request.name, event_bytes_max: self.event_bytes_max(), prepared: None, decided: false };
+            let mut finder = PrepareFinder { name: &request.name, limits: self.limits(), packed: false, prepared: None, decided: false };
             self.read(&file.name, |scanner, event, seen| {
                 let at = scanner.at();
                 let past = at.file == request.at.file && at.offset > request.at.offset;
@@ -278,8 +284,8 @@ impl Seeker {
         Ok(None)
     }
 
-    fn event_bytes_max(&self) -> u32 {
-        u32::try_from(self.dump.event_bytes_max).unwrap_or(u32::MAX)
+    fn limits(&self) -> PayloadLimits {
+        self.dump.payload_limits()
     }
 
     fn land(&self, at: &BinlogPosition) -> Result<Landing> {
@@ -418,8 +424,7 @@ impl Seeker {
 
     fn find_heartbeat(&self, file: &BinlogFile, schema_database: &str, client_id: &str, value: i64) -> Result<Option<HeartbeatPlace>> {
         let flavor = if self.flavor == Flavor::MariaDb { BinlogFlavor::MariaDb } else { BinlogFlavor::MySql };
-        let event_bytes_max = self.event_bytes_max();
-        let mut finder = HeartbeatFinder { schema_database, client_id, value, flavor, event_bytes_max, map: None, hit: false };
+        let mut finder = HeartbeatFinder { schema_database, client_id, value, flavor, limits: self.limits(), map: None, hit: false };
         let mut found = None;
         self.read(&file.name, |scanner, event, seen| {
             if !scanner.at().file.is_empty() && scanner.at().file != file.name {
@@ -468,7 +473,7 @@ struct HeartbeatFinder<'a> {
     client_id: &'a str,
     value: i64,
     flavor: BinlogFlavor,
-    event_bytes_max: u32,
+    limits: PayloadLimits,
     /// The heartbeats table, under its present number.
     map: Option<TableMap>,
     hit: bool,
@@ -477,8 +482,10 @@ struct HeartbeatFinder<'a> {
 impl HeartbeatFinder<'_> {
     fn look(&mut self, event: &RawEvent) -> Result<(), DecodeError> {
         match event.event_type() {
+            // The events of a large one came before it.
+            Some(EventType::TransactionPayload) if event.body.is_empty() => {}
             Some(EventType::TransactionPayload) => {
-                for inner in payload::TransactionPayload::parse(event)?.events(self.event_bytes_max)? {
+                for inner in payload::TransactionPayload::parse(event)?.events(self.limits)? {
                     self.look(&inner?)?;
                 }
             }
@@ -489,7 +496,7 @@ impl HeartbeatFinder<'_> {
                 | EventType::MariaWriteRowsCompressed
                 | EventType::MariaUpdateRowsCompressed,
             ) if self.map.is_some() => {
-                self.rows(&compressed::inflate(event, self.event_bytes_max)?)?;
+                self.rows(&compressed::inflate(event, self.limits.event_bytes_max)?)?;
             }
             Some(EventType::WriteRowsV1 | EventType::UpdateRowsV1 | EventType::WriteRowsV2 | EventType::UpdateRowsV2)
                 if self.map.is_some() =>
@@ -539,7 +546,9 @@ fn not_in_binlog(request: &XaRequest) -> Error {
 /// Watches one file for the prepare of one name, and for what decides it.
 struct PrepareFinder<'a> {
     name: &'a XaName,
-    event_bytes_max: u32,
+    limits: PayloadLimits,
+    /// Whether the prepare was in the large compressed transaction that is being received.
+    packed: bool,
     /// Where the group of the last undecided prepare begins.
     prepared: Option<BinlogPosition>,
     /// Whether the last that was seen of the name is its commit or rollback.
@@ -548,12 +557,16 @@ struct PrepareFinder<'a> {
 
 impl PrepareFinder<'_> {
     fn look(&mut self, event: &RawEvent, seen: Option<Seen>) -> Result<(), DecodeError> {
+        if event.header.is_packed() && event.event_type() == Some(EventType::XaPrepare) {
+            self.packed = self.is_prepare(event)?;
+        }
         let Some(Seen::Group(group)) = seen else { return Ok(()) };
         let is_prepare = match event.event_type() {
             Some(EventType::XaPrepare) => self.is_prepare(event)?,
+            Some(EventType::TransactionPayload) if event.body.is_empty() => std::mem::take(&mut self.packed),
             Some(EventType::TransactionPayload) => {
                 let mut found = false;
-                for inner in payload::TransactionPayload::parse(event)?.events(self.event_bytes_max)? {
+                for inner in payload::TransactionPayload::parse(event)?.events(self.limits)? {
                     let inner = inner?;
                     found |= inner.event_type() == Some(EventType::XaPrepare) && self.is_prepare(&inner)?;
                 }

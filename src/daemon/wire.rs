@@ -11,6 +11,7 @@ use crate::admin::export::MaxwellNames;
 use crate::admin::http::{AdminServer, HttpOptions, Offer};
 use crate::assemble::spill::SpillDir;
 use crate::assemble::{AssembleOptions, Assembler};
+use crate::binlog::payload::WINDOW_BYTES_MIN;
 use crate::budget::Budget;
 use crate::config::{self, Config, MysqlSettings, OutputSettings, ProducerKind, TlsMode};
 use crate::encode::batch::Topics;
@@ -52,6 +53,8 @@ const TRANSACTION_SHARE: u64 = 8;
 const BATCH_SHARE: u64 = 16;
 const HELD_SHARE: u64 = 32;
 const PRODUCER_SHARE: u64 = 4;
+/// What unpacking one compressed transaction may need.
+const WINDOW_SHARE: u64 = 4;
 /// Batches beyond this size do not make anything faster.
 const BATCH_BYTES: usize = 256 << 10;
 
@@ -379,6 +382,7 @@ async fn open_store(server: Arc<Server>, options: StoreOptions, replay: bool) ->
 pub(super) fn dump_options(config: &Config) -> DumpOptions {
     let mut dump = DumpOptions::new(connection(&config.replication), config.replica_server_id, config.client_id.clone());
     dump.event_bytes_max = event_bytes_max(config.memory.row_bytes_max) as usize;
+    dump.window_bytes_max = (config.memory.limit_bytes / WINDOW_SHARE).max(WINDOW_BYTES_MIN);
     dump
 }
 

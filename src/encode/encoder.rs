@@ -89,15 +89,26 @@ impl Encoder {
 
     /// Encodes a transaction into the open arena; full arenas are handed to `sink`.
     pub fn transaction(&mut self, txn: &mut Transaction, sink: &mut Sink<'_>) -> Result<EncodeStats> {
-        let Transaction { meta, events, end } = txn;
+        let Transaction { meta, events, end, .. } = txn;
         self.transaction_from(meta, end.clone(), &mut || events.next(), sink)
     }
 
     /// The same, but rows that have to wait go to the quarantine. The others have the numbers that they would have, and
     /// if the last row is held, so is the commit mark.
     pub fn transaction_but_held(&mut self, txn: &mut Transaction, quarantine: &mut Quarantine, sink: &mut Sink<'_>) -> Result<EncodeStats> {
-        let Transaction { meta, events, end } = txn;
+        let Transaction { meta, events, end, .. } = txn;
         self.any_transaction(meta, end.clone(), &mut || events.next(), Some(quarantine), sink)
+    }
+
+    /// The same for a transaction whose rows are read a second time; `next` gives them.
+    pub fn transaction_again(
+        &mut self,
+        txn: &Transaction,
+        next: &mut dyn FnMut() -> Result<Option<TxnEvent>>,
+        quarantine: &mut Quarantine,
+        sink: &mut Sink<'_>,
+    ) -> Result<EncodeStats> {
+        self.any_transaction(&txn.meta, txn.end.clone(), next, Some(quarantine), sink)
     }
 
     /// The same for events from anywhere; `next` gives them in order and `None` after the last.
@@ -130,6 +141,10 @@ impl Encoder {
                 TxnEvent::LeftOut(rows) => self.open.passed(rows),
                 TxnEvent::Rows { slot, event, start } => {
                     let start = meta.rows_at.unwrap_or(start);
+                    let slot = match &quarantine {
+                        Some(quarantine) => quarantine.instead_of(slot),
+                        None => slot,
+                    };
                     match &mut quarantine {
                         Some(quarantine) if quarantine.takes(&slot) => {
                             progress.xoffset +=

@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::commands::{Commands, FLAG_ANNOTATE, FLAG_NON_BLOCK};
+use super::large::LargePayload;
 use super::packet::{self, ErrorPacket};
-use super::reader::{PacketReader, ReadError};
+use super::reader::{PacketReader, Packets, ReadError, Received};
 use super::wire::{Closer, Wire};
 use super::{login, mariadb, mysql, refusal};
 use crate::binlog::event::verify_and_strip;
+use crate::binlog::payload::{PayloadLimits, WINDOW_BYTES_MIN};
 use crate::binlog::rotate::Rotate;
 use crate::binlog::{ChecksumAlgorithm, DecodeError, EventType, FormatDescription, RawEvent};
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ use crate::server::flavor::{Flavor, ServerVersion};
 
 /// The servers' own limit for an event (`max_log_event_size`).
 pub const EVENT_BYTES_MAX: usize = 1 << 30;
+/// So much out of a compressed transaction makes a block.
+const BLOCK_BYTES: usize = 256 * 1024;
 /// How long the first event may take: to find GTIDs, a server reads through many files without a word.
 const FIRST_EVENT_WAIT: Duration = Duration::from_secs(300);
 /// ER_UNKNOWN_SYSTEM_VARIABLE
@@ -43,6 +47,8 @@ pub struct DumpOptions {
     pub heartbeats_missed_max: u32,
     /// Largest event that is accepted.
     pub event_bytes_max: usize,
+    /// What unpacking a compressed transaction may need of what was unpacked before, in bytes.
+    pub window_bytes_max: u64,
     /// End at the end of the log instead of waiting for more.
     pub non_blocking: bool,
 }
@@ -57,8 +63,15 @@ impl DumpOptions {
             heartbeat_ms: 5_000,
             heartbeats_missed_max: 5,
             event_bytes_max: EVENT_BYTES_MAX,
+            window_bytes_max: WINDOW_BYTES_MIN,
             non_blocking: false,
         }
+    }
+
+    /// What unpacking a compressed transaction may take.
+    pub fn payload_limits(&self) -> PayloadLimits {
+        let event_bytes_max = u32::try_from(self.event_bytes_max).unwrap_or(u32::MAX);
+        PayloadLimits { event_bytes_max, window_bytes_max: self.window_bytes_max }
     }
 
     fn silence(&self) -> Option<Duration> {
@@ -84,6 +97,21 @@ pub struct EventBlock {
     pub bytes: usize,
 }
 
+impl EventBlock {
+    fn push(&mut self, event: RawEvent) {
+        self.bytes += event.body.len() + std::mem::size_of::<RawEvent>();
+        self.events.push(event);
+    }
+}
+
+/// What came.
+enum Got {
+    Packets(Packets),
+    Events(EventBlock),
+    /// A large compressed transaction, of which nothing can be given yet.
+    Begun,
+}
+
 /// Who is at the other end of the dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpServer {
@@ -100,6 +128,9 @@ pub struct DumpStream {
     closer: Closer,
     server: DumpServer,
     cutter: EventCutter,
+    /// A compressed transaction that is being received, too large to be received whole.
+    large: Option<LargePayload>,
+    limits: PayloadLimits,
     /// Time limit of a read once the first event is here; `None` when it is set already.
     later_silence: Option<Option<Duration>>,
     /// What ended the stream, told after the events before it.
@@ -170,6 +201,8 @@ impl DumpStream {
             closer,
             server,
             cutter,
+            large: None,
+            limits: options.payload_limits(),
             later_silence: Some(options.silence()),
             ended: None,
             silence: options.silence(),
@@ -199,14 +232,17 @@ impl DumpStream {
                 self.ended = Some(Ok(()));
                 return ended.map(|()| None);
             }
-            let packets = match self.reader.packets() {
-                Ok(packets) => packets,
-                Err(_) if self.closer.is_closed() => {
-                    self.ended = Some(Ok(()));
-                    continue;
-                }
-                Err(e) => {
-                    self.ended = Some(Err(self.read_fault(e)));
+            let received = match self.large {
+                Some(_) => self.unpack(),
+                None => self.receive(),
+            };
+            let packets = match received {
+                Ok(Got::Packets(packets)) => packets,
+                Ok(Got::Events(block)) => return Ok(Some(block)),
+                Ok(Got::Begun) => continue,
+                Err(error) => {
+                    self.large = None;
+                    self.ended = Some(if self.closer.is_closed() { Ok(()) } else { Err(error) });
                     continue;
                 }
             };
@@ -216,10 +252,7 @@ impl DumpStream {
             let mut block = EventBlock { events: Vec::with_capacity(packets.spans.len()), bytes: 0 };
             for span in packets.spans {
                 match self.cutter.cut(packets.bytes.slice(span)) {
-                    Ok(Some(event)) => {
-                        block.bytes += event.body.len() + std::mem::size_of::<RawEvent>();
-                        block.events.push(event);
-                    }
+                    Ok(Some(event)) => block.push(event),
                     Ok(None) => self.ended = Some(self.end_of_log()),
                     Err(e) => self.ended = Some(Err(e)),
                 }
@@ -231,6 +264,58 @@ impl DumpStream {
                 return Ok(Some(block));
             }
         }
+    }
+
+    fn receive(&mut self) -> Result<Got> {
+        match self.reader.receive().map_err(|e| self.read_fault(e))? {
+            Received::Packets(packets) => Ok(Got::Packets(packets)),
+            Received::Large => self.receive_large(),
+        }
+    }
+
+    /// A packet that is too large to be received whole, unless it is one event with a large row.
+    fn receive_large(&mut self) -> Result<Got> {
+        let mut begun = Vec::new();
+        while begun.len() < LargePayload::HEAD_BYTES + 1
+            && let Some(piece) = self.reader.piece().map_err(|e| self.read_fault(e))?
+        {
+            begun.extend_from_slice(&piece);
+        }
+        let head = begun.get(1..).filter(|_| begun.first() == Some(&packet::OK)).and_then(<[u8]>::split_first_chunk);
+        let Some((head, rest)) = head.filter(|(head, _)| LargePayload::is_payload(head)) else {
+            return self.reader.join(begun).map(Got::Packets).map_err(|e| self.read_fault(e));
+        };
+        let mut large = LargePayload::begin(head, self.cutter.checksum, self.limits).map_err(|e| self.cutter.damaged(e))?;
+        large.push(Bytes::copy_from_slice(rest)).map_err(|e| self.cutter.damaged(e))?;
+        self.large = Some(large);
+        Ok(Got::Begun)
+    }
+
+    /// The next events out of a large compressed transaction; behind the last the outer event without its body.
+    fn unpack(&mut self) -> Result<Got> {
+        let mut block = EventBlock::default();
+        while let Some(large) = &mut self.large {
+            while block.bytes < BLOCK_BYTES
+                && let Some(event) = large.next().map_err(|e| self.cutter.damaged(e))?
+            {
+                block.push(event);
+            }
+            if !block.events.is_empty() {
+                break;
+            }
+            match self.reader.piece() {
+                Err(e) => return Err(self.read_fault(e)),
+                Ok(Some(piece)) => large.push(piece).map_err(|e| self.cutter.damaged(e))?,
+                Ok(None) => {
+                    if let Some(large) = self.large.take() {
+                        let outer = large.finish().map_err(|e| self.cutter.damaged(e))?;
+                        self.cutter.at.offset = u64::from(outer.header.next_position);
+                        block.push(outer);
+                    }
+                }
+            }
+        }
+        Ok(Got::Events(block))
     }
 
     /// Asked to wait, a server ends a dump in good order only when it stops, or when it makes room for another reader of
@@ -351,7 +436,7 @@ impl EventCutter {
     fn too_long(&self, packet_bytes: usize) -> Error {
         let limit = self.event_bytes_max;
         Error::definite(format!("an event of at least {} bytes exceeds the limit of {limit} bytes", packet_bytes.saturating_sub(1)))
-            .hint("raise row_size_max, of which the limit is twice as much and a little more; such an event holds one large row, or a whole transaction that the server compressed (binlog_transaction_compression)")
+            .hint("raise row_size_max, of which the limit is twice as much and a little more; such an event holds one large row")
     }
 }
 

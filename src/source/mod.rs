@@ -5,6 +5,7 @@
 pub mod commands;
 pub mod dump;
 pub mod file;
+pub mod large;
 pub mod mariadb;
 pub mod mysql;
 pub mod reader;

@@ -22,12 +22,21 @@ pub struct PacketReader<R> {
     filled: usize,
     /// Number that the next chunk must have.
     sequence: u8,
-    /// Longest payload that is read.
+    /// Longest payload that is read whole.
     packet_max: usize,
+    /// What is left of the chunk of a large packet that is being received, and whether it is the last.
+    chunk: Option<(usize, bool)>,
 }
 
 /// Where one whole packet's payload lies in the bytes of `Packets`.
 pub type Span = std::ops::Range<usize>;
+
+/// What is there.
+pub enum Received {
+    Packets(Packets),
+    /// A packet of 16 MiB or more, or above the limit: it is taken by `piece`, or by `join`.
+    Large,
+}
 
 /// What one call gave: the bytes, and the payloads in them.
 pub struct Packets {
@@ -38,7 +47,7 @@ pub struct Packets {
 impl<R: Read> PacketReader<R> {
     /// `sequence` is the number after the last packet that was written.
     pub fn new(source: R, sequence: u8, packet_max: usize) -> Self {
-        PacketReader { source, buffer: BytesMut::new(), filled: 0, sequence, packet_max }
+        PacketReader { source, buffer: BytesMut::new(), filled: 0, sequence, packet_max, chunk: None }
     }
 
     pub fn source(&self) -> &R {
@@ -49,17 +58,17 @@ impl<R: Read> PacketReader<R> {
     ///
     /// # Errors
     /// The I/O error as it came, classified by the caller, or a packet beyond the limit or out of order.
-    pub fn packets(&mut self) -> Result<Packets, ReadError> {
+    pub fn receive(&mut self) -> Result<Received, ReadError> {
         loop {
             let (spans, used, wanted) = self.scan()?;
             if !spans.is_empty() {
                 let bytes = self.buffer.split_to(used).freeze();
                 self.filled -= used;
-                return Ok(Packets { bytes, spans });
+                return Ok(Received::Packets(Packets { bytes, spans }));
             }
             match wanted {
                 Wanted::Bytes(total) => self.fill(total)?,
-                Wanted::Chunks => return self.join(),
+                Wanted::Pieces => return Ok(Received::Large),
             }
         }
     }
@@ -74,11 +83,8 @@ impl<R: Read> PacketReader<R> {
                 return Ok((spans, at, Wanted::Bytes(HEADER_SIZE)));
             };
             let (length, number) = packet::header(*head);
-            if length > self.packet_max {
-                return if spans.is_empty() { Err(ReadError::TooLong(length)) } else { Ok((spans, at, Wanted::Bytes(HEADER_SIZE))) };
-            }
-            if length == CHUNK_MAX {
-                return Ok((spans, at, Wanted::Chunks));
+            if length > self.packet_max || length == CHUNK_MAX {
+                return Ok((spans, at, Wanted::Pieces));
             }
             if rest.len() < length {
                 return Ok((spans, at, Wanted::Bytes(HEADER_SIZE + length)));
@@ -110,23 +116,46 @@ impl<R: Read> PacketReader<R> {
         }
     }
 
-    /// Joins a packet of several chunks. Memory grows with the chunks that really come.
-    fn join(&mut self) -> Result<Packets, ReadError> {
-        let mut whole = Vec::new();
-        loop {
-            let mut head = [0; HEADER_SIZE];
-            self.take_exact(&mut head)?;
-            let (length, number) = packet::header(head);
-            packet::check_sequence(number, &mut self.sequence).map_err(ReadError::Protocol)?;
-            let start = whole.len();
-            if start + length > self.packet_max {
-                return Err(ReadError::TooLong(start + length));
+    /// The next bytes of a large packet, whatever is there; `None` at its end.
+    pub fn piece(&mut self) -> Result<Option<Bytes>, ReadError> {
+        let (left, last) = match self.chunk {
+            Some((0, true)) => {
+                self.chunk = None;
+                return Ok(None);
             }
-            whole.resize(start + length, 0);
-            self.take_exact(&mut whole[start..])?;
-            if length < CHUNK_MAX {
-                let all = 0..whole.len();
-                return Ok(Packets { bytes: Bytes::from(whole), spans: vec![all] });
+            Some(chunk @ (1.., _)) => chunk,
+            _ => {
+                let mut head = [0; HEADER_SIZE];
+                self.take_exact(&mut head)?;
+                let (length, number) = packet::header(head);
+                packet::check_sequence(number, &mut self.sequence).map_err(ReadError::Protocol)?;
+                (length, length < CHUNK_MAX)
+            }
+        };
+        if left > 0 && self.filled == 0 {
+            self.fill(1)?;
+        }
+        let taken = self.filled.min(left);
+        let piece = self.buffer.split_to(taken).freeze();
+        self.filled -= taken;
+        self.chunk = Some((left - taken, last));
+        Ok(Some(piece))
+    }
+
+    /// The whole of a large packet that has begun with these bytes. Memory grows with what really comes.
+    pub fn join(&mut self, mut whole: Vec<u8>) -> Result<Packets, ReadError> {
+        loop {
+            let left = self.chunk.map_or(0, |(left, _)| left);
+            if whole.len() + left > self.packet_max {
+                return Err(ReadError::TooLong(whole.len() + left));
+            }
+            whole.reserve(left);
+            match self.piece()? {
+                Some(piece) => whole.extend_from_slice(&piece),
+                None => {
+                    let all = 0..whole.len();
+                    return Ok(Packets { bytes: Bytes::from(whole), spans: vec![all] });
+                }
             }
         }
     }
@@ -160,8 +189,8 @@ fn read_some(source: &mut impl Read, room: &mut [u8]) -> Result<usize, ReadError
 enum Wanted {
     /// So many bytes, counted from the buffer's front once the whole packets are gone.
     Bytes(usize),
-    /// The packet at the front is one of several chunks.
-    Chunks,
+    /// The packet at the front is a large one.
+    Pieces,
 }
 
 /// Why no packet came.
@@ -194,6 +223,16 @@ mod tests {
             out[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
             self.at += n;
             Ok(n)
+        }
+    }
+
+    impl<R: Read> PacketReader<R> {
+        /// Everything whole.
+        fn packets(&mut self) -> Result<Packets, ReadError> {
+            match self.receive()? {
+                Received::Packets(packets) => Ok(packets),
+                Received::Large => self.join(Vec::new()),
+            }
         }
     }
 

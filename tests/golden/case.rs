@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use binlogd::assemble::spill::SpillDir;
-use binlogd::daemon::read::{ReadOptions, read};
+use binlogd::daemon::read::{ReadOptions, read_unpacking};
 use binlogd::encode::OutputOptions;
 use binlogd::filter::Filter;
 use serde_json::Value;
@@ -74,6 +74,21 @@ impl Case {
 
     /// What we print, up to an error if there is one.
     pub fn ours(&self, full: bool, quirks: bool, truth: &Value) -> (String, Result<(), String>) {
+        // Little memory, so that large transactions go through the spill file.
+        self.ours_within(full, quirks, truth, 16 << 10, 1 << 30, None)
+    }
+
+    /// The same with so many bytes for one transaction in memory and in the spill folder, and with compressed transactions
+    /// unpacked while they are read above this size.
+    pub fn ours_within(
+        &self,
+        full: bool,
+        quirks: bool,
+        truth: &Value,
+        memory_bytes: u64,
+        spill_bytes: u64,
+        unpack_above: Option<u32>,
+    ) -> (String, Result<(), String>) {
         let spill = tempfile::tempdir().expect("a folder");
         let gtid = full && self.server.gtid;
         let options = ReadOptions {
@@ -86,12 +101,11 @@ impl Case {
             client_id: "maxwell".into(),
             row_queries: full,
             gtid_mode: gtid,
-            // Little, so that large transactions go through the spill file.
-            memory_bytes: 16 << 10,
+            memory_bytes,
             event_bytes_max: 1 << 30,
         };
         let mut out = Vec::new();
-        let ended = SpillDir::open(spill.path(), 1 << 30).and_then(|spill| read(options, spill, &mut out));
+        let ended = SpillDir::open(spill.path(), spill_bytes).and_then(|spill| read_unpacking(options, spill, &mut out, unpack_above));
         (String::from_utf8(out).expect("UTF-8"), ended.map_err(|e| e.to_string()))
     }
 }

@@ -17,7 +17,7 @@ const NAME: &str = "mutated.000001";
 /// Plays files, one after another; its own folder, so that several can work at once.
 pub struct Player {
     path: PathBuf,
-    spill: SpillDir,
+    pub spill: SpillDir,
     _folder: tempfile::TempDir,
 }
 
@@ -72,6 +72,11 @@ impl Player {
         read(self.options(0), self.spill.clone(), &mut Vec::new()).err()
     }
 
+    /// The file that is read next.
+    pub fn put(&mut self, file: &[u8]) {
+        std::fs::write(&self.path, file).expect("a file can be written");
+    }
+
     /// The first byte chooses the options, the rest is the file.
     pub fn play(&mut self, input: &[u8]) -> Result<(), String> {
         let Some((mark, file)) = input.split_first() else { return Ok(()) };
@@ -93,7 +98,7 @@ impl Player {
     }
 
     /// Every error says where; and if a value is to blame, of which server, table, column and type.
-    fn judge(&self, error: &binlogd::error::Error) -> Result<(), String> {
+    pub fn judge(&self, error: &binlogd::error::Error) -> Result<(), String> {
         let text = error.to_string();
         // The file's name, or what a damaged rotate event says.
         let place = text.as_bytes().windows(3).any(|w| w[0] != b' ' && w[1] == b':' && w[2].is_ascii_digit());
@@ -118,7 +123,7 @@ impl Player {
         }
     }
 
-    fn options(&self, mark: u8) -> ReadOptions {
+    pub fn options(&self, mark: u8) -> ReadOptions {
         let bit = |n: u8| mark >> n & 1 == 1;
         let full = bit(0);
         let output = OutputOptions {

@@ -11,7 +11,7 @@ use binlogd::schema::ddl::Dialect;
 use super::bytes::{self, mutate};
 use super::chain::Player;
 use super::corpus::{self, Event, Group, Recording};
-use super::{codecs, ddl, documents, events, gtids};
+use super::{codecs, ddl, documents, events, gtids, payloads};
 use crate::dice::Dice;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Target {
     Rows,
     /// Compressed transactions (MySQL), compressed statements and rows (MariaDB).
     Payload,
+    /// Compressed transactions (MySQL) by both readers.
+    Payloads,
     /// Statements inside of files: status variables and SQL.
     Statement,
     Json,
@@ -34,11 +36,12 @@ pub enum Target {
 }
 
 /// Each with its name and how many inputs `make test` tries.
-pub const ALL: [(Target, &str, u64); 11] = [
+pub const ALL: [(Target, &str, u64); 12] = [
     (Target::Event, "event", 4_000),
     (Target::TableMap, "table-map", 4_000),
     (Target::Rows, "rows", 5_000),
-    (Target::Payload, "payload", 3_000),
+    (Target::Payload, "payload", 2_000),
+    (Target::Payloads, "both-payload-readers", 1_000),
     (Target::Statement, "statement", 3_000),
     (Target::Json, "json", 40_000),
     (Target::Geometry, "geometry", 40_000),
@@ -103,7 +106,7 @@ impl Target {
 
     /// Whether its inputs are files.
     pub fn is_file(self) -> bool {
-        matches!(self, Target::Event | Target::TableMap | Target::Rows | Target::Payload | Target::Statement)
+        matches!(self, Target::Event | Target::TableMap | Target::Rows | Target::Payload | Target::Payloads | Target::Statement)
     }
 
     pub fn make(self, corpus: &Corpus, dice: &mut Dice) -> Vec<u8> {
@@ -139,6 +142,7 @@ impl Target {
     /// Feeds an input. `Err` says what must not be; a panic is one too.
     pub fn run(self, input: &[u8], player: &mut Player) -> Result<(), String> {
         match self {
+            Target::Payloads => payloads::run(input, player),
             _ if self.is_file() => player.play(input),
             Target::Json => codecs::rendered(WireType::Json { pack: 4 }, Declared::Json, input),
             Target::Geometry => codecs::rendered(WireType::Geometry { pack: 4 }, Declared::Geometry, input),
@@ -161,7 +165,12 @@ fn mutated(mut bytes: Vec<u8>, dice: &mut Dice) -> Vec<u8> {
 /// A small file: the statements that made the tables, and one or two groups of which events are mutated.
 fn file(target: Target, corpus: &Corpus, dice: &mut Dice) -> Vec<u8> {
     let among = if target == Target::Statement { &corpus.statements } else { &corpus.rows };
-    let (r, g) = among[dice.below(among.len())];
+    let packs = matches!(target, Target::Payload | Target::Payloads);
+    let mut place = among[dice.below(among.len())];
+    while target == Target::Payloads && corpus.recordings[place.0].flavor == Flavor::MariaDb {
+        place = among[dice.below(among.len())];
+    }
+    let (r, g) = place;
     let recording = &corpus.recordings[r];
     let from = if dice.percent(90) { g } else { g.saturating_sub(dice.below(3)) };
     let mut list: Vec<Event> = recording.prelude.clone();
@@ -175,7 +184,7 @@ fn file(target: Target, corpus: &Corpus, dice: &mut Dice) -> Vec<u8> {
         _ => true,
     };
     let places: Vec<usize> = (first..list.len()).filter(|i| wanted(&list[*i])).collect();
-    let mutations = if target == Target::Payload { dice.below(2) } else { 1 + dice.below(3) };
+    let mutations = if packs { dice.below(2) } else { 1 + dice.below(3) };
     for _ in 0..mutations {
         if let Some(at) = dice.of(&places) {
             let kind = list[*at].kind();
@@ -183,7 +192,7 @@ fn file(target: Target, corpus: &Corpus, dice: &mut Dice) -> Vec<u8> {
             events::event(&mut list[*at], &donor, dice);
         }
     }
-    if target == Target::Payload {
+    if packs {
         pack(recording, &mut list, first, dice);
     }
     if target == Target::Event && dice.percent(50) {

@@ -13,6 +13,7 @@ const QUERY: u8 = 2;
 const XID: u8 = 16;
 const TABLE_MAP: u8 = 19;
 const WRITE_ROWS: u8 = 30;
+const XA_PREPARE: u8 = 38;
 
 /// Of the event header: ER_QUERY_INTERRUPTED, so that nobody knows what a statement did.
 pub const BROKEN: u16 = 1317;
@@ -35,6 +36,8 @@ pub struct Made {
     definitions: Vec<(u64, Schema)>,
     initial: Schema,
     pub expected: Vec<Expected>,
+    /// Rows of an XA transaction that is prepared.
+    prepared: Vec<Expected>,
     /// Whether table maps carry column names.
     pub names: bool,
     xid: u64,
@@ -70,6 +73,7 @@ impl Made {
             definitions: vec![(0, schema.clone())],
             schema,
             expected: Vec::new(),
+            prepared: Vec::new(),
             names: false,
             xid: 100,
             value: 0,
@@ -111,7 +115,27 @@ impl Made {
     pub fn rows(&mut self, tables: &[(&str, usize)]) {
         self.xid += 1;
         self.query("BEGIN", 0);
-        let mut xoffset = 0;
+        let expected = self.images(tables, self.xid);
+        self.expected.extend(expected);
+        let xid = self.xid.to_le_bytes().to_vec();
+        self.push(XID, xid);
+    }
+
+    /// The same as an XA transaction that is prepared; `commit_xa` makes its rows valid.
+    pub fn prepare_xa(&mut self, tables: &[(&str, usize)]) {
+        self.query("XA START X'61',X'',1", 0);
+        self.prepared = self.images(tables, 0);
+        self.query("XA END X'61',X'',1", 0);
+        self.push(XA_PREPARE, vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, b'a']);
+    }
+
+    pub fn commit_xa(&mut self) {
+        let offset = self.query("XA COMMIT X'61',X'',1", 0);
+        self.expected.extend(self.prepared.drain(..).map(|row| Expected { offset, ..row }));
+    }
+
+    fn images(&mut self, tables: &[(&str, usize)], xid: u64) -> Vec<Expected> {
+        let mut expected = Vec::new();
         for (i, (name, count)) in tables.iter().enumerate() {
             let def = self.schema.table("d", name).expect("the table exists").clone();
             let id = 10 + i as u8;
@@ -119,7 +143,7 @@ impl Made {
             self.push(TABLE_MAP, map);
             let mut body = vec![id, 0, 0, 0, 0, 0, 1, 0, 2, 0, def.columns.len() as u8];
             body.push(0xff);
-            let from = self.expected.len();
+            let from = expected.len();
             for _ in 0..*count {
                 body.push(0);
                 let mut data = Vec::new();
@@ -128,16 +152,14 @@ impl Made {
                     body.extend_from_slice(&self.value.to_le_bytes());
                     data.push((column.name.clone(), self.value));
                 }
-                let (table, xid) = ((*name).to_owned(), self.xid);
-                self.expected.push(Expected { table, data, xid, xoffset, commit: false, offset: 0 });
-                xoffset += 1;
+                let xoffset = expected.len() as u64;
+                expected.push(Expected { table: (*name).to_owned(), data, xid, xoffset, commit: false, offset: 0 });
             }
             let offset = self.push(WRITE_ROWS, body);
-            self.expected[from..].iter_mut().for_each(|e| e.offset = offset);
+            expected[from..].iter_mut().for_each(|e| e.offset = offset);
         }
-        self.expected.last_mut().expect("a row").commit = true;
-        let xid = self.xid.to_le_bytes().to_vec();
-        self.push(XID, xid);
+        expected.last_mut().expect("a row").commit = true;
+        expected
     }
 
     /// Where the next event begins.

@@ -18,6 +18,7 @@ use binlogd::binlog::mariadb_gtid::MariadbGtidEvent;
 use binlogd::binlog::query::Query;
 use binlogd::binlog::{EventType, Flavor, RawEvent};
 use binlogd::daemon::chain::{Chain, Flow, Hooks, PreparedRows};
+use binlogd::daemon::log_from::LogFrom;
 use binlogd::encode::batch::{Batch, MessageKind, Topics};
 use binlogd::encode::{ColumnPattern, Encoder, KeyFormat, OutputOptions};
 use binlogd::error::{Error, Result};
@@ -271,6 +272,8 @@ pub struct Life {
     pub held: Vec<HeldTable>,
     /// How many XA transactions were read again.
     pub read_again: usize,
+    /// How many transactions were too large to be kept, and read a second time.
+    pub read_twice: usize,
 }
 
 /// One daemon's disk and what it reads.
@@ -289,6 +292,8 @@ pub struct World<'a> {
     pub initial: Option<Schema>,
     /// Bytes of prepared XA transactions that are kept in memory; those that are not are read again.
     pub keep_prepared: u64,
+    /// Bytes of one transaction that are kept in memory.
+    pub memory_bytes: u64,
     /// Until where the server's log went while they were captured.
     pub captured_until: Option<u64>,
 }
@@ -322,6 +327,7 @@ struct Producer<'a> {
     calls: usize,
     gtid_error: Option<Error>,
     read_again: usize,
+    read_twice: usize,
 }
 
 const KILLED: &str = "killed by the test";
@@ -355,6 +361,15 @@ impl Producer<'_> {
         self.taken[range].iter_mut().for_each(|t| t.acknowledged = true);
         self.tracker.done(ticket);
         true
+    }
+}
+
+/// What a server sends a second time.
+struct Sent(VecDeque<RawEvent>);
+
+impl LogFrom for Sent {
+    fn next_event(&mut self) -> Result<Option<RawEvent>> {
+        Ok(self.0.pop_front())
     }
 }
 
@@ -430,6 +445,15 @@ impl Hooks for Producer<'_> {
         Err(Error::definite("the prepare is not where it was noted").detail(&known.place))
     }
 
+    fn log_from(&mut self, start: &BinlogPosition) -> Result<Option<Box<dyn LogFrom>>> {
+        self.read_twice += 1;
+        let sent = self.recording.dump(&Position::new(start.clone()), false);
+        let made_up =
+            |e: &RawEvent| e.header.is_artificial() || e.event_type() == Some(EventType::FormatDescription) && e.header.next_position == 0;
+        let in_file = sent.into_iter().filter(|e| !made_up(e));
+        Ok(Some(Box::new(Sent(in_file.collect()))))
+    }
+
     fn emit(&mut self, batch: Batch) -> Result<()> {
         let (before, after) = self.call();
         if before {
@@ -465,6 +489,7 @@ impl<'a> World<'a> {
             quarantine: None,
             initial,
             keep_prepared: 1 << 20,
+            memory_bytes: 2000,
             captured_until: None,
         };
         let gtids = manner.gtid_mode.then(|| match recording.flavor {
@@ -507,7 +532,7 @@ impl<'a> World<'a> {
             client_id: "maxwell".into(),
             filter: filter.clone(),
             row_queries: true,
-            memory_bytes: 2000,
+            memory_bytes: self.memory_bytes,
             gtid_mode: self.manner.gtid_mode,
             event_bytes_max: 1 << 20,
         };
@@ -558,6 +583,7 @@ impl<'a> World<'a> {
             calls: 0,
             gtid_error: None,
             read_again: 0,
+            read_twice: 0,
         };
         let mut life = Life {
             taken: Vec::new(),
@@ -568,6 +594,7 @@ impl<'a> World<'a> {
             versions: Vec::new(),
             held: Vec::new(),
             read_again: 0,
+            read_twice: 0,
         };
         let mut again = true;
         while std::mem::take(&mut again) {
@@ -598,6 +625,7 @@ impl<'a> World<'a> {
         assert!(producer.gtid_error.is_none(), "{:?}", producer.gtid_error);
         life.held = chain.assembler.quarantine().report();
         life.read_again = producer.read_again;
+        life.read_twice = producer.read_twice;
         (life.taken, life.calls, life.versions) = (producer.taken, producer.calls, producer.seen);
         Ok(life)
     }

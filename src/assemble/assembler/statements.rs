@@ -8,7 +8,7 @@ impl Assembler {
         if let Some(thread_id) = query::begin_thread_id(event) {
             // The short way for what stands before every transaction: no status variables are looked at.
             self.unfinished()?;
-            self.begin(&event.header, Some(thread_id), false);
+            self.begin(&event.header, start, Some(thread_id), false);
             return Ok(Step::More);
         }
         let inside = self.open.is_some();
@@ -23,12 +23,12 @@ impl Assembler {
         match statement {
             Statement::Begin => {
                 self.unfinished()?;
-                self.begin(&event.header, Some(query.thread_id), false);
+                self.begin(&event.header, start, Some(query.thread_id), false);
                 Ok(Step::More)
             }
             Statement::XaBegin => {
                 self.unfinished()?;
-                self.begin(&event.header, Some(query.thread_id), true);
+                self.begin(&event.header, start, Some(query.thread_id), true);
                 Ok(Step::More)
             }
             Statement::XaEnd if inside => Ok(Step::More),
@@ -43,7 +43,7 @@ impl Assembler {
             }
             Statement::Nothing => {
                 if let Some(open) = &mut self.open {
-                    open.savepoint(query.sql)?;
+                    open.savepoint(query.sql, self.tables.number())?;
                 }
                 Ok(self.statement_end(inside))
             }

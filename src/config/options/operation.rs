@@ -47,7 +47,7 @@ pub(super) static OPTIONS: &[Opt] = &[
         "spill_limit",
         MIB,
         1024 * TIB,
-        "disk space for open transactions beyond memory; a transaction that needs more stops the daemon",
+        "disk space for open transactions beyond memory; a transaction that needs more is read from the server a second time once it has ended",
     )
     .default("10G")
     .ours()
