@@ -311,6 +311,22 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
 }
 
+/// `--path` chooses how messages are made, and not what they are.
+#[test]
+fn both_paths_print_the_same() {
+    let case = case::all().into_iter().find(|c| c.server.name == SERVER && c.name == "enums").expect("the case");
+    let file = file_of(&case);
+    let on = |path: &str| {
+        let output = binlogd(&["--output_ddl", path, file.as_str()]);
+        assert!(output.status.success(), "{path}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let fast = on("--path=fast");
+    assert!(fast.lines().count() > 10);
+    assert_eq!(on("--path=slow"), fast);
+    assert_eq!(on("--path=both"), fast);
+}
+
 /// With `--maxwell_quirks` every line of the cases in which Maxwell is wrong is Maxwell's.
 #[test]
 fn quirks_as_a_process() {

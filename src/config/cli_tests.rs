@@ -1,6 +1,7 @@
 use super::super::settings::*;
 use super::*;
 use crate::config::{Note, options};
+use crate::encode::Path;
 
 fn around(variables: &[(&str, &str)], directory: &std::path::Path) -> Surroundings {
     Surroundings { variables: variables.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect(), directory: directory.into() }
@@ -527,6 +528,7 @@ fn the_read_command() {
     let named = read_config(&["read", "--binlog_name=master.000007", "--schema_database=mx", "--", "-odd"]);
     assert_eq!((named.binlog_name.as_deref(), named.schema_database.as_str()), (Some("master.000007"), "mx"));
     assert_eq!(named.files, [PathBuf::from("-odd")]);
+    assert_eq!((named.path, read_config(&["read", "--path=both", "a"]).path), (Path::Fast, Path::Both));
     let filtered = read_config(&["read", "--config=config.properties", "a"]);
     assert!(!filtered.filter.table_included("any", "t"), "a named file counts");
 
@@ -535,6 +537,7 @@ fn the_read_command() {
         (&["read", "--host=x", "a"], "host has no use in `binlogd read`"),
         (&["read", "--output_gtid_position", "a"], "output_gtid_position is only support with gtid mode."),
         (&["read", "--binlog_name=x", "a", "b"], "binlog_name can name one file only"),
+        (&["read", "--path=other", "a"], "Invalid value for path: other"),
         (&["read", "--encrypt=data", "--secret_key=0123456789abcdef", "a"], "encrypt=data is not supported"),
         (&["read", "--filter=x", "a"], "Invalid filter options: "),
     ] {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
-use crate::encode::ColumnPattern;
+use crate::encode::{ColumnPattern, Path};
 use crate::filter::Filter;
 use crate::position::{Place, Position};
 use crate::producer::kafka::TopicCreation;
@@ -119,6 +119,7 @@ pub struct ReadConfig {
     pub gtid_mode: bool,
     pub filter: Filter,
     pub output: OutputSettings,
+    pub path: Path,
     pub memory: MemorySettings,
     pub logging: LogSettings,
     pub notes: Vec<Note>,

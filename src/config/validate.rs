@@ -22,6 +22,7 @@ use super::settings::{
     CheckConfig, Config, LogSettings, OnSchemaError, PartitionBy, PartitionSettings, PositionConfig, ReadConfig, SchemaConfig,
 };
 use super::value;
+use crate::encode::Path;
 use crate::position::Place;
 use crate::secret::Secret;
 
@@ -164,6 +165,7 @@ pub(super) fn read_command(raw: &Raw, around: &Surroundings, files: Vec<String>,
         gtid_mode,
         filter,
         output,
+        path: reader.choice("path").and_then(Path::named).unwrap_or_default(),
         memory: service::memory(&mut reader, &client_id),
         // Beside the messages on stdout only what is wrong is worth a line, unless the user asks for more.
         logging: match (reader.is_given("log_level"), service::logging(&mut reader)) {

@@ -102,7 +102,7 @@ pub fn run_read(config: ReadConfig) -> Result<()> {
         files: config.files,
         binlog_name: config.binlog_name,
         charset: "utf8mb4".into(),
-        output: OutputOptions { row_bytes_max: config.memory.row_bytes_max, ..wire::shown(&config.output) },
+        output: OutputOptions { row_bytes_max: config.memory.row_bytes_max, path: config.path, ..wire::shown(&config.output) },
         filter: Arc::new(config.filter),
         schema_database: config.schema_database,
         client_id: config.client_id,

@@ -12,13 +12,14 @@ use crate::position::ResumePoint;
 use super::batch::{Batch, Message, MessageKind, Span, TopicId, Topics};
 use super::ddl::{self, DdlMessage};
 use super::envelope::{self, EventFacts, Frame};
-use super::fast::{self, Oddities, RowContext, Scratch};
+use super::fast::{Oddities, RowContext, Scratch};
 use super::image::{self, Cell, Fault, Present};
 use super::key;
 use super::open::{CommitPlace, OpenBatch, Sink};
 use super::options::{KeyFormat, OutputOptions};
 use super::partial::{self, PartialFault, PlainRow};
 use super::partition;
+use super::path::{self, PathFault};
 use super::plan::{PlanCache, RowPlan};
 use super::verdict;
 
@@ -364,8 +365,9 @@ impl Encoder {
                 self.open.hand_over(sink)?;
             }
             let start = self.open.arena.len();
-            let row = fast::write_row(&cx, progress.xoffset, scratch, &mut progress.stats.oddities, &mut self.open.arena)
-                .map_err(|fault| place.error(fault))?;
+            let oddities = &mut progress.stats.oddities;
+            let row = path::write_row(cx.options.path, &cx, progress.xoffset, scratch, oddities, &mut self.open.arena)
+                .map_err(|fault| place.no_message(fault))?;
             self.open.push(MessageKind::Row, start, row.key_start, blank(topic, row.partition_hash, place.start))?;
             if self.options.tombstones && rows.kind != RowsKind::Insert && plan.key.as_ref().is_some_and(|key| key.identifies) {
                 let before = (rows.kind == RowsKind::Update).then_some(row.key_start);
@@ -377,7 +379,7 @@ impl Encoder {
                     &mut progress.stats.oddities,
                     &mut self.open,
                 )
-                .map_err(|fault| place.error(fault))?;
+                .map_err(|fault| place.no_message(fault))?;
             }
             self.open.passed(1);
             progress.commit = row.commit;
@@ -397,13 +399,13 @@ fn tombstone(
     scratch: &mut Scratch,
     oddities: &mut Oddities,
     open: &mut OpenBatch,
-) -> Result<(), Fault> {
+) -> Result<(), PathFault> {
     let Some(new) = updated else {
         open.push_tombstone(None, message);
         return Ok(());
     };
     let start = open.arena.len();
-    if let Some(partition_hash) = fast::write_old_key(cx, new..start, scratch, oddities, &mut open.arena)? {
+    if let Some(partition_hash) = path::write_old_key(cx.options.path, cx, new..start, scratch, oddities, &mut open.arena)? {
         message.partition_hash = partition_hash;
         open.push_tombstone(Some(start), message);
     }
@@ -494,6 +496,19 @@ impl Place<'_> {
                 .at(Error::definite("a value cannot be rendered").source(fault.error).detail(detail))
                 .hint("the tracked definition may not be the table's at this place of the binlog; leave the table out by the filter to go on without it"),
         }
+    }
+
+    #[cold]
+    fn no_message(&self, fault: PathFault) -> Error {
+        let difference = match fault {
+            PathFault::Fault(fault) => return self.error(fault),
+            PathFault::Differ(difference) => difference,
+        };
+        let error = Error::bug(path::DIFFERENCE).detail(format!("table {}", self.table()));
+        self.at(error)
+            .detail(format!("fast {}", difference.fast))
+            .detail(format!("slow {}", difference.slow))
+            .hint("report it, with the binlog file and the statements that made the table; --path=fast is what the daemon sends")
     }
 
     #[cold]

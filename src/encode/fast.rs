@@ -6,7 +6,7 @@ use crate::binlog::codec::Rendered;
 
 use super::envelope::{self, Frame};
 use super::hash::HashFunction;
-use super::image::{Cell, Fault};
+use super::image::{self, Cell, Fault};
 use super::key;
 use super::open::CommitPlace;
 use super::options::OutputOptions;
@@ -44,7 +44,7 @@ pub struct Oddities {
 
 impl Oddities {
     #[inline]
-    fn count(&mut self, rendered: Rendered) {
+    pub fn count(&mut self, rendered: Rendered) {
         match rendered {
             Rendered::Faithful => {}
             Rendered::InvalidText => self.invalid_text += 1,
@@ -76,20 +76,27 @@ pub struct RowMessage {
     pub commit: Option<CommitPlace>,
 }
 
-/// Writes one row's message at the end of `out`.
-pub fn write_row(
-    cx: &RowContext<'_>,
-    xoffset: u64,
-    scratch: &mut Scratch,
-    oddities: &mut Oddities,
-    out: &mut Vec<u8>,
-) -> Result<RowMessage, Fault> {
+/// Where in the arena a message's value ends and its key begins, and what its partition string hashes to.
+#[derive(Debug, Clone, Copy)]
+pub struct RowBody {
+    pub key_start: usize,
+    pub partition_hash: i32,
+}
+
+/// Begins one row's message at the end of `out`: everything that is not made from the row's values.
+#[inline]
+pub fn begin(cx: &RowContext<'_>, xoffset: u64, out: &mut Vec<u8>) -> Option<CommitPlace> {
     out.extend_from_slice(&cx.frame.head);
     let commit = write_xoffset(cx.options, xoffset, out);
     out.extend_from_slice(&cx.frame.tail);
     if cx.options.push_timestamp {
         envelope::write_push_ts(cx.options, out);
     }
+    commit
+}
+
+/// Writes the rest of it, and the key behind it.
+pub fn write_body(cx: &RowContext<'_>, scratch: &mut Scratch, oddities: &mut Oddities, out: &mut Vec<u8>) -> Result<RowBody, Fault> {
     let mut row = Row { cx, scratch, oddities, out, of_before: false };
     row.primary_key()?;
     row.data()?;
@@ -100,27 +107,14 @@ pub fn write_row(
     let key_start = row.out.len();
     row.key()?;
     let partition_hash = row.partition(&cx.plan.partition)?;
-    Ok(RowMessage { key_start, partition_hash, commit })
+    Ok(RowBody { key_start, partition_hash })
 }
 
-/// Writes the key that the row had before this update at the end of `out`, if it was another one than `new`, the message's key.
-/// Answers its partition hash. Columns that the before image lacks (MINIMAL and NOBLOB images) are taken as unchanged.
-pub fn write_old_key(
-    cx: &RowContext<'_>,
-    new: std::ops::Range<usize>,
-    scratch: &mut Scratch,
-    oddities: &mut Oddities,
-    out: &mut Vec<u8>,
-) -> Result<Option<i32>, Fault> {
-    let start = out.len();
+/// Writes the key that the row had before at the end of `out`. Answers its partition hash.
+pub fn write_old_key(cx: &RowContext<'_>, scratch: &mut Scratch, oddities: &mut Oddities, out: &mut Vec<u8>) -> Result<i32, Fault> {
     let mut row = Row { cx, scratch, oddities, out, of_before: true };
     row.key()?;
-    let partition_hash = row.partition(&cx.plan.partition)?;
-    if out.get(start..) == out.get(new) {
-        out.truncate(start);
-        return Ok(None);
-    }
-    Ok(Some(partition_hash))
+    row.partition(&cx.plan.partition)
 }
 
 /// The field that `commit` replaces if this proves to be the last row.
@@ -152,10 +146,7 @@ impl Row<'_> {
     fn cell(&self, column: usize) -> Cell {
         let (first, other) = (&self.scratch.after, &self.scratch.before);
         let (first, other) = if self.of_before { (other, first) } else { (first, other) };
-        match first.get(column) {
-            Some(Cell::Absent) | None => other.get(column).copied().unwrap_or(Cell::Absent),
-            Some(cell) => *cell,
-        }
+        image::either(first, other, column)
     }
 
     fn data(&mut self) -> Result<(), Fault> {

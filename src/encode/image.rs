@@ -27,6 +27,15 @@ impl Cell {
     }
 }
 
+/// A column's cell in the first image, or in the other one if the first does not have the column.
+#[inline]
+pub fn either(first: &[Cell], other: &[Cell], column: usize) -> Cell {
+    match first.get(column) {
+        Some(Cell::Absent) | None => other.get(column).copied().unwrap_or(Cell::Absent),
+        Some(cell) => *cell,
+    }
+}
+
 /// A value that cannot be read or rendered, and its column if one is to blame.
 #[derive(Debug)]
 pub struct Fault {

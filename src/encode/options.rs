@@ -6,6 +6,7 @@ use crate::filter::java_regex;
 
 use super::hash::HashFunction;
 use super::names::Naming;
+use super::path::Path;
 
 /// Options of encoding. The default is Maxwell's default, for a producer that uses neither keys nor partitions.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct OutputOptions {
     pub topic: String,
     /// `ddl_kafka_topic`; without it DDL messages go to the topic that is literally named as `topic` says.
     pub ddl_topic: Option<String>,
+    /// `--path` of `binlogd read`; the daemon's is always the fast one.
+    pub path: Path,
     /// An arena of this many bytes or more is handed to the sink.
     pub batch_bytes: usize,
     /// Microseconds since the epoch, for `push_timestamp`. Asked only when that is on.
@@ -97,6 +100,7 @@ impl Default for OutputOptions {
             partitioning: None,
             topic: "maxwell".into(),
             ddl_topic: None,
+            path: Path::Fast,
             batch_bytes: 256 * 1024,
             clock_us: system_clock_us,
         }

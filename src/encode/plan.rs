@@ -1,7 +1,7 @@
 //! A table's compiled encoder: everything about its messages that does not depend on the row, made once per `TableSlot`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::assemble::{TableRole, TableSlot};
 use crate::binlog::codec::escape::{self, Astral};
@@ -17,6 +17,7 @@ use super::envelope;
 use super::key::KeyPlan;
 use super::options::{ColumnPattern, KeyFormat, OutputOptions};
 use super::partition::PartitionPlan;
+use super::row::RowReader;
 
 /// How the rows of one table become messages.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub struct RowPlan {
     pub inserts_only: bool,
     /// Some value that is not NULL may be rendered as null (`output_null_zerodates`, `maxwell_quirks`).
     pub nulls_values: bool,
+    /// The slow path's way to rows, made when it is first asked for.
+    row_reader: OnceLock<RowReader>,
 }
 
 /// One column of it.
@@ -108,9 +111,15 @@ impl RowPlan {
             },
             inserts_only: slot.role == TableRole::Bootstrap,
             nulls_values: options.null_zerodates || options.maxwell_quirks,
+            row_reader: OnceLock::new(),
             primary_key,
             columns,
         })
+    }
+
+    /// How rows are read into owned values. `options` are those that the plan was compiled with.
+    pub fn row_reader(&self, options: &OutputOptions) -> &RowReader {
+        self.row_reader.get_or_init(|| RowReader::compile(self, options))
     }
 
     #[inline]
@@ -153,13 +162,24 @@ fn as_maxwell(column: &Column, wire: WireType, style: ValueStyle) -> Option<Code
 
 /// The codec of a column, and why it cannot render values if it cannot.
 pub fn codec_of(column: &Column, map: &TableMap, index: usize, style: ValueStyle) -> (Codec, Option<String>) {
-    let wire = map.types[index];
+    let spec = spec_of(column, map, index);
+    match Codec::compile(&spec, style) {
+        Ok(codec) => (codec, None),
+        Err(why) => (Codec::opaque(spec.wire), Some(why)),
+    }
+}
+
+fn spec_of<'a>(column: &'a Column, map: &TableMap, index: usize) -> ColumnSpec<'a> {
     // What the event says of itself is newer than any definition.
     let unsigned = map.unsigned.as_ref().and_then(|u| u.get(index)).copied();
-    match Codec::compile(&ColumnSpec { wire, declared: declared(&column.ty, unsigned) }, style) {
-        Ok(codec) => (codec, None),
-        Err(why) => (Codec::opaque(wire), Some(why)),
-    }
+    ColumnSpec { wire: map.types[index], declared: declared(&column.ty, unsigned) }
+}
+
+/// What a column may be read as, in order: as Maxwell sees it under `maxwell_quirks`, then as it is. None for hidden columns.
+pub fn specs(slot: &TableSlot, index: usize, style: ValueStyle) -> [Option<ColumnSpec<'_>>; 2] {
+    let shown = slot.shown().columns.get(index).filter(|_| style.maxwell_quirks);
+    let as_maxwell = shown.map(|column| ColumnSpec { wire: slot.map.types[index], declared: declared(&column.ty, None) });
+    [as_maxwell, slot.table.columns.get(index).map(|column| spec_of(column, &slot.map, index))]
 }
 
 fn declared(ty: &ColumnType, unsigned_in_event: Option<bool>) -> Declared<'_> {

@@ -7,7 +7,7 @@ use binlogd::assemble::spill::SpillDir;
 use binlogd::assemble::{AssembleOptions, Assembler, Bound, Captured, TableRequest};
 use binlogd::daemon::chain::{Chain, Hooks};
 use binlogd::encode::batch::{Batch, MessageKind, Topics};
-use binlogd::encode::{Encoder, OutputOptions};
+use binlogd::encode::{Encoder, OutputOptions, Path};
 use binlogd::error::Error;
 use binlogd::filter::Filter;
 use binlogd::position::{BinlogPosition, Position};
@@ -286,7 +286,13 @@ fn chain(spill: &SpillDir, schema: Schema, at: &BinlogPosition) -> Chain {
         event_bytes_max: 1 << 28,
     };
     let assembler = Assembler::new(options, spill.clone(), schema, Some(1), at.clone(), 0);
-    Chain::new(assembler, Encoder::new(OutputOptions::default(), Arc::new(Topics::new())), filter, true, None)
+    Chain::new(
+        assembler,
+        Encoder::new(OutputOptions { path: Path::Both, ..OutputOptions::default() }, Arc::new(Topics::new())),
+        filter,
+        true,
+        None,
+    )
 }
 
 /// How the tracked definition differs from the server's.

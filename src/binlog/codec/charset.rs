@@ -67,6 +67,17 @@ impl Charset {
         Some(Charset::Other(other))
     }
 
+    /// Gives every character to `sink`, one after another.
+    pub fn decode(self, bytes: &[u8], sink: impl FnMut(Decoded)) -> Rendered {
+        let Charset::Other(other) = self else {
+            let mut text = Vec::with_capacity(bytes.len());
+            let rendered = self.write_text(bytes, &mut text);
+            String::from_utf8_lossy(&text).chars().map(Decoded::Char).for_each(sink);
+            return rendered;
+        };
+        decode(bytes, |bytes| other.first(bytes), sink)
+    }
+
     /// Appends the text as a JSON string.
     #[inline]
     pub fn write_json(self, bytes: &[u8], out: &mut Vec<u8>) -> Rendered {
@@ -137,23 +148,26 @@ fn plain(bytes: &[u8], out: &mut Vec<u8>, first: impl Fn(&[u8]) -> (Decoded, usi
 
 #[inline]
 fn each(
-    mut bytes: &[u8],
+    bytes: &[u8],
     out: &mut Vec<u8>,
     first: impl Fn(&[u8]) -> (Decoded, usize),
     write_char: impl Fn(char, &mut Vec<u8>),
     write_surrogate: impl Fn(u16, &mut Vec<u8>),
 ) -> Rendered {
+    decode(bytes, first, |decoded| match decoded {
+        Decoded::Char(c) => write_char(c, out),
+        Decoded::Surrogate(unit) => write_surrogate(unit, out),
+        Decoded::Nothing => out.extend_from_slice(lossy::REPLACEMENT),
+    })
+}
+
+#[inline]
+fn decode(mut bytes: &[u8], first: impl Fn(&[u8]) -> (Decoded, usize), mut sink: impl FnMut(Decoded)) -> Rendered {
     let mut malformed = false;
     while !bytes.is_empty() {
         let (decoded, len) = first(bytes);
-        match decoded {
-            Decoded::Char(c) => write_char(c, out),
-            Decoded::Surrogate(unit) => write_surrogate(unit, out),
-            Decoded::Nothing => {
-                malformed = true;
-                out.extend_from_slice(lossy::REPLACEMENT);
-            }
-        }
+        malformed |= decoded == Decoded::Nothing;
+        sink(decoded);
         bytes = bytes.get(len..).unwrap_or_default();
     }
     Rendered::text(malformed)

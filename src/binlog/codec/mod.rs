@@ -4,10 +4,10 @@
 //! per value nothing is looked up and nothing is allocated. Never here: schema types, options of the envelope, names of
 //! tables and columns.
 
-mod address;
+pub mod address;
 mod base64;
 pub mod charset;
-mod compressed;
+pub mod compressed;
 mod decimal;
 pub mod escape;
 pub mod float;
@@ -28,6 +28,7 @@ use int::Int;
 use labels::Labels;
 pub use layout::Layout;
 use maxwell::Quirk;
+pub use maxwell::{julian_or_gregorian, write_coordinate, write_json_temporal};
 use temporal::{Kind, Temporal};
 
 use super::table_map::WireType;
@@ -374,5 +375,7 @@ fn write_geometry(value: &[u8], out: &mut Vec<u8>, digits: Digits) -> Rendered {
     Rendered::MalformedGeometry
 }
 
+#[cfg(test)]
+mod float_specification;
 #[cfg(test)]
 mod tests;

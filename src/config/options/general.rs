@@ -35,6 +35,19 @@ pub(super) static OPTIONS: &[Opt] = &[
         .only_commands(&["read"])
         .ours()
         .read(),
+    Opt::choice(
+        G,
+        "path",
+        &["fast", "slow", "both"],
+        "Invalid value for path: {}",
+        "only of `binlogd read`: how rows become messages: straight from bytes to bytes as in the daemon, through owned values as for rows \
+         that are changed on their way, or both, ending with an error at the first difference",
+    )
+    .command_line_only()
+    .default("fast")
+    .only_commands(&["read"])
+    .ours()
+    .read(),
     Opt::flag(G, "json", "only of `binlogd check`, `binlogd position` and `binlogd schema show`: print JSON")
         .command_line_only()
         .only_commands(&["check", "position", "schema"])

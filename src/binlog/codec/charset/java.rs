@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use super::double_byte::{DoubleByte, HALFWIDTH, Run};
 use super::java_tables as tables;
 use super::single_byte::{self, High};
-use super::{Charset, Decoded, Rendered, decoded, json, plain, unit};
+use super::{Charset, Decoded, Rendered, decode, decoded, json, plain, unit};
 
 /// How Java turns the bytes of a column into characters.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,17 @@ impl Java {
             _ => patched(&name)?,
         };
         Some(Java::Plain(Charset::SingleByte(patched)))
+    }
+
+    /// Gives every character to `sink`, one after another.
+    pub fn decode(self, bytes: &[u8], sink: impl FnMut(Decoded)) -> Rendered {
+        match self {
+            Java::Plain(charset) => charset.decode(bytes, sink),
+            Java::Multi(multi) => {
+                let (bytes, first) = multi.opened(bytes);
+                decode(bytes, first, sink)
+            }
+        }
     }
 
     /// Appends the text as a JSON string.

@@ -8,6 +8,7 @@ mod json;
 mod temporal;
 
 pub use json::write_json_temporal;
+pub use temporal::julian_or_gregorian;
 
 use super::charset::java::Java;
 use super::labels::Labels;

@@ -50,8 +50,14 @@ fn micros_of_time(kind: Kind, value: &[u8]) -> Result<u64, DecodeError> {
 
 /// The date that Java's calendar makes of these parts and shows again.
 fn on_calendar(moment: Moment) -> Moment {
-    let (year, month, day) = date_of(day_number(i64::from(moment.year), i64::from(moment.month), i64::from(moment.day)));
-    Moment { year: year as u32, month: month as u32, day: day as u32, ..moment }
+    let (year, month, day) = julian_or_gregorian(moment.year, moment.month, moment.day);
+    Moment { year, month, day, ..moment }
+}
+
+/// The same of year, month and day.
+pub fn julian_or_gregorian(year: u32, month: u32, day: u32) -> (u32, u32, u32) {
+    let (year, month, day) = date_of(day_number(i64::from(year), i64::from(month), i64::from(day)));
+    (year as u32, month as u32, day as u32)
 }
 
 /// 15 October 1582 as a Julian day number.
