@@ -10,3 +10,9 @@ mod live_support;
 mod kills;
 #[path = "live_exactly_once/lives.rs"]
 mod lives;
+#[path = "live_exactly_once/places.rs"]
+mod places;
+#[path = "live_exactly_once/refused.rs"]
+mod refused;
+#[path = "live_exactly_once/stage.rs"]
+mod stage;

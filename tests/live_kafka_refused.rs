@@ -157,11 +157,14 @@ fn value_of(id: usize, bytes: usize, measure: fn(&str, &str) -> usize) -> String
 }
 
 const DELTAS: &[isize] = &[-200, -100, -50, -20, -10, -3, -2, -1, 0, 1, 2, 3, 10, 20, 50, 100, 200];
+/// Where each refusal costs a new start.
+const FEW_DELTAS: &[isize] = &[-200, -1, 0, 1, 2, 200];
 
 /// A stream of large messages around the limit, each between small ones of both partitions, and the ids of those too large.
-fn around(topic: TopicId, measure: fn(&str, &str) -> usize) -> (Vec<Sent>, Vec<usize>) {
+fn around(topic: TopicId, bound: Bound) -> (Vec<Sent>, Vec<usize>) {
+    let measure = if bound == Bound::Request { request_bytes } else { batch_bytes };
     let (mut messages, mut too_large) = (Vec::new(), Vec::new());
-    for delta in DELTAS {
+    for delta in if bound == Bound::TopicUnawares { FEW_DELTAS } else { DELTAS } {
         for i in 0..6 {
             let id = messages.len();
             if i != 3 {
@@ -267,13 +270,12 @@ fn found_in(broker: &str, topic: &str) -> Vec<Found> {
 async fn only_what_is_too_large_is_refused_and_the_order_holds() {
     let Some(broker) = variable("only_what_is_too_large_is_refused_and_the_order_holds", "BINLOGD_TEST_KAFKA") else { return };
     for bound in [Bound::Request, Bound::Topic, Bound::TopicUnawares] {
-        let measure = if bound == Bound::Request { request_bytes } else { batch_bytes };
         for policy in [Policy::Ignore, Policy::Short, Policy::Full] {
             let what = format!("{bound:?} {policy:?}");
             let dead = fresh("dead");
             create_topic(&broker, &format!("{dead}-d-t"), 3, &[]).await;
             let (mut bench, topic, name) = bench(&broker, bound, policy, &format!("{dead}-%{{database}}-%{{table}}")).await;
-            let (messages, too_large) = around(topic, measure);
+            let (messages, too_large) = around(topic, bound);
             bench.deliver(&messages, 1000).await.unwrap_or_else(|e| panic!("{what}: {e}"));
             println!("{what}: {} starts", bench.starts);
             let unawares = bound == Bound::TopicUnawares;
@@ -369,9 +371,8 @@ async fn a_refused_batch_is_sent_again_one_by_one() {
 async fn without_a_policy_it_stops_at_the_message_and_nothing_overtakes() {
     let Some(broker) = variable("without_a_policy_it_stops_at_the_message_and_nothing_overtakes", "BINLOGD_TEST_KAFKA") else { return };
     for bound in [Bound::Request, Bound::Topic, Bound::TopicUnawares] {
-        let measure = if bound == Bound::Request { request_bytes } else { batch_bytes };
         let (mut bench, topic, name) = bench(&broker, bound, Policy::Stop, "").await;
-        let (messages, too_large) = around(topic, measure);
+        let (messages, too_large) = around(topic, bound);
         let error = bench.deliver(&messages, 1000).await.unwrap_err();
         let (id, text) = (too_large[0], error.to_string());
         assert!(!error.is_transient(), "{error:?}");

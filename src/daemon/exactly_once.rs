@@ -16,6 +16,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
+use crate::config::Config;
 use crate::encode::batch::Topics;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -25,11 +26,14 @@ use crate::producer::kafka::Settings;
 use crate::producer::kafka::position_topic::{self, To};
 use crate::producer::kafka::record::{PositionRecord, RecordFacts};
 use crate::producer::kafka::transactions::{Limits, TransactionalProducer, replaced};
+use crate::producer::kafka::trial;
 use crate::schema::delta::SchemaChange;
 use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
 use crate::store::{ClientPosition, Lookup, Origin, Store, Stored, Tidied, VersionsAt};
+
+use super::wire;
 
 /// The last record is asked for so long when the process ends.
 const ASK_MAX: Duration = Duration::from_secs(5);
@@ -43,7 +47,8 @@ pub struct ExactlyOnce {
     topics: Arc<Topics>,
     metrics: Arc<Metrics>,
     facts: Arc<RecordFacts>,
-    /// `@@server_uuid` of the replication server.
+    /// Of the replication server.
+    server_id: u32,
     server_uuid: Option<String>,
     /// Whether positions and heartbeats are written to the schema database while the daemon runs.
     writes_positions: bool,
@@ -90,6 +95,7 @@ impl ExactlyOnce {
             topics,
             metrics,
             facts: RecordFacts::new(&client_id, row_server_id, identity.uuid.clone()),
+            server_id: identity.server_id,
             server_uuid: identity.uuid.clone(),
             writes_positions,
             claimed: AtomicBool::new(false),
@@ -102,6 +108,21 @@ impl ExactlyOnce {
     /// Whether a run of this process has recorded where it started.
     pub fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
+    }
+
+    /// For commands: the store over another, and the last record, without beginning a life. `None`: the configuration is not
+    /// for delivery exactly once.
+    pub async fn looking(
+        config: &Config,
+        stored: Arc<dyn Store>,
+        identity: &ServerIdentity,
+        row_server_id: u32,
+    ) -> Result<Option<(Self, Option<PositionRecord>)>> {
+        let kafka = wire::kafka_settings(config)?;
+        let Some(options) = wire::exactly_once(config, kafka.as_ref(), row_server_id) else { return Ok(None) };
+        let store = ExactlyOnce::new(options, stored, identity, Arc::default(), Arc::default());
+        let record = store.look().await?;
+        Ok(Some((store, record)))
     }
 
     /// Begins a life: locks an older process out and reads the last record. `given`: the start is at a place that the user
@@ -125,12 +146,14 @@ impl ExactlyOnce {
             return Err(replaced());
         }
         producer.init().await?;
-        let record = match position_topic::newest(&self.settings, &self.position_topic, key, To::End).await {
+        let newest = position_topic::newest(&self.settings, &self.position_topic, key, To::End);
+        let (newest, ()) = tokio::join!(newest, trial::end_leftover(&self.settings));
+        let record = match newest {
             Err(error) if given && !error.is_transient() => {
                 tracing::warn!(%error, "the place that was given goes before the position record");
                 None
             }
-            other => other?,
+            record => record?,
         };
         match &record {
             Some(record) => {
@@ -144,6 +167,14 @@ impl ExactlyOnce {
         let record = record.filter(|_| !given);
         *self.life.lock().await = Life { producer: Some(producer), record };
         Ok(())
+    }
+
+    /// Reads the last record without beginning a life, for a look at where one would start. `None`: there is no record yet, or no
+    /// topic for it.
+    async fn look(&self) -> Result<Option<PositionRecord>> {
+        let record = position_topic::look(&self.settings, &self.position_topic, &self.facts.client_id).await?;
+        self.life.lock().await.record = record.clone();
+        Ok(record)
     }
 
     /// Whether another process has written the last record.
@@ -212,7 +243,8 @@ impl ExactlyOnce {
     async fn newer(&self) -> Result<Option<Stored>> {
         let row = self.stored.load_position().await?;
         let record = self.life.lock().await.record.clone();
-        let Some(record) = record else { return Ok(row) };
+        // One of the other mode is asked for by `recorded_in_other_mode`.
+        let Some(record) = record.filter(|record| !self.is_of_other_mode(record)) else { return Ok(row) };
         let place = || format!("topic {}, key {}", self.position_topic, self.facts.client_id);
         let source = newer(row.as_ref(), &record, self.facts.server_id, self.server_uuid.as_deref()).map_err(|e| e.detail(place()))?;
         match (source, row) {
@@ -223,16 +255,68 @@ impl ExactlyOnce {
             (_, row) => {
                 let behind = row.map(|row| row.position.to_string());
                 tracing::info!(record = %record.position, row = behind, "starting from the position record");
-                let origin = Origin { server_uuid: record.server_uuid, birth: None, captured_until: record.captured_until };
-                Ok(Some(Stored { position: record.position, origin }))
+                Ok(Some(stored(record)))
             }
         }
     }
+
+    fn is_of_other_mode(&self, record: &PositionRecord) -> bool {
+        (record.server_id == 0) != (self.facts.server_id == 0)
+    }
+
+    async fn of_other_mode(&self) -> Result<Option<ClientPosition>> {
+        let record = self.life.lock().await.record.clone();
+        let Some(record) = record.filter(|record| self.is_of_other_mode(record)) else { return Ok(None) };
+        let rows = self.stored.client_positions().await?;
+        let row = rows.into_iter().find(|row| row.server_id == record.server_id);
+        // As that mode would judge.
+        let server_id = if record.server_id == 0 { 0 } else { self.server_id };
+        let source = newer(row.as_ref().map(|row| &row.stored), &record, server_id, self.server_uuid.as_deref())
+            .map_err(|e| e.detail(format!("topic {}, key {}", self.position_topic, self.facts.client_id)))?;
+        Ok(match (source, row) {
+            (Newer::Row, Some(row)) => {
+                // What is behind the record is before the row.
+                if let Some(record) = &mut self.life.lock().await.record {
+                    record.rows_done = 0;
+                }
+                Some(row)
+            }
+            _ => Some(ClientPosition { client_id: self.facts.client_id.clone(), server_id: record.server_id, stored: stored(record) }),
+        })
+    }
+}
+
+/// What a record says, and which of it and the row is believed, for commands.
+pub fn told(record: Option<&PositionRecord>, row: Option<&Stored>, server_id: u32, uuid: Option<&str>) -> String {
+    let Some(record) = record else { return "none of this client yet: the row counts".to_owned() };
+    let place = match &record.position.gtids {
+        Some(gtids) => format!("{gtids} ({})", record.position.at),
+        None => record.position.at.to_string(),
+    };
+    let rows = if record.rows_done > 0 { format!(" and {} rows behind it", record.rows_done) } else { String::new() };
+    let judged = if (record.server_id == 0) != (server_id == 0) {
+        let was = if record.server_id == 0 { "with" } else { "without" };
+        format!("written {was} gtid_mode: the place of this mode is derived from it, unless the row is newer")
+    } else {
+        match newer(row, record, server_id, uuid) {
+            Ok(Newer::Record) if row.is_none() => "there is no row: a start goes on from the record".to_owned(),
+            Ok(Newer::Record) => "not older than the row: a start goes on from the record".to_owned(),
+            Ok(Newer::Row) => "older than the row: a start goes on from the row".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    };
+    format!("{place}{rows}; {judged}")
+}
+
+/// A record as the store would have it.
+fn stored(record: PositionRecord) -> Stored {
+    let origin = Origin { server_uuid: record.server_uuid, birth: None, captured_until: record.captured_until };
+    Stored { position: record.position, origin }
 }
 
 /// Which of the two a start believes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Newer {
+pub enum Newer {
     Row,
     Record,
 }
@@ -243,14 +327,8 @@ const CHOOSE: &str =
 /// Record against row, both of this client. `server_id` and `uuid` are the present server's; the first is 0 with `gtid_mode`.
 ///
 /// # Errors
-/// Definite when the record is of another server or mode, or when neither has the other's changes behind it.
-fn newer(row: Option<&Stored>, record: &PositionRecord, server_id: u32, uuid: Option<&str>) -> Result<Newer> {
-    if (record.server_id == 0) != (server_id == 0) {
-        let was = if record.server_id == 0 { "with" } else { "without" };
-        return Err(Error::definite(format!("the position record was written {was} gtid_mode, and a record cannot change sides"))
-            .detail(&record.position)
-            .hint(format!("set gtid_mode as it was; or {}", go_on_at(record))));
-    }
+/// Definite when the record is of another server, or when neither has the other's changes behind it.
+pub fn newer(row: Option<&Stored>, record: &PositionRecord, server_id: u32, uuid: Option<&str>) -> Result<Newer> {
     let same_uuid = match (&record.server_uuid, uuid) {
         (Some(then), Some(now)) => then.eq_ignore_ascii_case(now),
         _ => true,
@@ -286,18 +364,6 @@ fn newer(row: Option<&Stored>, record: &PositionRecord, server_id: u32, uuid: Op
     }
 }
 
-/// How to go on exactly at a record without it.
-fn go_on_at(record: &PositionRecord) -> String {
-    if record.rows_done > 0 {
-        return CHOOSE.to_owned();
-    }
-    let place = match &record.position.gtids {
-        Some(gtids) => gtids.to_string(),
-        None => format!("{}:{}", record.position.at, record.position.heartbeat),
-    };
-    format!("go on there once with --init_position='{place}'")
-}
-
 fn is_same_place(one: &Position, other: &Position) -> bool {
     match (&one.gtids, &other.gtids) {
         (Some(one), Some(other)) => one == other,
@@ -316,6 +382,19 @@ impl Store for ExactlyOnce {
 
     fn client_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
         self.stored.client_positions()
+    }
+
+    fn recorded_in_other_mode(&self) -> BoxFuture<'_, Result<Option<ClientPosition>>> {
+        self.of_other_mode().boxed()
+    }
+
+    fn set_derived<'a>(&'a self, position: &'a Position) -> BoxFuture<'a, ()> {
+        async move {
+            if let Some(record) = &mut self.life.lock().await.record {
+                record.position = position.clone();
+            }
+        }
+        .boxed()
     }
 
     fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>> {
@@ -485,14 +564,30 @@ mod tests {
             (None, record("m.000001:400", 7, A, 0), 7, B, "of another server"),
             (None, record("m.000001:400", 8, A, 0), 7, A, "of another server"),
             (Some(row(&of("1-5"), None)), record(&of("1-3:7"), 0, A, 0), 0, A, "contradict each other"),
-            (None, record("m.000001:400", 7, A, 0), 0, A, "--init_position='m.000001:400:0'"),
-            (None, record(&of("1-5"), 0, A, 0), 7, A, "was written with gtid_mode"),
-            (None, record("m.000001:400", 7, A, 9), 0, A, "at a place that you choose"),
         ];
         for (stored, recorded, server_id, uuid, words) in rows {
             let error = newer(stored.as_ref(), &recorded, server_id, Some(uuid)).unwrap_err();
             let text = error.to_string();
             assert!(!error.is_transient() && text.contains(words) && text.contains("--init_position"), "{text}");
+        }
+    }
+
+    /// Each row: the record, the row, the mode's server id, and what is told.
+    #[test]
+    fn commands_tell_which_is_believed() {
+        let set = |set: &str| format!("{A}:{set}");
+        for (recorded, stored, server_id, words) in [
+            (None, Some("m.000001:400"), 7, "none of this client yet"),
+            (Some(record("m.000001:400", 7, A, 3)), Some("m.000001:400"), 7, "m.000001:400 and 3 rows behind it; not older than the row"),
+            (Some(record("m.000001:400", 7, A, 0)), None, 7, "m.000001:400; there is no row"),
+            (Some(record("m.000001:400", 7, A, 0)), Some("m.000001:401"), 7, "older than the row: a start goes on from the row"),
+            (Some(record("m.000001:400", 7, A, 0)), None, 0, "written without gtid_mode"),
+            (Some(record(&set("1-5"), 0, A, 0)), None, 7, "written with gtid_mode"),
+            (Some(record("m.000001:400", 7, B, 0)), None, 7, "of another server"),
+        ] {
+            let stored = stored.map(|text| row(text, Some(A)));
+            let text = told(recorded.as_ref(), stored.as_ref(), server_id, Some(A));
+            assert!(text.contains(words), "{text}");
         }
     }
 

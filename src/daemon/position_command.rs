@@ -15,6 +15,7 @@ use crate::server::{Flavor, Server};
 use crate::store::{ClientPosition, MemoryDisk, MemoryStore, MySqlStore, ReplayStore, Store, StoreOptions, Stored};
 
 use super::board::epoch_us;
+use super::exactly_once::{self, ExactlyOnce};
 use super::seek::Seeker;
 use super::start::{self, StartContext};
 use super::{takeover, wire};
@@ -88,10 +89,22 @@ async fn show(config: &PositionConfig, servers: &Servers) -> Result<String> {
     let end = status::binlog_status(&mut servers.replication.conn().await?, &servers.identity.version).await?;
     let files = servers.seeker.files().await?;
     let purged = servers.seeker.purged().await?.map(Gtids::MySql);
+    let (identity, row_server_id) = (&servers.identity, servers.options.row_server_id());
+    let below: Arc<dyn Store> = Arc::new(MemoryStore::open(MemoryDisk::default(), servers.options.clone()));
+    let row = positions.iter().find(|row| is_ours(row, servers)).map(|row| &row.stored);
+    let record = match ExactlyOnce::looking(&config.daemon, below, identity, row_server_id).await {
+        Ok(looked) => looked.map(|(_, record)| {
+            let text = exactly_once::told(record.as_ref(), row, row_server_id, identity.uuid.as_deref());
+            (record, text)
+        }),
+        // The rows are still worth showing.
+        Err(error) => Some((None, format!("cannot be read: {error}"))),
+    };
+    let topic = config.daemon.exactly_once().map(|settings| settings.position_topic.as_str()).unwrap_or_default();
     let rows: Vec<Row> = positions
         .into_iter()
         .map(|row| Row {
-            ours: row.client_id.eq_ignore_ascii_case(&servers.options.client_id) && row.server_id == servers.options.row_server_id(),
+            ours: is_ours(&row, servers),
             on_server: on_server(&servers.identity, &row, &files, &end, purged.as_ref()),
             behind: behind(&servers.identity, &row, &files),
             row,
@@ -108,6 +121,11 @@ async fn show(config: &PositionConfig, servers: &Servers) -> Result<String> {
                 "log_end": end.at.to_string(), "gtid_set": end.gtids.as_ref().map(Gtids::to_string),
             },
             "positions": rows,
+            "record": record.map(|(record, told)| json!({
+                "topic": topic, "told": told, "position": record.as_ref().map(|r| position_json(&r.position)),
+                "rows_done": record.as_ref().map(|r| r.rows_done), "server_id": record.as_ref().map(|r| r.server_id),
+                "server_uuid": record.as_ref().and_then(|r| r.server_uuid.clone()),
+            })),
         });
         return Ok(format!("{answer}\n"));
     }
@@ -121,7 +139,15 @@ async fn show(config: &PositionConfig, servers: &Servers) -> Result<String> {
         let _ = writeln!(out, "client_id '{client}' has no stored position under server id {id}");
     }
     rows.iter().for_each(|row| row_text(row, &mut out));
+    if let Some((_, told)) = record {
+        let _ = writeln!(out, "\nposition record in topic {topic}, key '{}'\n  {told}", servers.options.client_id);
+    }
     Ok(out)
+}
+
+/// Whether the daemon of this configuration starts from this row.
+fn is_ours(row: &ClientPosition, servers: &Servers) -> bool {
+    row.client_id.eq_ignore_ascii_case(&servers.options.client_id) && row.server_id == servers.options.row_server_id()
 }
 
 fn row_text(Row { row, ours, on_server, behind }: &Row, out: &mut String) {

@@ -47,6 +47,9 @@ pub async fn find(context: &StartContext<'_>) -> Result<Found> {
         return given(context, position).await;
     }
     let own = context.store.load_position().await?;
+    if let Some(recorded) = context.store.recorded_in_other_mode().await? {
+        return recorded_elsewhere(context, &recorded, own).await;
+    }
     let rows = context.store.client_positions().await?;
     if let Some(other) = other_mode(context, &rows, own.as_ref()) {
         return switched(context, other).await;
@@ -270,6 +273,38 @@ async fn switched(context: &StartContext<'_>, other: &ClientPosition) -> Result<
         false => Versions::Elsewhere { lookup: Lookup::Gtids, at: vec![before.clone()], begins: self::before(&position) },
     };
     Ok(Found { position, followed: true, captured_until, versions })
+}
+
+/// `gtid_mode` was switched over a position record. The place is derived from it as from a row; this mode's row goes before it only
+/// if it lies behind that place, as after a daemon that delivered at least once in between.
+async fn recorded_elsewhere(context: &StartContext<'_>, recorded: &ClientPosition, own: Option<Stored>) -> Result<Found> {
+    if let Some(own) = &own
+        && own.position.heartbeat > recorded.stored.position.heartbeat
+    {
+        tracing::info!(row = %own.position, record = %recorded.stored.position, "the position in the schema database is newer than the record of the other gtid_mode");
+        return resumed(context, own.clone()).await;
+    }
+    let found = switched(context, recorded).await?;
+    if let Some(own) = own
+        && is_same_server(context.identity, &own)
+        && is_behind(&found.position, &own.position)?
+    {
+        tracing::info!(row = %own.position, record = %recorded.stored.position, "the position in the schema database is newer than the record of the other gtid_mode");
+        return resumed(context, own).await;
+    }
+    // Moved back to a transaction's beginning, other rows would be behind it.
+    if !context.gtid_mode || found.position.at == recorded.stored.position.at {
+        context.store.set_derived(&found.position).await;
+    }
+    Ok(found)
+}
+
+/// Whether a place has less behind it than another of the same mode.
+fn is_behind(one: &Position, other: &Position) -> Result<bool> {
+    match (&one.gtids, &other.gtids) {
+        (Some(one), Some(other)) => Ok(one.is_subset(other)? && !other.is_subset(one)?),
+        _ => Ok(one.at.is_before(&other.at)),
+    }
 }
 
 /// The reason, and the ways out.

@@ -406,7 +406,7 @@ async fn post_trouble(mut trouble: tokio::sync::watch::Receiver<Option<Arc<str>>
 }
 
 /// What delivery exactly once needs, if it is wanted.
-fn exactly_once(config: &Config, kafka: Option<&Settings>, row_server_id: u32) -> Option<ExactlyOnceOptions> {
+pub fn exactly_once(config: &Config, kafka: Option<&Settings>, row_server_id: u32) -> Option<ExactlyOnceOptions> {
     let settings = config.exactly_once()?;
     Some(ExactlyOnceOptions {
         settings: kafka?.clone(),

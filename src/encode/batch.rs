@@ -34,6 +34,8 @@ pub enum MessageKind {
     Tombstone,
     /// A record of ours about what was sent, beside the messages.
     Position,
+    /// What is sent in the place of a message that Kafka refuses.
+    DeadLetter,
 }
 
 /// One finished message. `partition_hash` is the 32-bit hash of the partition string (contract §5.4); the producer

@@ -127,6 +127,16 @@ pub trait Store: Send + Sync {
     /// that the server was replaced (design §4), 0 against another that `gtid_mode` was switched.
     fn client_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>>;
 
+    /// What is recorded in Kafka for this client, if it was written in the other `gtid_mode`: under that mode's server id.
+    fn recorded_in_other_mode(&self) -> BoxFuture<'_, Result<Option<ClientPosition>>> {
+        ready(Ok(None)).boxed()
+    }
+
+    /// The place that was derived from it, at which the same rows are behind it.
+    fn set_derived<'a>(&'a self, _position: &'a Position) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
+    }
+
     /// The positions of all clients on all servers, in the same order.
     fn all_positions(&self) -> BoxFuture<'_, Result<Vec<ClientPosition>>>;
 

@@ -69,7 +69,8 @@ fn kafka(reader: &mut Reader, exactly_once: bool) -> KafkaSettings {
         reader.fault("kafka_topic", what, "set ddl_kafka_topic: names are never replaced in it");
     }
     let creation = creation(reader);
-    let exactly_once = exactly_once.then(|| self::exactly_once(reader, &[&topic, &ddl_topic]));
+    let letters = dead_letter_topic.as_deref().unwrap_or(&topic);
+    let exactly_once = exactly_once.then(|| self::exactly_once(reader, &[&topic, &ddl_topic, letters]));
     let row_keys = reader.choice("kafka_key_without_primary_key") == Some("row");
     let tombstones = reader.flag("kafka_tombstones");
     KafkaSettings {
@@ -124,10 +125,6 @@ fn exactly_once(reader: &mut Reader, topics: &[&str]) -> ExactlyOnceSettings {
         if reader.flag(name) {
             reader.fault(name, format!("{name} does not go together with delivery=exactly_once: {why}"), instead);
         }
-    }
-    if reader.is_given("dead_letter_topic") {
-        let what = "dead_letter_topic does not go together with delivery=exactly_once yet: a refused message ends the transaction";
-        reader.fault("dead_letter_topic", what, "leave it out: the daemon stops at a message that Kafka refuses");
     }
     let position_topic = reader.filled("kafka_position_topic");
     if topics.contains(&&*position_topic) {

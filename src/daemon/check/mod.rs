@@ -93,6 +93,9 @@ async fn producer(config: &Config) -> Vec<Finding> {
             if config.output.ddl && kafka.ddl_topic != kafka.topic {
                 topics.push(kafka.ddl_topic.clone());
             }
+            if let (true, Some(letters)) = (kafka.exactly_once.is_some(), &kafka.dead_letter_topic) {
+                topics.push(letters.clone());
+            }
             found.extend(probe::probe(&settings, &topics, BROKER_WAIT).await);
             found
         }

@@ -16,12 +16,14 @@ use crate::source::dump::{DumpOptions, DumpStream, Start};
 use crate::store::mysql::inspect::Inspection;
 use crate::store::{MemoryDisk, MemoryStore, MySqlStore, ReplayStore, Store};
 
+use super::super::exactly_once::{self, ExactlyOnce};
 use super::super::seek::Seeker;
 use super::super::start::StartContext;
 use super::super::takeover::{self, Found};
 use super::super::wire;
 
 const CHECK: &str = "stored position";
+const RECORD: &str = "position record";
 const READING: &str = "reading the binlog";
 /// To find GTIDs, a server reads through many files without a word; it refuses at once or not at all.
 const DUMP_WAIT: Duration = Duration::from_secs(20);
@@ -41,7 +43,8 @@ pub(super) struct Servers<'a> {
 pub(super) async fn check(config: &Config, servers: &Servers<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     let start = match find(config, servers).await {
-        Ok(start) => {
+        Ok((start, record)) => {
+            found.extend(record);
             let position = &start.position;
             found.push(match on_server(config.gtid_mode, servers.facts, position) {
                 _ if !start.followed => Finding::ok(CHECK, format!("none: the first start begins at {}", position.at)),
@@ -64,8 +67,9 @@ pub(super) async fn check(config: &Config, servers: &Servers<'_>) -> Vec<Finding
     found.into_iter().map(|f| if f.place.is_empty() { f.at(place.as_str()) } else { f }).collect()
 }
 
-/// The position that the daemon would take, found by its own code over a store that writes nothing.
-async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> {
+/// The position that the daemon would take, found by its own code over a store that writes nothing; and what the position topic
+/// says, with `delivery=exactly_once`.
+async fn find(config: &Config, servers: &Servers<'_>) -> Result<(Found, Option<Finding>), Finding> {
     let not_checked = |because: &str| Err(Finding::not_checked(CHECK, because));
     let (Some(store), Some(inspection)) = (servers.store, servers.inspection) else {
         return not_checked("the schema database cannot be read");
@@ -84,9 +88,22 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             Some(store) => Box::new(store),
             None => Box::new(MemoryStore::open(MemoryDisk::default(), options.clone())),
         };
-        let store = ReplayStore::new(stored, options.clone());
+        let stored = ReplayStore::new(stored, options.clone());
+        let mut store: Arc<dyn Store> = Arc::new(stored);
+        let mut record = None;
+        match ExactlyOnce::looking(config, store.clone(), identity, options.row_server_id()).await {
+            Ok(None) => {}
+            Ok(Some((exactly_once, found))) => {
+                let row = store.load_position().await?;
+                let told = exactly_once::told(found.as_ref(), row.as_ref(), options.row_server_id(), identity.uuid.as_deref());
+                record = Some(Finding::ok(RECORD, told));
+                store = Arc::new(exactly_once);
+            }
+            // The row is still worth looking at.
+            Err(error) => record = Some(Finding::error(RECORD, &error)),
+        }
         let context = StartContext {
-            store: &store,
+            store: &*store,
             replication: servers.replication,
             capture: servers.replication,
             identity,
@@ -101,7 +118,7 @@ async fn find(config: &Config, servers: &Servers<'_>) -> Result<Found, Finding> 
             maxwell_quirks: false,
             row_server_id: options.row_server_id(),
         };
-        takeover::find(&context).await
+        takeover::find(&context).await.map(|found| (found, record))
     };
     match tokio::time::timeout(SEARCH_WAIT, search).await {
         Ok(found) => found.map_err(|e| Finding::error(CHECK, &e)),

@@ -62,6 +62,10 @@ impl Admin {
         for name in ["enable.idempotence", "enable.gapless.guarantee"] {
             config.set(name, "false");
         }
+        // Without idempotence the library refuses a client that has them.
+        for name in ["transactional.id", "transaction.timeout.ms"] {
+            config.remove(name);
+        }
         Admin { config, held: Arc::default() }
     }
 

@@ -9,14 +9,15 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::util::IntoOpaque;
 use rdkafka_sys::rd_kafka_resp_err_t as E;
 use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
 use super::client::{log, plain};
-use super::ffi::Code;
+use super::ffi::{Code, TransactionError, TransactionStep};
 use super::settings::Settings;
 
 /// A full queue can only hold a message that was given up by its sender; it is looked at again after so long.
@@ -26,7 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const KEEP: Duration = Duration::from_secs(10);
 
 /// librdkafka's own largest value. Original bytes in a dead letter may be larger than what rows may have.
-const MESSAGE_BYTES_MAX: u64 = 1_000_000_000;
+pub const MESSAGE_BYTES_MAX: u64 = 1_000_000_000;
 
 /// Where this client differs from the main one.
 const SETTINGS: &[(&str, &str)] = &[
@@ -52,6 +53,23 @@ pub struct Letter<'a> {
     pub headers: &'a [(&'a str, String)],
 }
 
+impl Letter<'_> {
+    /// For the library.
+    pub fn record<D: IntoOpaque>(&self, opaque: D) -> BaseRecord<'_, [u8], [u8], D> {
+        let mut record = BaseRecord::<[u8], [u8], D>::with_opaque_to(self.topic, opaque);
+        record.partition = self.partition;
+        record.key = Some(self.key).filter(|key| !key.is_empty());
+        record.payload = Some(self.value).filter(|value| !value.is_empty());
+        if !self.headers.is_empty() {
+            let headers = self.headers.iter().fold(OwnedHeaders::new_with_capacity(self.headers.len()), |all, (key, value)| {
+                all.insert(Header { key, value: Some(value) })
+            });
+            record.headers = Some(headers);
+        }
+        record
+    }
+}
+
 /// Why a message was not taken.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -64,11 +82,11 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// Makes the client. Touches no network yet.
-    pub fn start(settings: &Settings) -> Result<Self> {
+    /// Makes the client, with these settings beside its own. Touches no network yet.
+    pub fn start(settings: &Settings, more: &[(&str, &str)]) -> Result<Self> {
         let mut config = settings.client_config();
         config.set_log_level(RDKafkaLogLevel::Info);
-        for (name, value) in SETTINGS {
+        for (name, value) in SETTINGS.iter().chain(more) {
             config.set(*name, *value);
         }
         config.set("message.max.bytes", MESSAGE_BYTES_MAX.to_string());
@@ -80,20 +98,22 @@ impl Alone {
         Ok(Alone { producer })
     }
 
+    /// One step of a transaction, if it has a transactional id. Blocks, at most so long.
+    pub fn step(&self, step: TransactionStep, wait: Duration) -> Result<(), TransactionError> {
+        let done = match step {
+            TransactionStep::Init => self.producer.init_transactions(wait),
+            TransactionStep::Begin => self.producer.begin_transaction(),
+            TransactionStep::Commit => self.producer.commit_transaction(wait),
+            TransactionStep::Abort => self.producer.abort_transaction(wait),
+        };
+        done.map_err(|e| TransactionError::of(&e))
+    }
+
     /// Sends one message and waits for its answer, however long that takes.
     pub async fn send(&self, letter: &Letter<'_>) -> Result<(), Refusal> {
         loop {
             let (answer, answered) = oneshot::channel();
-            let mut record = BaseRecord::<[u8], [u8], Answer>::with_opaque_to(letter.topic, Box::new(answer));
-            record.partition = letter.partition;
-            record.key = Some(letter.key).filter(|key| !key.is_empty());
-            record.payload = Some(letter.value).filter(|value| !value.is_empty());
-            if !letter.headers.is_empty() {
-                let headers = letter.headers.iter().fold(OwnedHeaders::new_with_capacity(letter.headers.len()), |all, (key, value)| {
-                    all.insert(Header { key, value: Some(value) })
-                });
-                record.headers = Some(headers);
-            }
+            let record = letter.record::<Answer>(Box::new(answer));
             match self.producer.send(record) {
                 Ok(()) => {
                     let lost = Refusal { code: Code::of(E::RD_KAFKA_RESP_ERR__DESTROY), reason: "the client was closed".into() };
@@ -128,7 +148,7 @@ impl Kept {
             *used = Instant::now();
             return Ok(alone.clone());
         }
-        let alone = Arc::new(Alone::start(settings)?);
+        let alone = Arc::new(Alone::start(settings, &[])?);
         *held = Some((alone.clone(), Instant::now()));
         tokio::spawn(self.clone().let_go());
         Ok(alone)
@@ -162,7 +182,7 @@ impl Kept {
     }
 }
 
-fn refusal(error: &KafkaError) -> Refusal {
+pub fn refusal(error: &KafkaError) -> Refusal {
     match error {
         KafkaError::MessageProduction(code) => {
             let code = Code(*code as i32);

@@ -37,8 +37,6 @@ pub struct Shared {
     pub cluster: Cluster,
     pub metrics: Arc<Metrics>,
     learned: Arc<Learned>,
-    /// Sends in transactions, where no message can go alone: what is refused ends the client for good.
-    transactional: bool,
     /// Messages that were queued, and those that have their report: equal when nothing is on its way. Told to `room`.
     pub queued: AtomicU64,
     pub reported: AtomicU64,
@@ -96,7 +94,7 @@ impl Shared {
             };
             if code == Code::NONE {
                 // Records of ours are no messages.
-                succeeded += u64::from(!slot.is_position());
+                succeeded += u64::from(!slot.is_record());
             } else {
                 failed += 1;
                 self.undelivered(native, slot, opaque.index, code, &report, &mut refused);
@@ -133,7 +131,7 @@ impl Shared {
             bytes: report.bytes(),
         };
         let failure = match Refused::of(code) {
-            Some(_) if !self.transactional => {
+            Some(_) if slot.may_be_suspect() => {
                 self.learned.suspect(&topic, message.partition, &slot.file, message.offset);
                 refused.add(&self.learned, code, &message);
                 refused_batch(&report.reason(), &message)
@@ -248,7 +246,6 @@ impl Client {
             cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone()),
             metrics,
             learned: settings.learned.clone(),
-            transactional: settings.transactional.is_some(),
             queued: AtomicU64::new(0),
             reported: AtomicU64::new(0),
             failure: Mutex::new(None),

@@ -54,6 +54,16 @@ impl Failure {
         Failure { class: Class::Definite, ..Self::transient(message) }
     }
 
+    /// The same as an error that can be told once.
+    pub fn of(error: &Error) -> Self {
+        Failure {
+            class: error.class(),
+            message: error.message().to_owned(),
+            detail: error.detail_text().map(str::to_owned),
+            hint: error.hint_text().map(str::to_owned),
+        }
+    }
+
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
@@ -93,10 +103,15 @@ impl Slot {
         self.number
     }
 
-    /// Whether it is a position record.
+    /// Whether it is a record of ours, alone in its batch.
     #[inline]
-    pub fn is_position(&self) -> bool {
-        self.messages.first().is_some_and(|m| m.kind == MessageKind::Position)
+    pub fn is_record(&self) -> bool {
+        self.messages.first().is_some_and(|m| matches!(m.kind, MessageKind::Position | MessageKind::DeadLetter))
+    }
+
+    /// Whether its messages can go alone after a refusal: a position record always does.
+    pub fn may_be_suspect(&self) -> bool {
+        !self.messages.first().is_some_and(|m| m.kind == MessageKind::Position)
     }
 
     /// Fails the batch now, if nothing else has answered for it.

@@ -16,8 +16,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{BaseProducer, Producer as _, PurgeConfig};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 use rdkafka_sys as sys;
 
 use super::client::Context;
@@ -101,6 +101,11 @@ impl Native {
     /// Gives up all messages, also those sent and not answered; each gets its delivery report with an error.
     pub fn purge(&self) {
         self.producer.purge(PurgeConfig::default().queue().inflight());
+    }
+
+    /// Queues a message that has more to it than `Topic::produce` takes: headers, or a partition by its key.
+    pub fn send(&self, record: BaseRecord<'_, [u8], [u8], usize>) -> Result<(), KafkaError> {
+        self.producer.send(record).map_err(|(error, _)| error)
     }
 
     /// One step of a transaction. Blocks, at most so long; `None`: as long as the transaction may last, which is what the
@@ -188,6 +193,16 @@ pub struct TransactionError {
     pub reason: String,
     /// The same call may be made again.
     pub retriable: bool,
+}
+
+impl TransactionError {
+    /// Of a step that was made through the `rdkafka` crate.
+    pub fn of(error: &KafkaError) -> Self {
+        match error {
+            KafkaError::Transaction(told) => TransactionError { name: told.name(), reason: told.string(), retriable: told.is_retriable() },
+            other => TransactionError { name: String::new(), reason: other.to_string(), retriable: false },
+        }
+    }
 }
 
 /// What the cluster says about one topic.

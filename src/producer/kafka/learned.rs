@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::position::BinlogPosition;
+
 /// A batch that was refused although nobody told a limit: no assumption goes below this.
 const ASSUMED_MIN: usize = 1024;
 
@@ -101,17 +103,34 @@ impl Learned {
         self.suspicious.store(true, Ordering::Release);
     }
 
-    /// Whether this message, the next one of its partition, has to go alone. Forgets what lies behind it.
+    /// Whether this message, the next one of its partition, has to go alone. Forgets what lies behind it, unless `keeps`: what was
+    /// sent in a transaction may come again until it is committed (`committed`).
     #[inline]
-    pub fn goes_alone(&self, topic: &Arc<str>, partition: i32, file: &Arc<str>, offset: u64) -> bool {
-        self.suspicious.load(Ordering::Acquire) && self.is_suspect(topic, partition, file, offset)
+    pub fn goes_alone(&self, topic: &Arc<str>, partition: i32, file: &Arc<str>, offset: u64, keeps: bool) -> bool {
+        self.suspicious.load(Ordering::Acquire) && self.is_suspect(topic, partition, file, offset, keeps)
+    }
+
+    /// All messages before this place are committed and come no more.
+    pub fn committed(&self, before: &BinlogPosition) {
+        if !self.suspicious.load(Ordering::Acquire) {
+            return;
+        }
+        let mut suspects = lock(&self.suspects);
+        suspects.retain(|_, of_partition| {
+            of_partition.retain(|s| !BinlogPosition::new(s.file.clone(), s.last).is_before(before));
+            !of_partition.is_empty()
+        });
+        self.suspicious.store(!suspects.is_empty(), Ordering::Release);
     }
 
     #[cold]
-    fn is_suspect(&self, topic: &Arc<str>, partition: i32, file: &Arc<str>, offset: u64) -> bool {
+    fn is_suspect(&self, topic: &Arc<str>, partition: i32, file: &Arc<str>, offset: u64, keeps: bool) -> bool {
         let mut suspects = lock(&self.suspects);
         let place = (topic.clone(), partition);
         let Some(of_partition) = suspects.get_mut(&place) else { return false };
+        if keeps {
+            return of_partition.iter().any(|s| s.file == *file && (s.first..=s.last).contains(&offset));
+        }
         let mut suspect = false;
         of_partition.retain_mut(|s| {
             if s.file != *file {
@@ -179,7 +198,7 @@ mod tests {
             (1, &b, 5, false),
         ];
         for (partition, file, offset, alone) in rows {
-            assert_eq!(learned.goes_alone(&t, partition, file, offset), alone, "{partition} {file} {offset}");
+            assert_eq!(learned.goes_alone(&t, partition, file, offset, false), alone, "{partition} {file} {offset}");
         }
         assert!(!learned.suspicious.load(Ordering::Relaxed) && lock(&learned.suspects).is_empty());
     }
@@ -189,9 +208,30 @@ mod tests {
         let learned = Learned::default();
         let (t, a, b): (Arc<str>, Arc<str>, Arc<str>) = ("t".into(), "m.000001".into(), "m.000002".into());
         learned.suspect("t", 0, &a, 300);
-        assert!(!learned.goes_alone(&t, 0, &b, 4), "an older file may come before");
-        assert!(learned.goes_alone(&t, 0, &a, 300));
-        assert!(!learned.goes_alone(&t, 0, &b, 4));
+        assert!(!learned.goes_alone(&t, 0, &b, 4, false), "an older file may come before");
+        assert!(learned.goes_alone(&t, 0, &a, 300, false));
+        assert!(!learned.goes_alone(&t, 0, &b, 4, false));
         assert!(lock(&learned.suspects).is_empty());
+    }
+
+    /// A transaction that is given up comes again as a whole, and so do its suspects.
+    #[test]
+    fn in_transactions_suspects_stay_until_the_commit() {
+        let learned = Learned::default();
+        let (t, a, b): (Arc<str>, Arc<str>, Arc<str>) = ("t".into(), "m.000001".into(), "m.000002".into());
+        learned.suspect("t", 0, &a, 300);
+        learned.suspect("t", 1, &b, 200);
+        for _ in 0..2 {
+            assert!(!learned.goes_alone(&t, 0, &a, 299, true));
+            assert!(learned.goes_alone(&t, 0, &a, 300, true));
+            assert!(!learned.goes_alone(&t, 0, &b, 4, true));
+            assert!(learned.goes_alone(&t, 1, &b, 200, true));
+            // The commit ended inside the event that the first suspect stands in.
+            learned.committed(&BinlogPosition::new(a.clone(), 300));
+        }
+        learned.committed(&BinlogPosition::new(b.clone(), 4));
+        assert!(!learned.goes_alone(&t, 0, &a, 300, true) && learned.goes_alone(&t, 1, &b, 200, true));
+        learned.committed(&BinlogPosition::new(b.clone(), 201));
+        assert!(!learned.suspicious.load(Ordering::Relaxed) && lock(&learned.suspects).is_empty());
     }
 }

@@ -4,12 +4,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rdkafka_sys::rd_kafka_resp_err_t as E;
+
 use crate::encode::batch::{Message, MessageKind};
 use crate::encode::dead_letter::Identity;
 use crate::encode::topic_name;
+use crate::error::Class;
+use crate::producer::Completion;
 
-use super::alone::{Letter, Refusal};
-use super::delivery::{Failure, Slot};
+use super::alone::{Letter, Refusal, refusal};
+use super::delivery::{Failure, Opaque, Slot};
+use super::ffi::Code;
 use super::refusal::{Refused, Undelivered, classify, dead_letter_failed, refused_alone, too_large};
 use super::settings::DeadLetters;
 use super::topics::TopicHandle;
@@ -41,8 +46,7 @@ impl KafkaProducer {
     pub(super) async fn send_alone(&mut self, handle: &TopicHandle, partition: i32, place: &Place<'_>) -> Result<(), Failure> {
         self.drain().await?;
         let letter = Letter { topic: &handle.name, partition: Some(partition), key: place.key, value: place.value, headers: &[] };
-        let Err(refusal) = self.deliver_alone(&letter).await? else {
-            self.metrics.messages_succeeded.inc();
+        let Err(refusal) = self.deliver_alone(&letter, place, place.message.kind).await? else {
             return Ok(());
         };
         let undelivered = place.undelivered(&handle.name, partition);
@@ -118,7 +122,8 @@ impl KafkaProducer {
             value = identity.value(refused.exception(), &self.names.key_names);
             Letter { topic: &topic, partition: None, key: &key, value: &value, headers: &[] }
         };
-        match self.deliver_alone(&letter).await? {
+        let delivered = self.deliver_alone(&letter, place, MessageKind::DeadLetter).await;
+        match delivered.map_err(|why| if why.class == Class::Definite { dead_letter_failed(&why, &topic, &of) } else { why })? {
             Ok(()) => Ok(topic.clone()),
             Err(refusal) => {
                 let record = Undelivered { topic: &topic, key: letter.key, bytes: letter.key.len() + letter.value.len(), ..of };
@@ -150,11 +155,27 @@ impl KafkaProducer {
         }
     }
 
-    /// Hands one message to the client for single messages. The outer error is the main client's own end meanwhile.
-    async fn deliver_alone(&mut self, letter: &Letter<'_>) -> Result<Result<(), Refusal>, Failure> {
+    /// Delivers what stands for the message at this place, alone, with an answer of its own. The outer error is about more than
+    /// this message.
+    async fn deliver_alone(&self, letter: &Letter<'_>, place: &Place<'_>, kind: MessageKind) -> Result<Result<(), Refusal>, Failure> {
+        if self.settings.transactional.is_some() {
+            // One that was refused in the transaction would end it.
+            return match self.while_well(self.trial.attempt(&self.settings, letter)).await?? {
+                Ok(()) => self.send_inside(letter, place, kind).await.map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            };
+        }
         let alone = self.alone.client(&self.settings).map_err(|e| Failure::definite(e.to_string()))?;
-        let sent = alone.send(letter);
-        tokio::pin!(sent);
+        let answer = self.while_well(alone.send(letter)).await?;
+        if answer.is_ok() && kind != MessageKind::DeadLetter {
+            self.metrics.messages_succeeded.inc();
+        }
+        Ok(answer)
+    }
+
+    /// Waits for an answer; the outer error is the main client's own end meanwhile.
+    async fn while_well<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        tokio::pin!(work);
         loop {
             let told = self.client.shared.failed_told.notified();
             tokio::pin!(told);
@@ -163,9 +184,45 @@ impl KafkaProducer {
                 return Err(failure);
             }
             tokio::select! { biased;
-                answer = &mut sent => return Ok(answer),
+                answer = &mut work => return Ok(answer),
                 () = told => {}
             }
         }
     }
+
+    /// Sends what was tried in the transaction that counts, in a request of its own: with neighbours it could be refused after
+    /// all.
+    async fn send_inside(&self, letter: &Letter<'_>, place: &Place<'_>, kind: MessageKind) -> Result<(), Failure> {
+        self.drain().await?;
+        let shared = &self.client.shared;
+        let message = Message { kind, ..*place.message };
+        // Whoever waits for the batch waits for this place in it.
+        let opened = shared.in_flight.open(place.slot.file.clone(), vec![message], Completion::new(|_| ()));
+        let slot = opened.map_err(|_| Failure::transient("a message does not fit"))?;
+        let bytes = (letter.key.len() + letter.value.len()) as i64;
+        let count = |sign: i64| {
+            shared.metrics.in_flight_messages.add(sign);
+            shared.metrics.in_flight_bytes.add(sign * bytes);
+        };
+        shared.queued.fetch_add(1, Ordering::Relaxed);
+        count(1);
+        if let Err(error) = self.client.native.send(letter.record(Opaque { slot: slot.number(), index: 0 }.pack())) {
+            shared.queued.fetch_sub(1, Ordering::Relaxed);
+            count(-1);
+            shared.in_flight.settle(&slot, 2);
+            return Err(not_queued(&refusal(&error), letter, bytes));
+        }
+        shared.in_flight.settle(&slot, 1);
+        self.drain().await
+    }
+}
+
+/// The library's queue is empty and all the same takes it not.
+fn not_queued(refusal: &Refusal, letter: &Letter<'_>, bytes: i64) -> Failure {
+    let what = format!("a message of {bytes} bytes for topic {} cannot be sent: {}", letter.topic, refusal.reason);
+    if refusal.code == Code::of(E::RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+        return Failure::definite(what)
+            .hint("it is larger than the client's whole queue: raise memory_limit, or set dead_letter_full=false");
+    }
+    Failure::transient(what)
 }

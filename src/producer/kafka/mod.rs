@@ -10,7 +10,7 @@
 //! may still pass if it compresses well, and the messages of a batch that was refused. What is refused alone becomes a dead
 //! letter, is left out, or stops the daemon (`letters`). `learned` outlives clients, so that the next one knows.
 //!
-//! `transactions` sends the same batches exactly once, with `book`, `record` and `position_topic`.
+//! `transactions` sends the same batches exactly once, with `book`, `record`, `position_topic`, and `trial` for what may be refused.
 //! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
 //! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts and limits, and has
 //! topics made (`admin`); `cluster` knows whether brokers can be reached; `refusal` says what a failed message means; `probe` asks
@@ -34,6 +34,7 @@ mod security;
 mod settings;
 mod topics;
 pub mod transactions;
+pub mod trial;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,6 +106,8 @@ pub struct KafkaProducer {
     admin: Admin,
     /// For messages that go one at a time.
     alone: alone::Kept,
+    /// The same inside transactions.
+    trial: trial::Kept,
     /// The client's `batch.size`.
     batch_bytes: usize,
     metrics: Arc<Metrics>,
@@ -147,6 +150,7 @@ impl KafkaProducer {
             names: topics,
             admin,
             alone: alone::Kept::default(),
+            trial: trial::Kept::default(),
             batch_bytes,
             metrics,
             refresher,
@@ -198,6 +202,7 @@ impl KafkaProducer {
             let (key, value) = (message.key.of(arena), message.value.of(arena));
             let size = record_bytes_max(key, value);
             if size > self.settings.request_bytes_max {
+                sending.account();
                 self.too_large(&Place { slot: &slot, message, key, value }, size).await?;
                 sending.passed_over();
                 continue;
@@ -207,8 +212,9 @@ impl KafkaProducer {
             let code = match self.topics.get(message.topic) {
                 Some(handle) => {
                     let partition = handle.partition(message.partition_hash);
-                    let suspect = || self.settings.learned.goes_alone(&handle.name, partition, &slot.file, message.offset);
-                    if (!handle.takes(size) || suspect()) && self.settings.transactional.is_none() {
+                    let keeps = self.settings.transactional.is_some();
+                    let suspect = || self.settings.learned.goes_alone(&handle.name, partition, &slot.file, message.offset, keeps);
+                    if !handle.takes(size) || suspect() {
                         let handle = handle.clone();
                         sending.account();
                         self.send_alone(&handle, partition, &Place { slot: &slot, message, key, value }).await?;
@@ -346,6 +352,7 @@ impl KafkaProducer {
         }
         self.topics.clear();
         self.alone.end();
+        self.trial.close(end.saturating_duration_since(Instant::now()).max(LAST_STEPS)).await;
         self.thread.stop(&self.client.native);
         let left = end.saturating_duration_since(Instant::now()).max(LAST_STEPS);
         self.thread.ended(left).await;

@@ -22,6 +22,8 @@ use super::settings::Settings;
 const PARTITION: i32 = 0;
 /// One question may take so long.
 const ASK: Duration = Duration::from_secs(5);
+/// A look may wait so long, if `kafka.max.block.ms` allows more.
+const LOOK_MAX: Duration = Duration::from_secs(10);
 /// Pause between two tries.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How far before its end the topic is first read; doubled while no record of ours is found.
@@ -38,12 +40,7 @@ const CONFIG: &[(&str, &str)] =
 /// # Errors
 /// Definite when it may not be made or would lose records; transient when no broker answers in time.
 pub async fn ensure(settings: &Settings, topic: &str) -> Result<()> {
-    let mut config = settings.reader_config();
-    // Whoever asks for an unknown topic would otherwise make it, with the brokers' settings.
-    config.set("allow.auto.create.topics", "false").set_log_level(RDKafkaLogLevel::Emerg);
-    let admin: AdminClient<DefaultClientContext> =
-        AdminClient::from_config(&config).map_err(|_| Error::definite("no Kafka client for the position topic can be made"))?;
-    let admin = Arc::new(admin);
+    let admin = asking(settings)?;
     let begun = Instant::now();
     loop {
         match ensured(&admin, topic).await {
@@ -54,7 +51,7 @@ pub async fn ensure(settings: &Settings, topic: &str) -> Result<()> {
 }
 
 async fn ensured(admin: &Arc<AdminClient<DefaultClientContext>>, topic: &str) -> Result<()> {
-    let options = AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK));
+    let options = options();
     match policy(admin, topic, &options).await? {
         Policy::Of(text) => return check_policy(topic, &text),
         Policy::Untold => {
@@ -171,6 +168,34 @@ pub async fn newest(settings: &Settings, topic: &str, key: &str, to: To) -> Resu
     let found = tokio::task::spawn_blocking(move || reader.newest(to)).await;
     let found = found.map_err(|e| Error::bug("reading the position topic failed").source(e))??;
     found.map(|bytes| PositionRecord::parse(&bytes).map_err(|e| e.detail(format!("topic {topic}, key {key}")))).transpose()
+}
+
+/// As `newest` for what can be read now, and nothing is made: `None` also where there is no such topic.
+///
+/// # Errors
+/// As those of `newest` and `ensure`.
+pub async fn look(settings: &Settings, topic: &str, key: &str) -> Result<Option<PositionRecord>> {
+    match policy(&asking(settings)?, topic, &options()).await? {
+        Policy::NoTopic => return Ok(None),
+        Policy::Of(text) => check_policy(topic, &text)?,
+        Policy::Untold => {}
+    }
+    let mut settings = settings.clone();
+    settings.block = settings.block.min(LOOK_MAX);
+    newest(&settings, topic, key, To::Now).await
+}
+
+fn asking(settings: &Settings) -> Result<Arc<AdminClient<DefaultClientContext>>> {
+    let mut config = settings.reader_config();
+    // Whoever asks for an unknown topic would otherwise make it, with the brokers' settings.
+    config.set("allow.auto.create.topics", "false").set_log_level(RDKafkaLogLevel::Emerg);
+    let admin: AdminClient<DefaultClientContext> =
+        AdminClient::from_config(&config).map_err(|_| Error::definite("no Kafka client for the position topic can be made"))?;
+    Ok(Arc::new(admin))
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(ASK)).operation_timeout(Some(ASK))
 }
 
 struct Reader {

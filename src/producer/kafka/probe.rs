@@ -14,7 +14,8 @@ use crate::finding::Finding;
 use crate::metrics::Metrics;
 
 use super::client::Client;
-use super::settings::Settings;
+use super::settings::{Settings, Transactional};
+use super::trial::trial_id;
 use super::wait_for_cluster;
 
 const BROKERS: &str = "Kafka brokers";
@@ -24,7 +25,8 @@ const ASK: Duration = Duration::from_secs(5);
 /// Checks the cluster and these topics. A topic whose name holds `%{` depends on the row and is passed over with a word.
 pub async fn probe(settings: &Settings, topics: &[String], limit: Duration) -> Vec<Finding> {
     let place = settings.brokers.clone();
-    let found = match reach(settings, limit).await {
+    let mut rights: Vec<Finding> = settings.transactional.iter().map(ids).collect();
+    let mut found = match reach(settings, limit).await {
         Ok(()) => {
             let mut found = vec![Finding::ok(BROKERS, "a broker answers").at(&place)];
             let (settings, topics) = (settings.clone(), topics.to_vec());
@@ -41,7 +43,19 @@ pub async fn probe(settings: &Settings, topics: &[String], limit: Duration) -> V
             found
         }
     };
+    found.append(&mut rights);
     found.into_iter().map(|f| if f.place.is_empty() { f.at(&place) } else { f }).collect()
+}
+
+/// Whether this user may use them is seen at the start only: asking would lock a running daemon out.
+fn ids(transactional: &Transactional) -> Finding {
+    let (id, trial) = (&transactional.id, trial_id(transactional));
+    Finding::not_checked(
+        "transactional ids",
+        format!(
+            "this user needs WRITE and DESCRIBE on {id}, and on {trial} (for messages that Kafka may refuse); a start tells whether it has them"
+        ),
+    )
 }
 
 fn topic_check(topic: &str) -> String {

@@ -11,6 +11,7 @@ use rdkafka::error::KafkaError;
 
 use crate::encode::KeyFormat;
 
+use super::alone::MESSAGE_BYTES_MAX;
 use super::java::{self, Rule};
 use super::learned::Learned;
 use super::security;
@@ -159,6 +160,12 @@ impl Settings {
         builder.timeouts();
         let transactional = builder.transactions(transactional_id);
         security::apply(&mut builder);
+        if transactional.is_some() && options.dead_letters.as_ref().is_some_and(|letters| letters.full) {
+            // Ours is the check of messages; whole messages as dead letters may be larger.
+            builder
+                .client
+                .insert("message.max.bytes".into(), Value { text: MESSAGE_BYTES_MAX.to_string(), from: "max.request.size".into() });
+        }
         // In a transaction it is the transaction's.
         let of_no_use = |name: &str| transactional.is_some() && name == "message.timeout.ms";
         for (name, value) in DEFAULTS.iter().filter(|(name, _)| !of_no_use(name)) {
@@ -458,6 +465,8 @@ impl Builder {
         let timeout = self.number("transaction.timeout.ms").unwrap_or(TRANSACTION_MS);
         self.set("transactional.id", "transactional.id", &id);
         self.set("transaction.timeout.ms", "transaction.timeout.ms", timeout);
+        // Java's: the partition of a dead letter comes from its key. All other messages name theirs.
+        self.set("transactional.id", "partitioner", "murmur2_random");
         if self.client.get("enable.idempotence").is_none_or(|v| v.text != "true") {
             let given = ["enable.idempotence", "acks", "retries"].into_iter().find(|name| self.given.contains_key(*name));
             self.fault(

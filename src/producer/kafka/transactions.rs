@@ -20,12 +20,13 @@ use tokio::task::JoinHandle;
 use crate::encode::batch::{Batch, Message, MessageKind, RawRows, Span, TopicId, Topics};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::position::Position;
+use crate::position::{BinlogPosition, Position};
 
 use super::super::{Completion, Producer};
 use super::KafkaProducer;
 use super::book::Book;
 use super::ffi::{Native, TransactionError, TransactionStep};
+use super::learned::Learned;
 use super::record::{PositionRecord, RecordFacts};
 use super::settings::Settings;
 
@@ -81,6 +82,8 @@ struct Open {
     messages: usize,
     bytes: usize,
     weight: usize,
+    /// Where its last message stands.
+    last_sent: Option<BinlogPosition>,
     held: Vec<Held>,
 }
 
@@ -198,6 +201,9 @@ impl TransactionalProducer {
         open.messages += batch.messages.len();
         open.bytes += batch.arena.len();
         open.weight += weight;
+        if let Some(message) = batch.messages.last() {
+            open.last_sent = Some(BinlogPosition::new(batch.file.clone(), message.offset));
+        }
         let held = Held::new(done);
         open.held.push(held.clone());
         let begun = open.begun;
@@ -256,7 +262,7 @@ impl TransactionalProducer {
             return Err(replaced_or(&self.inner.client.native, begun, self.timeout, error));
         }
         self.torn = false;
-        self.open = Some(Open { begun, last: begun, messages: 0, bytes: 0, weight: 0, held: Vec::new() });
+        self.open = Some(Open { begun, last: begun, messages: 0, bytes: 0, weight: 0, last_sent: None, held: Vec::new() });
         Ok(())
     }
 
@@ -269,6 +275,8 @@ impl TransactionalProducer {
 
     async fn commit_with(&mut self, record: &PositionRecord) -> Result<()> {
         let Some(begun) = self.open.as_ref().map(|open| open.begun) else { return Ok(()) };
+        // Readers of committed messages would wait for it too.
+        self.inner.trial.end().await.map_err(|failure| failure.error())?;
         let batch = record_batch(self.topic, &self.facts.client_id, record);
         let held = Held::new(Completion::new(|_| ()));
         if let Some(open) = &mut self.open {
@@ -281,6 +289,8 @@ impl TransactionalProducer {
             metrics: self.metrics.clone(),
             begun: open.begun,
             timeout: self.timeout,
+            learned: self.inner.settings.learned.clone(),
+            last_sent: open.last_sent,
             held: open.held,
         };
         self.committing = Some(tokio::task::spawn_blocking(move || commit.run()));
@@ -376,6 +386,8 @@ struct Commit {
     metrics: Arc<Metrics>,
     begun: Instant,
     timeout: Duration,
+    learned: Arc<Learned>,
+    last_sent: Option<BinlogPosition>,
     held: Vec<Held>,
 }
 
@@ -387,6 +399,9 @@ impl Commit {
             match self.native.transaction(TransactionStep::Commit, None) {
                 Ok(()) => {
                     self.metrics.kafka_committed.inc();
+                    if let Some(place) = &self.last_sent {
+                        self.learned.committed(place);
+                    }
                     self.held.iter().filter_map(Held::take).for_each(Completion::done);
                     return true;
                 }
@@ -423,7 +438,7 @@ pub fn replaced() -> Error {
 }
 
 /// What a failed step means.
-fn judged(doing: &str, error: &TransactionError) -> Error {
+pub(super) fn judged(doing: &str, error: &TransactionError) -> Error {
     let hints: &[(&str, &str)] = &[
         ("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "grant this user WRITE and DESCRIBE on the transactional id"),
         ("TOPIC_AUTHORIZATION_FAILED", "grant this user WRITE and DESCRIBE on the topic, and READ too on the position topic"),
