@@ -10,6 +10,7 @@ use std::time::Duration;
 use live_support::clock::eventually;
 use live_support::daemon::{Config, Daemon, Site, code};
 use live_support::environment::{need, one_at_a_time};
+use live_support::servers::Scratch;
 use live_support::sql::SqlServer;
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
@@ -230,4 +231,54 @@ async fn statements_on_mariadb() {
     let _alone = one_at_a_time().await;
     let Some([port]) = need("statements_mariadb", ["BINLOGD_TEST_MARIADB1011_PORT"]) else { return };
     statements("statements_mariadb", SqlServer::new("mariadb1011", &port)).await;
+}
+
+/// Transactions with tagged GTIDs, followed and gone on with by GTID. On a server of its own: one that has had a tag keeps writing
+/// that form of event, which the real Maxwell cannot read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tagged_gtids() {
+    let _alone = one_at_a_time().await;
+    if need("tagged GTIDs", ["BINLOGD_TEST_MYSQL97_PORT"]).is_none() {
+        return;
+    }
+    let scratch = Scratch::start("mysql97-tags", &[]).await;
+    let (server, site) = (SqlServer { name: "mysql97-tags", port: scratch.port }, Site::new("events_tags"));
+    server.fresh_databases(DATA, SCHEMA).await;
+    server.run(&[&format!("CREATE TABLE {DATA}.t (id int PRIMARY KEY)")]).await;
+    let config = config(&server).with("gtid_mode", true).with("output_gtid_position", true);
+    let insert = |id: i64| format!("INSERT INTO {DATA}.t VALUES ({id})");
+    let mut seen = Vec::new();
+    for life in 0..2 {
+        let first = 10 * life;
+        let mut daemon = Daemon::start(&site, "binlogd", &config, &[]);
+        follows(&daemon, life as usize + 1).await;
+        server
+            .run(&[
+                "SET gtid_next = 'AUTOMATIC:blue'",
+                &insert(first + 1),
+                &format!("CREATE TABLE {DATA}.made{life} (id int PRIMARY KEY)"),
+                "SET gtid_next = 'AUTOMATIC'",
+                &insert(first + 2),
+                "SET gtid_next = 'AUTOMATIC:tag_of_32_characters_at_the_most'",
+                "BEGIN",
+                &insert(first + 3),
+                &insert(first + 4),
+                "COMMIT",
+            ])
+            .await;
+        seen.extend([1, 2, 3, 4].map(|n| first + n));
+        eventually("its rows", SOON, async || (daemon.stdout_text().lines().count() >= seen.len()).then_some(())).await;
+        assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
+        // Written while nobody follows.
+        server.run(&["SET gtid_next = 'AUTOMATIC:blue'", &insert(first + 5)]).await;
+        seen.extend((life == 0).then_some(first + 5));
+        let text = daemon.stdout_text();
+        let messages: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let ids: Vec<i64> = messages.iter().filter_map(|m| m["data"]["id"].as_i64()).collect();
+        assert!(ids.len() >= 4 && seen.starts_with(&ids), "{ids:?}");
+        for tag in [":blue:", ":tag_of_32_characters_at_the_most:"] {
+            assert!(messages.iter().any(|m| m["gtid"].as_str().is_some_and(|gtid| gtid.contains(tag))), "{text}");
+        }
+    }
+    server.drop_databases(DATA, SCHEMA).await;
 }

@@ -1,7 +1,11 @@
 //! Labels of ENUM and SET with characters that no server prints in a definition: captured as they are all the same.
 
+#[path = "ddl_oracle/mod.rs"]
+mod ddl_oracle;
 #[path = "live_support/mod.rs"]
 mod live_support;
+#[path = "live_labels/random.rs"]
+mod random;
 
 use std::time::Duration;
 
@@ -9,7 +13,7 @@ use binlogd::schema::Schema;
 use binlogd::server::{ConnectionOptions, Server, capture, preflight};
 use live_support::clock::eventually;
 use live_support::daemon::{Config, Daemon, Site};
-use live_support::environment::{need, one_at_a_time};
+use live_support::environment::{need, number, one_at_a_time};
 use live_support::sql::SqlServer;
 
 const DATA: &str = "labels_data";
@@ -111,5 +115,24 @@ async fn row_metadata_tells_labels_without_the_right_to_read_them() {
         assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
         server.run(&[&format!("SET GLOBAL binlog_row_metadata = '{before}'"), "DROP USER labels@'%'"]).await;
         server.drop_databases(DATA, SCHEMA).await;
+    }
+}
+
+/// Random labels in every form, on every server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn labels_in_any_character_set() {
+    let _alone = one_at_a_time().await;
+    let (tables, seed) = (number("BINLOGD_TEST_LABELS", 60) as usize, ddl_oracle::dice::seed(68));
+    for (variable, name) in SERVERS {
+        let Some([port]) = need(&format!("random labels on {name}"), [variable]) else { continue };
+        let port = port.parse().expect("a port");
+        let found = tokio::task::spawn_blocking(move || random::run(port, tables, seed)).await.expect("labels are compared");
+        println!(
+            "{name}: labels of {} columns, {} values (seed {seed}); {} statements refused",
+            found.columns, found.values, found.refused
+        );
+        let wrong = &found.wrong;
+        assert!(wrong.is_empty(), "{name} (seed {seed}): {} differences:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+        assert!(found.columns > tables, "{name}: too many are refused");
     }
 }

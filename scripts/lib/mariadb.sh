@@ -28,9 +28,10 @@ kind_program() {
     --character-sets-dir="$base/share/mariadb/charsets" --plugin-dir="$base/lib/mysql/plugin")
 }
 
-kind_settings() {
+mariadb_settings() {
   sql_settings
   settings+=(--binlog-format=ROW --binlog-row-metadata=FULL --gtid-domain-id=7)
 }
+kind_settings() { mariadb_settings; }
 
 kind_client() { client=("$base/bin/mariadb" --no-defaults --socket="$socket"); }

@@ -1,9 +1,25 @@
 # shellcheck shell=bash
 # MariaDB 10.11: Debian 12's own (only its programs: no service is installed); on other releases a private tree of Debian 12.
+# Instances: mariadb1011, mariadb1011-encrypted (encrypted binlogs, not as a container).
 . "$scripts/lib/mariadb.sh"
 
 kind_image=mariadb1011
 kind_recipe='mariadb-server-core from Debian bookworm, 1'
+
+case $name in *-encrypted) kind_image= ;; esac
+
+kind_settings() {
+  mariadb_settings
+  case $name in
+    *-encrypted)
+      local folder
+      folder=$(kind_plugins)
+      [ -e "$dir/keys" ] || printf '1;%s\n' "$(printf '%s' "$dir" | sha256sum | cut -c1-64)" >"$dir/keys"
+      [ -z "$folder" ] || settings+=(--plugin-dir="$folder")
+      settings+=(--plugin-load-add=file_key_management --loose-file-key-management-filename="$dir/keys" --encrypt-binlog=ON)
+      ;;
+  esac
+}
 
 kind_install() {
   if grep -qx 'VERSION_CODENAME=bookworm' /etc/os-release; then

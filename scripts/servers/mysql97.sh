@@ -1,12 +1,14 @@
 # shellcheck shell=bash
 # MySQL 9.7, the main test server: from Debian sid, in a private tree.
-# Instances: mysql97 (GTIDs on), mysql97-file (GTIDs off); any other mysql97-… is one more of the first sort, with its own flags.
+# Instances: mysql97 (GTIDs on), mysql97-file (GTIDs off), mysql97-encrypted (encrypted binlogs, not as a container); any other
+# mysql97-… is one more of the first sort, with its own flags.
 . "$scripts/lib/root.sh"
 . "$scripts/lib/sql_server.sh"
 
 kind_label=mysql
 kind_image=mysql97
 kind_recipe='mysql-server-core from Debian sid or forky, 1'
+case $name in *-encrypted) kind_image= ;; esac
 
 kind_install() {
   local root=$home/root
@@ -26,7 +28,26 @@ kind_init() {
   "$home/bin/mysqld" --initialize-insecure --user="$(id -un)" --datadir="$dir/data" --tmpdir="$dir/tmp" ${fixed[@]+"${fixed[@]}"}
 }
 
-kind_program() { program=("$home/bin/mysqld" --mysqlx=OFF); }
+# keyring: the server's key for encrypted binlogs, by a component that must be named beside the program, so this server has a
+# program of its own; the component's own settings lie beside its library.
+keyring() {
+  local own=$dir/keyring
+  if [ ! -e "$own/mysqld" ]; then
+    mkdir -p "$own"
+    cp "$home/root/usr/lib/mysql/plugin/component_keyring_file.so" "$own/"
+    printf '{ "path": "%s", "read_only": false }\n' "$own/keys" >"$own/component_keyring_file.cnf"
+    printf '{ "components": "file://component_keyring_file" }\n' >"$own/mysqld.my"
+    chmod 0440 "$own/mysqld.my"
+    sed "s|--argv0 mysqld|--argv0 $own/mysqld|" "$home/bin/mysqld" >"$own/mysqld"
+    chmod +x "$own/mysqld"
+  fi
+  program=("$own/mysqld" --mysqlx=OFF --plugin-dir="$own")
+}
+
+kind_program() {
+  program=("$home/bin/mysqld" --mysqlx=OFF)
+  case $name in *-encrypted) keyring ;; esac
+}
 
 kind_settings() {
   sql_settings
@@ -35,6 +56,7 @@ kind_settings() {
     *-file) settings+=(--gtid-mode=OFF --enforce-gtid-consistency=OFF) ;;
     *) settings+=(--gtid-mode=ON --enforce-gtid-consistency=ON) ;;
   esac
+  case $name in *-encrypted) settings+=(--binlog-encryption=ON) ;; esac
 }
 
 kind_client() { client=("$home/bin/mysql" --socket="$socket"); }

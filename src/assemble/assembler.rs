@@ -755,11 +755,11 @@ impl Assembler {
 const OFFSET_MAX: u64 = 1 << 62;
 
 /// Events that the dump thread makes up and that no file holds, so they take no room in it.
-fn is_outside_file(header: &EventHeader) -> bool {
+pub(super) fn is_outside_file(header: &EventHeader) -> bool {
     use EventType::*;
     header.is_artificial()
         || matches!(header.event_type(), Some(Heartbeat | HeartbeatV2))
-        || (header.next_position == 0 && matches!(header.event_type(), Some(Rotate | FormatDescription)))
+        || (header.next_position == 0 && matches!(header.event_type(), Some(Rotate | FormatDescription | MariaStartEncryption)))
 }
 
 fn unsupported(header: &EventHeader, why: &str) -> Error {

@@ -5,6 +5,7 @@ use crate::binlog::{EventType, RawEvent, query};
 use crate::error::Result;
 use crate::position::BinlogPosition;
 
+use super::assembler::is_outside_file;
 use super::statement::{self, Statement};
 
 /// Fed with the events of one file from its beginning; knows the newest boundary at or before the place looked for.
@@ -36,10 +37,7 @@ impl BoundaryScanner {
     pub fn push(&mut self, event: &RawEvent) -> Result<Option<BinlogPosition>> {
         let header = &event.header;
         let kind = header.event_type();
-        let outside = header.is_artificial()
-            || matches!(kind, Some(EventType::Heartbeat | EventType::HeartbeatV2))
-            || (header.next_position == 0 && matches!(kind, Some(EventType::Rotate | EventType::FormatDescription)));
-        if outside || header.is_packed() {
+        if is_outside_file(header) || header.is_packed() {
             return Ok(None);
         }
         if self.offset >= self.target || self.done {

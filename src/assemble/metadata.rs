@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::binlog::codec::charset::Charset;
+use crate::binlog::codec::charset;
 use crate::binlog::table_map::WireType;
 use crate::binlog::{Flavor, TableMap};
 use crate::schema::ddl::Dialect;
 use crate::schema::repair::{Difference, Known, Rebuilt, RowMetadata, WireKind};
-use crate::schema::{IntWidth, Table, collation, geometry_name};
+use crate::schema::{ColumnType, IntWidth, Table, collation, geometry_name};
 
 /// What `RowMetadata` borrows from.
 struct Owned {
@@ -36,6 +36,19 @@ pub fn with_hidden(map: &TableMap, table: &Table, hidden: usize) -> Option<Table
     let unsigned = map.unsigned.as_ref().is_none_or(|list| list.iter().skip(shown).all(|unsigned| *unsigned));
     let fits = map.names.is_none() && hidden > 0 && extra.len() == hidden && unsigned;
     (fits && extra.iter().all(|wire| *wire == WireType::LongLong)).then(|| TableMap { hidden, ..map.clone() })
+}
+
+/// The table map with the digits of old times, which only the definition tells.
+pub fn with_fractions(mut map: TableMap, table: &Table) -> TableMap {
+    for (wire, column) in map.types.iter_mut().zip(&table.columns) {
+        match (wire, &column.ty) {
+            (WireType::OldTime { fraction }, ColumnType::Time { fraction: declared })
+            | (WireType::OldDatetime { fraction }, ColumnType::Datetime { fraction: declared })
+            | (WireType::OldTimestamp { fraction }, ColumnType::Timestamp { fraction: declared }) => *fraction = *declared,
+            _ => {}
+        }
+    }
+    map
 }
 
 /// Every difference between a definition and what a table map says; empty when rows can be decoded with it.
@@ -100,19 +113,13 @@ fn decoded_labels(list: &[Vec<u8>], charset: Option<&str>) -> Option<Arc<[String
     if list.is_empty() {
         return None;
     }
-    let charset = match charset? {
+    let name = charset?;
+    let text = |label: &Vec<u8>| match name {
         // Bytes of no character set; what is no UTF-8 cannot be a label here.
-        "binary" => return list.iter().map(|label| String::from_utf8(label.clone()).ok()).collect::<Option<Vec<String>>>().map(Into::into),
-        name => Charset::named(name)?,
+        "binary" => String::from_utf8(label.clone()).ok(),
+        name => charset::label(name, label),
     };
-    list.iter()
-        .map(|label| {
-            let mut text = Vec::with_capacity(label.len());
-            charset.write_text(label, &mut text);
-            String::from_utf8(text).ok()
-        })
-        .collect::<Option<Vec<String>>>()
-        .map(Into::into)
+    list.iter().map(text).collect::<Option<Vec<String>>>().map(Into::into)
 }
 
 fn geometry_type(code: u8) -> Option<&'static str> {
@@ -134,9 +141,9 @@ fn kind(wire: WireType) -> WireKind {
         WireType::Decimal { .. } => WireKind::Decimal,
         WireType::Year => WireKind::Year,
         WireType::Date => WireKind::Date,
-        WireType::OldTime => WireKind::Time { fraction: 0 },
-        WireType::OldDatetime => WireKind::Datetime { fraction: 0 },
-        WireType::OldTimestamp => WireKind::Timestamp { fraction: 0 },
+        WireType::OldTime { .. } => WireKind::OldTime,
+        WireType::OldDatetime { .. } => WireKind::OldDatetime,
+        WireType::OldTimestamp { .. } => WireKind::OldTimestamp,
         WireType::Time { fraction } => WireKind::Time { fraction },
         WireType::Datetime { fraction } => WireKind::Datetime { fraction },
         WireType::Timestamp { fraction } => WireKind::Timestamp { fraction },

@@ -47,7 +47,8 @@ pub(super) struct Proof {
 impl Proof {
     /// A table map as it is under this definition.
     pub fn map_of(&self, map: &TableMap) -> TableMap {
-        metadata::with_hidden(map, &self.def, self.hidden).unwrap_or_else(|| map.clone())
+        let map = metadata::with_hidden(map, &self.def, self.hidden).unwrap_or_else(|| map.clone());
+        metadata::with_fractions(map, &self.def)
     }
 
     fn fits(&self, map: &TableMap) -> bool {

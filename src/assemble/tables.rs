@@ -184,6 +184,9 @@ impl Tables {
         {
             map = known;
         }
+        if let Some(table) = schema.table(&map.database, &map.table) {
+            map = metadata::with_fractions(map, table);
+        }
         self.doubts.set_case(schema.case);
         self.quarantine.set_case(schema.case);
         let own = schema.case.same(&map.database, &self.schema_database);

@@ -311,6 +311,18 @@ fn a_gap_inside_a_transaction_is_an_error_and_between_two_is_not() {
     assert!(error.to_string().contains("the sum of sizes says"), "{error}");
 }
 
+/// MariaDB tells how a file is encrypted also where a dump begins inside of it, as it repeats the format description.
+#[test]
+fn an_event_about_encryption_that_is_sent_again_takes_no_room() {
+    let mut feed = Feed::new("");
+    let mut again = feed.event(164, &[1; 17]);
+    feed.offset = 4;
+    again.header.next_position = 0;
+    feed.assembler.push(again).unwrap();
+    feed.query("BEGIN", 0).expect("the next event begins where the dump was asked for");
+    assert!(matches!(feed.xid().unwrap(), Step::Transaction(t) if t.end.at == feed.here()));
+}
+
 #[test]
 fn rows_at_the_start_mean_that_it_lies_inside_a_transaction() {
     let mut feed = Feed::new("");

@@ -18,10 +18,17 @@ pub enum WireType {
     },
     Year,
     Date,
-    /// Before 5.6: packed decimal without fraction.
-    OldTime,
-    OldDatetime,
-    OldTimestamp,
+    /// Before 5.6. MariaDB has them with fractions, of which the table map does not tell: the digits are 0 until the
+    /// definition is known.
+    OldTime {
+        fraction: u8,
+    },
+    OldDatetime {
+        fraction: u8,
+    },
+    OldTimestamp {
+        fraction: u8,
+    },
     Time {
         fraction: u8,
     },
@@ -91,9 +98,9 @@ impl WireType {
             WireType::Decimal { precision, scale } => (code::NEWDECIMAL, vec![precision, scale]),
             WireType::Year => (code::YEAR, vec![]),
             WireType::Date => (code::DATE, vec![]),
-            WireType::OldTime => (code::TIME, vec![]),
-            WireType::OldDatetime => (code::DATETIME, vec![]),
-            WireType::OldTimestamp => (code::TIMESTAMP, vec![]),
+            WireType::OldTime { .. } => (code::TIME, vec![]),
+            WireType::OldDatetime { .. } => (code::DATETIME, vec![]),
+            WireType::OldTimestamp { .. } => (code::TIMESTAMP, vec![]),
             WireType::Time { fraction } => (code::TIME2, vec![fraction]),
             WireType::Datetime { fraction } => (code::DATETIME2, vec![fraction]),
             WireType::Timestamp { fraction } => (code::TIMESTAMP2, vec![fraction]),
@@ -183,9 +190,9 @@ fn without_metadata(code: u8) -> Option<WireType> {
         code::LONGLONG => WireType::LongLong,
         code::YEAR => WireType::Year,
         code::DATE | code::NEWDATE => WireType::Date,
-        code::TIME => WireType::OldTime,
-        code::DATETIME => WireType::OldDatetime,
-        code::TIMESTAMP => WireType::OldTimestamp,
+        code::TIME => WireType::OldTime { fraction: 0 },
+        code::DATETIME => WireType::OldDatetime { fraction: 0 },
+        code::TIMESTAMP => WireType::OldTimestamp { fraction: 0 },
         _ => return None,
     })
 }

@@ -32,6 +32,10 @@ pub enum WireKind {
     Timestamp {
         fraction: u8,
     },
+    /// Of the old formats, which on MariaDB may have any fraction.
+    OldTime,
+    OldDatetime,
+    OldTimestamp,
     Bit,
     /// CHAR and BINARY of at most so many bytes.
     String {
@@ -228,6 +232,7 @@ fn compare_column(column: &Column, metadata: &RowMetadata<'_>, index: usize, fou
 /// Whether values of this wire kind can belong to a column of this type.
 fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>, dialect: Dialect) -> bool {
     let is_binary = |name: &str| name.eq_ignore_ascii_case("binary");
+    let has_old = |fraction: u8| fraction == 0 || dialect == Dialect::MariaDb;
     match ty {
         ColumnType::Int { width, .. } => kind == WireKind::Int(*width),
         ColumnType::Float => kind == WireKind::Float,
@@ -236,9 +241,13 @@ fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>, dialect: Dialect
         ColumnType::Bit => kind == WireKind::Bit,
         ColumnType::Year => kind == WireKind::Year,
         ColumnType::Date => kind == WireKind::Date,
-        ColumnType::Datetime { fraction } => kind == WireKind::Datetime { fraction: *fraction },
-        ColumnType::Timestamp { fraction } => kind == WireKind::Timestamp { fraction: *fraction },
-        ColumnType::Time { fraction } => kind == WireKind::Time { fraction: *fraction },
+        ColumnType::Datetime { fraction } => {
+            kind == WireKind::Datetime { fraction: *fraction } || kind == WireKind::OldDatetime && has_old(*fraction)
+        }
+        ColumnType::Timestamp { fraction } => {
+            kind == WireKind::Timestamp { fraction: *fraction } || kind == WireKind::OldTimestamp && has_old(*fraction)
+        }
+        ColumnType::Time { fraction } => kind == WireKind::Time { fraction: *fraction } || kind == WireKind::OldTime && has_old(*fraction),
         // Text in the character set `binary` is what the server calls a binary type.
         ColumnType::Text { kind: text, charset: ours } => {
             let ours_binary = ours.as_deref().map(is_binary);

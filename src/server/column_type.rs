@@ -21,6 +21,12 @@ pub struct ColumnFacts<'a> {
     pub json_checked: bool,
 }
 
+/// In the place of a label that information_schema does not tell as text.
+pub const UNTOLD: &str = "?";
+
+/// Behind the last label of a list that information_schema has cut off: what follows is not known, not even how many.
+pub const CUT: &str = "\u{fffd}?";
+
 /// The declared type. Spelled as Maxwell captures it (contract §8.1, §8.2), save where that is wrong: ZEROFILL does not
 /// hide `unsigned`, and labels are read whole.
 pub fn column_type(facts: &ColumnFacts<'_>) -> ColumnType {
@@ -104,20 +110,30 @@ fn is_unsigned(column_type: &str) -> bool {
 /// The labels of `enum('a','b')` or `set(…)`.
 ///
 /// The server doubles a quote and, whatever the SQL mode, escapes NUL, newline, carriage return and backslash
-/// (`append_unescaped` in `sql/unireg.cc`, `sql/sql_show.cc`). What stands before an unterminated label is kept.
+/// (`append_unescaped` in `sql/unireg.cc`, `sql/sql_show.cc`). A label that is no text is shown in bytes by newer MySQLs
+/// (`x'f09f9880'`); older servers cut the whole text there.
 fn labels(column_type: &str) -> Arc<[String]> {
     let mut labels = Vec::new();
     let Some((_, list)) = column_type.split_once('(') else {
         return labels.into();
     };
     let mut rest = list.trim_start();
-    while let Some((label, after)) = rest.strip_prefix('\'').and_then(label) {
-        labels.push(label);
+    loop {
+        let (text, after) = match rest.strip_prefix("x'") {
+            Some(hex) => (UNTOLD.to_owned(), hex.split_once('\'').map_or("", |(_, after)| after)),
+            None => match rest.strip_prefix('\'').and_then(label) {
+                Some(read) => read,
+                None => break,
+            },
+        };
+        labels.push(text);
         match after.trim_start().strip_prefix(',') {
             Some(next) => rest = next.trim_start(),
+            None if after.starts_with(')') => return labels.into(),
             None => break,
         }
     }
+    labels.push(CUT.to_owned());
     labels.into()
 }
 
@@ -168,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn labels_that_are_no_text() {
+        for (full, want) in [
+            ("enum('a',x'f09f9880','b')", &["a", UNTOLD, "b"][..]),
+            ("set('a','open", &["a", CUT]),
+            ("set('a','b',", &["a", "b", CUT]),
+            ("enum(", &[CUT]),
+        ] {
+            assert_eq!(&*labels(full), want, "{full}");
+        }
+    }
+
+    #[test]
     fn labels_are_read_whole() {
         for (full, want) in [
             ("enum('a','b')", &["a", "b"][..]),
@@ -178,7 +206,6 @@ mod tests {
             ("enum(' a','b\\\\c','d\\ne','\\0')", &[" a", "b\\c", "d\ne", "\0"]),
             ("enum('ä','日本')", &["ä", "日本"]),
             ("enum('a', 'b')", &["a", "b"]),
-            ("enum('a','open", &["a"]),
             ("enum", &[]),
             ("enum('''')", &["'"]),
         ] {

@@ -1,15 +1,17 @@
 //! Labels of ENUM and SET that information_schema cannot tell.
 //!
 //! Every server prints a column's type in 3-byte UTF-8 (information_schema, SHOW CREATE TABLE, SHOW COLUMNS), so each
-//! character beyond U+FFFF comes out as a question mark. Values come out right: so where a label has a question mark, a
-//! temporary table with that one column is filled with all of its labels and read. In row format temporary tables are not
-//! logged (MySQL 5.6 logs that one is dropped), and a read-only server has them too. Never here: labels that are known.
+//! character beyond U+FFFF comes out as a question mark, and MySQL before 8 cuts the list at bytes that are no text. Values
+//! come out right: so where a label has a question mark, or the list is cut, a temporary table with that one column is filled
+//! with all of its labels and read. In row format temporary tables are not logged (MySQL 5.6 logs that one is dropped), and a
+//! read-only server has them too. Never here: labels that are known.
 
 use std::sync::Arc;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
+use super::column_type::CUT;
 use super::fault::sql_error;
 use super::rows;
 use crate::error::{Error, Result};
@@ -38,13 +40,20 @@ pub async fn complete(conn: &mut Conn, tables: &mut [Table]) -> Result<()> {
                     }
                 }
                 Err(error) if error.is_transient() => return Err(error),
-                Err(error) => tracing::warn!(
+                Err(error) => {
+                    if let Some(column) = table.columns.get_mut(at) {
+                        // A row with a label that nobody knows stops, and says so.
+                        let known = column.ty.labels().map(|labels| labels.iter().filter(|l| *l != CUT).cloned().collect());
+                        set(&mut column.ty, known.unwrap_or_default());
+                    }
+                    tracing::warn!(
                     %error,
                     table = %format!("{}.{}", table.database, table.name),
                     column = name,
                     "the labels of a column have question marks where the server may mean other characters, and they could not be read; hint: let this \
                      user CREATE TEMPORARY TABLES in the schema database, or set binlog_row_metadata=FULL on the server"
-                ),
+                    );
+                }
             }
         }
     }
@@ -101,7 +110,7 @@ async fn read(conn: &mut Conn, table: &Table, column: &str, ty: &ColumnType, hom
 }
 
 async fn read_in(conn: &mut Conn, home: &str, table: &Table, column: &str, ty: &ColumnType) -> Result<Arc<[String]>> {
-    let count = ty.labels().map_or(0, |labels| labels.len());
+    let count = ty.labels().filter(|labels| labels.last().is_none_or(|last| last != CUT)).map(|labels| labels.len());
     let temporary = format!("{}.{NAME}", ident(home));
     let (column, source) = (ident(column), format!("{}.{}", ident(&table.database), ident(&table.name)));
     let create = format!("CREATE TEMPORARY TABLE {temporary} SELECT {column} FROM {source} LIMIT 0");
@@ -109,22 +118,26 @@ async fn read_in(conn: &mut Conn, home: &str, table: &Table, column: &str, ty: &
     let found = fill_and_read(conn, &temporary, &column, &numbers(ty, count)).await;
     conn.query_drop(format!("DROP TEMPORARY TABLE {temporary}")).await.map_err(sql_error)?;
     let found = found?;
-    if found.len() != count {
+    if let Some(count) = count.filter(|count| *count != found.len()) {
         return Err(Error::definite(format!("the column has {count} labels, but {} could be read", found.len())));
     }
     Ok(found.into())
 }
 
-/// The number of every label: of an ENUM its place from 1 on, of a SET its bit.
-fn numbers(ty: &ColumnType, count: usize) -> Vec<u64> {
+/// The number of every label: of an ENUM its place from 1 on, of a SET its bit. Of as many as there can be, where nobody knows
+/// how many there are.
+fn numbers(ty: &ColumnType, count: Option<usize>) -> Vec<u64> {
     let is_set = matches!(ty, ColumnType::Set { .. });
+    let count = count.unwrap_or(if is_set { 64 } else { 65_535 });
     (0..count as u64).map(|n| if is_set { 1 << n.min(63) } else { n + 1 }).collect()
 }
 
 async fn fill_and_read(conn: &mut Conn, temporary: &str, column: &str, numbers: &[u64]) -> Result<Vec<String>> {
     let values: Vec<String> = numbers.iter().map(|n| format!("({n})")).collect();
-    conn.query_drop(format!("INSERT INTO {temporary} ({column}) VALUES {}", values.join(","))).await.map_err(sql_error)?;
-    let select = format!("SELECT CAST(CONVERT({column} USING utf8mb4) AS BINARY) FROM {temporary} ORDER BY {column} + 0");
+    // IGNORE: what is no label becomes 0.
+    conn.query_drop(format!("INSERT IGNORE INTO {temporary} ({column}) VALUES {}", values.join(","))).await.map_err(sql_error)?;
+    let select =
+        format!("SELECT CAST(CONVERT({column} USING utf8mb4) AS BINARY) FROM {temporary} WHERE {column} + 0 > 0 ORDER BY {column} + 0");
     let found: Vec<Row> = conn.query(select).await.map_err(sql_error)?;
     found.iter().map(|row| rows::text(row, 0)).collect()
 }
@@ -150,10 +163,10 @@ mod tests {
         assert!(!is_doubtful(&ColumnType::Set { labels: labels(&["a", "b"]), charset: None }));
         assert!(!is_doubtful(&ColumnType::Json));
         let set = ColumnType::Set { labels: labels(&["a", "b", "c"]), charset: None };
-        assert_eq!(numbers(&set, 3), [1, 2, 4]);
+        assert_eq!(numbers(&set, Some(3)), [1, 2, 4]);
         let list = ColumnType::Enum { labels: labels(&["a", "b"]), charset: None };
-        assert_eq!(numbers(&list, 2), [1, 2]);
+        assert_eq!(numbers(&list, Some(2)), [1, 2]);
         let many = ColumnType::Set { labels: labels(&["x"; 64]), charset: None };
-        assert_eq!(numbers(&many, 64)[63], 1 << 63);
+        assert_eq!(numbers(&many, None)[63], 1 << 63);
     }
 }

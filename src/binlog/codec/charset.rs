@@ -103,6 +103,18 @@ impl Charset {
     }
 }
 
+/// A label of ENUM or SET from its bytes, as the servers show it; `None` where the character set is not known.
+///
+/// Servers do not look at labels that are given in bytes, so that utf8mb3 may have sequences of four bytes there. They are no
+/// characters of it: each byte is shown as a question mark (tried).
+pub fn label(charset: &str, bytes: &[u8]) -> Option<String> {
+    let mut text = Vec::with_capacity(bytes.len());
+    Charset::named(charset)?.write_text(bytes, &mut text);
+    let text = String::from_utf8(text).ok()?;
+    let is_mb3 = charset.eq_ignore_ascii_case("utf8") || charset.eq_ignore_ascii_case("utf8mb3");
+    Some(if is_mb3 { text.replace(|c| c > '\u{ffff}', "????") } else { text })
+}
+
 fn plain_char(c: char, out: &mut Vec<u8>) {
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
@@ -259,6 +271,14 @@ mod tests {
             assert_eq!(json(name, "é😀".as_bytes()).0, "\"é\\uD83D\\uDE00\"");
         }
         assert!(Charset::named("latin9").is_none());
+    }
+
+    #[test]
+    fn labels_beyond_their_character_set() {
+        for (charset, want) in [("utf8mb4", "a😀"), ("UTF8MB3", "a????"), ("utf8", "a????"), ("latin1", "aðŸ˜€")] {
+            assert_eq!(label(charset, "a😀".as_bytes()).as_deref(), Some(want), "{charset}");
+        }
+        assert_eq!(label("latin9", b"a"), None);
     }
 
     /// Every sequence of bytes against the servers' own conversion (`tests/fixtures/charsets.tsv`).

@@ -123,6 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn as_many_as_there_can_be() {
+        let all: Vec<String> = (0..65_535).map(|n| format!("{n}")).collect();
+        let labels = Labels::new(&all);
+        assert_eq!(text(|out| labels.write_enum_json(&[0xff, 0xff], out)), r#""65534""#);
+        assert_eq!(text(|out| labels.write_enum_json(&[0, 1], out)), r#""255""#);
+        let set = Labels::new(&all[..64]);
+        assert!(text(|out| set.write_set_text(&[0xff; 8], out)).ends_with(", 62, 63]"));
+    }
+
+    #[test]
     fn sets() {
         let labels = labels();
         for (value, json, plain) in

@@ -12,6 +12,7 @@ mod decimal;
 pub mod escape;
 pub mod float;
 mod geometry;
+mod hires;
 mod int;
 pub mod json_diff;
 mod jsonb;
@@ -288,9 +289,9 @@ impl Value {
             (W::Time { fraction }, Declared::Temporal) => temporal(Kind::Time(fraction_digits(fraction)?)),
             (W::Datetime { fraction }, Declared::Temporal) => temporal(Kind::Datetime(fraction_digits(fraction)?)),
             (W::Timestamp { fraction }, Declared::Temporal) => temporal(Kind::Timestamp(fraction_digits(fraction)?)),
-            (W::OldTime, Declared::Temporal) => temporal(Kind::OldTime),
-            (W::OldDatetime, Declared::Temporal) => temporal(Kind::OldDatetime),
-            (W::OldTimestamp, Declared::Temporal) => temporal(Kind::OldTimestamp),
+            (W::OldTime { fraction }, Declared::Temporal) => temporal(Kind::OldTime(fraction_digits(fraction)?)),
+            (W::OldDatetime { fraction }, Declared::Temporal) => temporal(Kind::OldDatetime(fraction_digits(fraction)?)),
+            (W::OldTimestamp { fraction }, Declared::Temporal) => temporal(Kind::OldTimestamp(fraction_digits(fraction)?)),
             (W::String { bytes }, Declared::Binary) => Value::PaddedBytes(bytes),
             (W::Varchar { .. } | W::Blob { .. }, Declared::Binary) => Value::Bytes,
             (W::String { bytes }, Declared::Text { charset }) if is_binary(charset) => Value::PaddedBytes(bytes),

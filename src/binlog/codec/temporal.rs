@@ -4,8 +4,8 @@
 //! are printed as stored. Under `output_null_zerodates` every date that Maxwell takes for a zero date becomes null: one
 //! whose year, month or day is zero.
 
-use super::DecodeError;
 use super::int::{big_endian, little_endian};
+use super::{DecodeError, hires};
 
 /// A temporal column type; `u8` is the declared number of fractional digits, 0 to 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,9 +14,10 @@ pub enum Kind {
     Time(u8),
     Datetime(u8),
     Timestamp(u8),
-    OldTime,
-    OldDatetime,
-    OldTimestamp,
+    /// Before MySQL 5.6; with digits only MariaDB has them.
+    OldTime(u8),
+    OldDatetime(u8),
+    OldTimestamp(u8),
 }
 
 /// The parts of a date and time, not checked against any calendar.
@@ -49,9 +50,8 @@ impl Temporal {
     pub fn size(kind: Kind) -> usize {
         let fraction_bytes = |digits: u8| usize::from(digits.div_ceil(2));
         match kind {
-            Kind::Date | Kind::OldTime => 3,
-            Kind::OldTimestamp => 4,
-            Kind::OldDatetime => 8,
+            Kind::Date => 3,
+            Kind::OldTime(_) | Kind::OldDatetime(_) | Kind::OldTimestamp(_) => hires::size(kind),
             Kind::Time(f) => 3 + fraction_bytes(f),
             Kind::Timestamp(f) => 4 + fraction_bytes(f),
             Kind::Datetime(f) => 5 + fraction_bytes(f),
@@ -85,7 +85,8 @@ impl Temporal {
     pub fn fraction(self) -> u8 {
         match self.kind {
             Kind::Time(f) | Kind::Datetime(f) | Kind::Timestamp(f) => f,
-            _ => 0,
+            Kind::OldTime(f) | Kind::OldDatetime(f) | Kind::OldTimestamp(f) => f,
+            Kind::Date => 0,
         }
     }
 
@@ -97,7 +98,7 @@ impl Temporal {
             return Err(DecodeError::Short { what: "temporal value", want: size, have: value.len() });
         }
         Ok(Some(match self.kind {
-            Kind::Time(_) | Kind::OldTime => return Ok(None),
+            Kind::Time(_) | Kind::OldTime(_) => return Ok(None),
             Kind::Date => {
                 let n = little_endian(value)? as u32;
                 Moment { year: n >> 9, month: n >> 5 & 15, day: n & 31, ..Moment::default() }
@@ -111,8 +112,10 @@ impl Temporal {
                 let (head, tail) = value.split_at(4);
                 from_epoch(big_endian(head)?, micros(tail, digits)?)
             }
-            Kind::OldTimestamp => from_epoch(little_endian(value)?, 0),
-            Kind::OldDatetime => {
+            Kind::OldTimestamp(0) => from_epoch(little_endian(value)?, 0),
+            Kind::OldTimestamp(digits) => hires::timestamp(value, digits)?,
+            Kind::OldDatetime(digits) if digits > 0 => hires::datetime(value, digits)?,
+            Kind::OldDatetime(_) => {
                 let n = little_endian(value)?;
                 let (date, clock) = ((n / 1_000_000) as u32, (n % 1_000_000) as u32);
                 Moment {
@@ -130,11 +133,8 @@ impl Temporal {
 
     fn write_time(self, value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
         let Kind::Time(digits) = self.kind else {
-            // Before 5.6: ±HHMMSS as a signed 24-bit decimal number.
-            let n = ((little_endian(value)? << 40) as i64) >> 40;
-            let magnitude = n.unsigned_abs() as u32;
-            let clock = Moment { hour: magnitude / 10_000, minute: magnitude / 100 % 100, second: magnitude % 100, ..Moment::default() };
-            return write_signed_clock(n < 0, &clock, 0, out);
+            let (negative, clock) = hires::time(value, self.fraction())?;
+            return write_signed_clock(negative, &clock, self.fraction(), out);
         };
         // Whole and fraction together are one offset-binary number, so that negative fractions need no borrowing.
         let bits = 8 * u32::from(digits.div_ceil(2));
@@ -196,7 +196,7 @@ pub fn unpack_json_time(packed: i64) -> (bool, Moment) {
 }
 
 /// A Unix time in UTC; 0 without a fraction is the zero date.
-fn from_epoch(seconds: u64, micros: u32) -> Moment {
+pub(super) fn from_epoch(seconds: u64, micros: u32) -> Moment {
     if seconds == 0 && micros == 0 {
         return Moment::default();
     }
@@ -347,7 +347,7 @@ mod tests {
             assert_eq!(render(Kind::Datetime(digits), &datetime(moment, digits)), want);
         }
         assert_eq!(render(Kind::Datetime(3), &datetime(Moment { year: 3, second: 1, ..Moment::default() }, 3)), "0003-00-00 00:00:01.000");
-        assert_eq!(render(Kind::OldDatetime, &20_101_112_131_415u64.to_le_bytes()), "2010-11-12 13:14:15");
+        assert_eq!(render(Kind::OldDatetime(0), &20_101_112_131_415u64.to_le_bytes()), "2010-11-12 13:14:15");
     }
 
     #[test]
@@ -361,7 +361,7 @@ mod tests {
             (4_294_967_295, "2106-02-07 06:28:15"),
         ] {
             assert_eq!(render(Kind::Timestamp(0), &seconds.to_be_bytes()), want);
-            assert_eq!(render(Kind::OldTimestamp, &seconds.to_le_bytes()), want);
+            assert_eq!(render(Kind::OldTimestamp(0), &seconds.to_le_bytes()), want);
         }
         let mut value = 0u32.to_be_bytes().to_vec();
         value.push(50);
@@ -384,8 +384,36 @@ mod tests {
         ] {
             assert_eq!(render(Kind::Time(digits), &time(negative, hms, micros, digits)), want);
         }
-        assert_eq!(render(Kind::OldTime, &(-8_385_959i32).to_le_bytes()[..3]), "-838:59:59");
-        assert_eq!(render(Kind::OldTime, &123_456i32.to_le_bytes()[..3]), "12:34:56");
+        assert_eq!(render(Kind::OldTime(0), &(-8_385_959i32).to_le_bytes()[..3]), "-838:59:59");
+        assert_eq!(render(Kind::OldTime(0), &123_456i32.to_le_bytes()[..3]), "12:34:56");
+    }
+
+    /// As MariaDB 10.11 wrote them with mysql56_temporal_format=OFF.
+    #[test]
+    fn old_times_of_mariadb_with_fractions() {
+        for (kind, value, want) in [
+            (Kind::OldTime(0), &b"\x25\xd8\xff"[..], "-01:02:03"),
+            (Kind::OldTime(1), b"\x01\xcc\x4e\xee", "-01:02:03.4"),
+            (Kind::OldTime(2), b"\x11\xfb\x15\x47", "-01:02:03.45"),
+            (Kind::OldTime(3), b"\x00\xb3\xce\xd4\xc0", "-01:02:03.456"),
+            (Kind::OldTime(4), b"\x00\x00\x00\x00\x01", "-838:59:59.9999"),
+            (Kind::OldTime(5), b"\x8c\xa5\xf7\xf5\x99", "838:59:59.12345"),
+            (Kind::OldTime(6), b"\x02\xbf\x3d\xde\x7b\xff", "-00:00:00.000001"),
+            (Kind::OldDatetime(1), b"\x00\xa8\x47\xaf\xd9\x87", "2010-11-12 13:14:15.1"),
+            (Kind::OldDatetime(2), b"\x06\x92\xcc\xde\x7f\x48", "2010-11-12 13:14:15.12"),
+            (Kind::OldDatetime(3), b"\x01\x46\xe4\xeb\xd7\xff\xff", "9999-12-31 23:59:59.999"),
+            (Kind::OldDatetime(4), b"\x02\x91\x0e\xcd\x7d\x98\x42", "2010-00-00 13:14:15.1234"),
+            (Kind::OldDatetime(5), b"\x00\x00\x00\x00\x00\x00\x00", "0000-00-00 00:00:00.00000"),
+            (Kind::OldDatetime(6), b"\x01\x00\xc6\x62\xb3\x4b\xfa\x00", "2010-11-12 13:14:15.123456"),
+            (Kind::OldTimestamp(1), b"\x4c\xdd\x3d\xa7\x01", "2010-11-12 13:14:15.1"),
+            (Kind::OldTimestamp(2), b"\x4c\xdd\x3d\xa7\x0c", "2010-11-12 13:14:15.12"),
+            (Kind::OldTimestamp(3), b"\x7f\xff\xff\xff\x03\xe7", "2038-01-19 03:14:07.999"),
+            (Kind::OldTimestamp(4), b"\x4c\xdd\x3d\xa7\x04\xd2", "2010-11-12 13:14:15.1234"),
+            (Kind::OldTimestamp(5), b"\x00\x00\x00\x00\x00\x00\x00", "0000-00-00 00:00:00.00000"),
+            (Kind::OldTimestamp(6), b"\x00\x00\x00\x01\x00\x00\x01", "1970-01-01 00:00:01.000001"),
+        ] {
+            assert_eq!(render(kind, value), want, "{kind:?}");
+        }
     }
 
     #[test]
@@ -401,8 +429,15 @@ mod tests {
 
     #[test]
     fn wrong_sizes_are_errors() {
-        for kind in [Kind::Date, Kind::Time(6), Kind::Datetime(0), Kind::Timestamp(3), Kind::OldTime, Kind::OldDatetime, Kind::OldTimestamp]
-        {
+        for kind in [
+            Kind::Date,
+            Kind::Time(6),
+            Kind::Datetime(0),
+            Kind::Timestamp(3),
+            Kind::OldTime(0),
+            Kind::OldDatetime(0),
+            Kind::OldTimestamp(0),
+        ] {
             let temporal = Temporal { kind, null_zerodates: false };
             assert!(temporal.write(&[], &mut Vec::new()).is_err());
             assert!(temporal.write(&[0; 9], &mut Vec::new()).is_err());

@@ -166,15 +166,23 @@ fn labels(labels: &[Label], charset: Option<&str>, ctx: &StatementContext<'_>) -
             let text = match label {
                 // A literal's bytes are taken as they are (tried).
                 Label::Text(text) if is_binary(charset) && text::is_wide(connection) => text::bytes_of_label(text, connection)?,
-                Label::Text(text) if is_binary(charset) && !text.is_ascii() && !(is_utf8(client) && is_utf8(connection)) => {
+                Label::Text(text) if is_binary(charset) && !text.is_ascii() && !(is_utf8(client) && client == connection) => {
                     return Err(format!("a label is given as bytes of the client's character set {client}, or {connection}"));
+                }
+                Label::Text(text) if client == "ascii" && !text.is_ascii() => {
+                    return Err("a label is given as bytes that are no ASCII".into());
+                }
+                // Bytes that the connection's character set gives a meaning.
+                Label::Text(text) if client == "binary" && connection != client && (!text.is_ascii() || text::is_wide(connection)) => {
+                    return Err(format!("a label is given as bytes in {connection}"));
                 }
                 Label::Text(text) if connection == "binary" && !is_binary(charset) && !keeps_bytes(text, client) => {
                     return Err(format!("a label is given as bytes of the client's character set {client}"));
                 }
                 // A literal of bytes is not converted, but taken as the column's character set (tried).
                 Label::Text(text) if connection == "binary" && !is_binary(charset) => text::label(text.as_bytes(), charset)?,
-                Label::Text(text) => text::fitted(text, charset.unwrap_or("binary")).into_owned(),
+                Label::Text(text) if is_binary(charset) => text.clone(),
+                Label::Text(text) => text::fitted(&text::literal(text, client, connection), charset.unwrap_or("binary")).into_owned(),
                 Label::Bytes(bytes) => text::label(bytes, charset)?,
             };
             Ok(if is_binary(charset) { text } else { text.trim_end_matches(' ').to_string() })

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::binlog::codec::charset::Charset;
+use crate::binlog::codec::charset::{self, Charset};
 use crate::schema::collation;
 
 use super::{Dialect, StatementContext};
@@ -71,7 +71,6 @@ pub fn label(bytes: &[u8], charset: Option<&str>) -> Result<String, String> {
             .map(str::to_owned)
             .map_err(|_| "a label is given as bytes without a character set".into());
     }
-    let decoder = Charset::named(name).ok_or_else(|| format!("a label is given as bytes in {name}"))?;
     // The server pads a literal at its front to whole characters of the wide character sets (`copy_with_error`).
     let width = match name.to_ascii_lowercase().as_str() {
         "ucs2" | "utf16" | "utf16le" => 2,
@@ -83,7 +82,7 @@ pub fn label(bytes: &[u8], charset: Option<&str>) -> Result<String, String> {
         return Err("a label is given as half a character".into());
     }
     let padded = [vec![0; missing], bytes.to_vec()].concat();
-    let text = decoded(decoder, &padded)?;
+    let text = charset::label(name, &padded).ok_or_else(|| format!("a label is given as bytes in {name}"))?;
     if text.contains(char::REPLACEMENT_CHARACTER) { Err(format!("a label is given as bytes that are no text in {name}")) } else { Ok(text) }
 }
 
@@ -96,6 +95,18 @@ pub fn bytes_of_label(label: &str, charset: &str) -> Result<String, String> {
         _ => units.flat_map(u16::to_be_bytes).collect(),
     };
     String::from_utf8(bytes).map_err(|_| format!("a label is given as bytes in {charset}"))
+}
+
+/// A label's literal as the server has it before it knows of the column: read in the client's character set, and in the
+/// connection's. What is no character of the first becomes a question mark for each byte, what the second lacks one for the
+/// character (tried).
+pub fn literal<'a>(label: &'a str, client: &str, connection: &str) -> Cow<'a, str> {
+    let is_foreign = |c: char| client == "utf8" && c > '\u{ffff}';
+    let read = if label.contains(is_foreign) { Cow::Owned(label.replace(is_foreign, "????")) } else { Cow::Borrowed(label) };
+    if client == connection {
+        return read;
+    }
+    Cow::Owned(fitted(&read, connection).into_owned())
 }
 
 /// A label as the column's character set can hold it: the servers put a question mark for what it lacks.
@@ -174,8 +185,24 @@ mod tests {
     }
 
     #[test]
+    fn literals_pass_client_and_connection() {
+        for (client, connection, expected) in [
+            ("utf8mb4", "utf8mb4", "éЖ😀"),
+            ("utf8mb4", "utf8", "éЖ?"),
+            ("utf8mb4", "latin1", "é??"),
+            ("utf8mb4", "utf16", "éЖ😀"),
+            ("utf8", "utf8", "éЖ????"),
+            ("utf8", "utf8mb4", "éЖ????"),
+        ] {
+            assert_eq!(literal("éЖ😀", client, connection), expected, "{client}, {connection}");
+        }
+    }
+
+    #[test]
     fn labels_as_bytes() {
-        let cases: [(&[u8], &str, Option<&str>); 6] = [
+        let cases: [(&[u8], &str, Option<&str>); 8] = [
+            (b"\xf0\x9f\x98\x80", "utf8mb4", Some("😀")),
+            (b"\xf0\x9f\x98\x80", "utf8mb3", Some("????")),
             (b"\xe4", "latin1", Some("ä")),
             (b"\xc6", "cp1251", Some("Ж")),
             (b"a", "utf16le", None),

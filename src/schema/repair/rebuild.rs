@@ -99,6 +99,7 @@ fn unknown(kind: WireKind, charset: Option<&str>, metadata: &RowMetadata<'_>, in
     match kind {
         WireKind::Unknown => Some("its wire type is not known"),
         WireKind::Int(_) if metadata.unsigned.is_none() => Some("whether it is unsigned"),
+        WireKind::OldTime | WireKind::OldDatetime | WireKind::OldTimestamp if is_maria => Some("how many digits its fraction has"),
         WireKind::Enum | WireKind::Set if !matches!(at(metadata.labels, index), Some(Some(_))) => Some("its labels"),
         WireKind::String { .. } | WireKind::Varchar { .. } | WireKind::Blob { .. } if charset.is_none() => Some("its character set"),
         WireKind::String { bytes: 16 } if is_maria && is_binary => Some("whether it is BINARY, UUID or INET6"),
@@ -129,6 +130,9 @@ fn stated_type(kind: WireKind, charset: Option<&str>, geometry: Option<&'static 
         WireKind::Decimal => ColumnType::Decimal,
         WireKind::Year => ColumnType::Year,
         WireKind::Date => ColumnType::Date,
+        WireKind::OldTime => ColumnType::Time { fraction: 0 },
+        WireKind::OldDatetime => ColumnType::Datetime { fraction: 0 },
+        WireKind::OldTimestamp => ColumnType::Timestamp { fraction: 0 },
         WireKind::Time { fraction } => ColumnType::Time { fraction },
         WireKind::Datetime { fraction } => ColumnType::Datetime { fraction },
         WireKind::Timestamp { fraction } => ColumnType::Timestamp { fraction },

@@ -48,8 +48,8 @@ impl Quirk {
             (W::Date, Declared::Temporal) => return temporal(Kind::Date),
             (W::Time { fraction }, Declared::Temporal) if fraction <= 6 => return temporal(Kind::Time(fraction)),
             (W::Datetime { fraction }, Declared::Temporal) if fraction <= 6 => return temporal(Kind::Datetime(fraction)),
-            (W::OldTime, Declared::Temporal) => return temporal(Kind::OldTime),
-            (W::OldDatetime, Declared::Temporal) => return temporal(Kind::OldDatetime),
+            (W::OldTime { fraction: 0 }, Declared::Temporal) => return temporal(Kind::OldTime(0)),
+            (W::OldDatetime { fraction: 0 }, Declared::Temporal) => return temporal(Kind::OldDatetime(0)),
             // The zero bytes that the server strips off BINARY are not put back.
             (W::String { .. } | W::Varchar { .. } | W::Blob { .. }, Declared::Binary | Declared::Text { charset: "binary" }) => {
                 return Some(Value::Bytes);

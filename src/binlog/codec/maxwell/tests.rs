@@ -46,7 +46,7 @@ fn times_wrap_and_lose_their_sign() {
     ] {
         assert_eq!(time(digits, packed), want, "{packed}");
     }
-    let old = |n: i32| text(WireType::OldTime, Declared::Temporal, &n.to_le_bytes()[..3]);
+    let old = |n: i32| text(WireType::OldTime { fraction: 0 }, Declared::Temporal, &n.to_le_bytes()[..3]);
     assert_eq!((old(123_456), old(-8_385_959)), ("\"12:34:56\"".into(), "\"23:12:57\"".into()));
 }
 

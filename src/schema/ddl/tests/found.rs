@@ -273,6 +273,21 @@ fn labels_in_the_connections_character_set() {
 }
 
 #[test]
+fn labels_pass_the_clients_and_the_connections_character_sets() {
+    let t = "CREATE TABLE t (a ENUM('é😀') CHARSET utf8mb4, b ENUM(X'F09F9880') CHARSET utf8, c ENUM(X'D83DDE00') CHARSET utf16)";
+    for (client, connection, a) in
+        [(255, 255, "é😀"), (255, 33, "é?"), (255, 8, "é?"), (255, 54, "é😀"), (33, 33, "é????"), (33, 255, "é????")]
+    {
+        let ctx = StatementContext { charset_client: Some(client), collation_connection: Some(connection), ..MYSQL };
+        assert_eq!(
+            after(&ctx, &[t]),
+            format!("d.t(a enum{{{a}}}/utf8mb4, b enum{{????}}/utf8, c enum{{😀}}/utf16)"),
+            "{client}, {connection}"
+        );
+    }
+}
+
+#[test]
 fn names_of_a_drop_that_the_server_wrote() {
     let latin1 = StatementContext { charset_client: Some(8), ..MARIADB };
     let latin1_old = StatementContext { dialect: Dialect::MySql, server_version: 50_624, ..latin1 };
