@@ -62,6 +62,7 @@ impl Admin {
         for name in ["enable.idempotence", "enable.gapless.guarantee"] {
             config.set(name, "false");
         }
+        config.set("statistics.interval.ms", "0");
         Admin { config, held: Arc::default() }
     }
 
