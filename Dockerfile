@@ -21,7 +21,7 @@ RUN CARGO_TARGET_DIR=/build cargo build --locked --profile "${PROFILE}" --bin bi
 
 FROM ${RUNTIME_IMAGE}
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates libssl3 zlib1g \
+ && apt-get install -y --no-install-recommends ca-certificates libcurl4 libssl3 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --user-group --no-create-home --home-dir /var/lib/binlogd --shell /usr/sbin/nologin binlogd \
  && install -d -o binlogd -g binlogd -m 0700 /var/lib/binlogd \

@@ -21,8 +21,9 @@ usage: scripts/servers.sh [--dir RUNDIR] VERB …
                                          nothing where they are in place or cannot be had
   clean                                  stop all and remove RUNDIR
   reap                                   stop and remove runs under target/run whose script has died
-NAME: mysql97 (GTIDs), mysql97-file (no GTIDs), mysql56, mysql56-gtid, mariadb1011, mariadb118, kafka, kafka3 (a cluster of
-  kafka3-1 to kafka3-3), mysql80 (containers only); mysql97-encrypted, mariadb1011-encrypted (encrypted binlogs). NAME-anything is one more server of that kind, with data of its own.
+NAME: mysql97 (GTIDs), mysql97-file (no GTIDs), mysql56, mysql56-gtid, mariadb1011, mariadb118, kafka, kafka-secure (logins and
+  ACLs), kafka3 (a cluster of kafka3-1 to kafka3-3), mysql80 (containers only); mysql97-encrypted, mariadb1011-encrypted (encrypted
+  binlogs). NAME-anything is one more server of that kind, with data of its own.
 --flag=X: a server option without the dashes (gtid-mode=OFF); for Kafka a line of server.properties.
 RUNDIR: $BINLOGD_TEST_RUN_DIR, else target/run/default. Software: $BINLOGD_SERVERS_DIR, else target/servers.
 BINLOGD_SERVERS_BACKEND=docker|packages overrides the choice.

@@ -5,6 +5,7 @@
 //! Names follow Prometheus's rules: base units last (`_seconds`, `_bytes`), `_total` for what only grows. Maxwell's metrics
 //! (`maxwell`) are other names, mostly over the same numbers.
 
+pub mod kafka;
 pub mod maxwell;
 pub mod sample;
 
@@ -58,6 +59,16 @@ families! {
     MESSAGES_DEAD_LETTERED: Counter "messages_dead_lettered_total", "messages", "Refused messages for which a dead letter was sent and acknowledged.";
     KAFKA_COMMITTED: Counter "kafka_transactions_committed_total", "transactions", "Kafka transactions committed (delivery=exactly_once), each of one or more transactions of the binlog or a part of one.";
     KAFKA_ABORTED: Counter "kafka_transactions_aborted_total", "transactions", "Kafka transactions that failed or were given up; what was in them is sent again.";
+    KAFKA_QUEUE_MESSAGES: Gauge "kafka_queue_messages", "messages", "Messages inside the Kafka client: queued, or sent and not answered.";
+    KAFKA_QUEUE_BYTES: Gauge "kafka_queue_bytes", "bytes", "Their keys and values.";
+    KAFKA_BROKER_CONNECTED: Gauge "kafka_broker_connected" ["broker"], "0 or 1", "Whether there is a connection to the broker, by its id; these families are told every kafka.statistics.interval.ms.";
+    KAFKA_BROKER_IN_FLIGHT: Gauge "kafka_broker_requests_in_flight" ["broker"], "requests", "Requests that wait to be sent to the broker or to be answered by it.";
+    KAFKA_BROKER_LATENCY: Gauge "kafka_broker_latency_seconds" ["broker"], "seconds", "Mean time between a request and its answer.";
+    KAFKA_BROKER_LATENCY_P99: Gauge "kafka_broker_latency_p99_seconds" ["broker"], "seconds", "The same for the slowest hundredth.";
+    KAFKA_BROKER_THROTTLE: Gauge "kafka_broker_throttle_seconds" ["broker"], "seconds", "Mean time for which the broker holds answers back because of a quota.";
+    KAFKA_BROKER_REQUESTS: Counter "kafka_broker_requests_total" ["broker"], "requests", "Requests sent to the broker.";
+    KAFKA_BROKER_ERRORS: Counter "kafka_broker_errors_total" ["broker"], "requests", "Requests that could not be sent or were not answered in time.";
+    KAFKA_BROKER_RETRIES: Counter "kafka_broker_retries_total" ["broker"], "requests", "Requests sent again.";
     HEARTBEATS: Counter "heartbeats_total", "heartbeats", "Heartbeats written to the schema database.";
     SCHEMA_CHANGES: Counter "schema_changes_total", "statements", "DDL statements that changed a tracked definition.";
     QUARANTINED_TABLES: Gauge "quarantined_tables", "tables", "Tables whose rows are held back because their definition is not proved.";
@@ -164,6 +175,7 @@ pub struct Metrics {
     pub started_seconds: Gauge,
     pub healthy: IntGauge,
     unhealthy: IntGaugeVec,
+    pub kafka: kafka::KafkaMetrics,
     pub maxwell: maxwell::MaxwellMetrics,
 }
 
@@ -202,6 +214,7 @@ impl Metrics {
             started_seconds: register(r, Gauge::with_opts(options(&STARTED))),
             healthy: register(r, IntGauge::with_opts(options(&HEALTHY))),
             unhealthy: register(r, IntGaugeVec::new(options(&UNHEALTHY), &labels(&UNHEALTHY))),
+            kafka: kafka::KafkaMetrics::new(r),
             maxwell: maxwell::MaxwellMetrics::default(),
             registry,
         };
@@ -300,6 +313,18 @@ mod tests {
         metrics.binlog_files(1, 2);
         metrics.unhealthy("source", true);
         metrics.position(PositionOf::Read, 12, 4);
+        let (latency, latency_p99) = (Some(0.001), Some(0.002));
+        let broker = kafka::BrokerNumbers {
+            connected: true,
+            in_flight: 1,
+            latency,
+            latency_p99,
+            throttle: 0.0,
+            new_requests: 1,
+            new_errors: 0,
+            new_retries: 0,
+        };
+        metrics.kafka.broker(1, &broker);
         let exported: BTreeSet<String> = metrics.gather().iter().map(|f| f.name().to_owned()).collect();
         let table: BTreeSet<String> = ALL.iter().map(|f| f.name.to_owned()).collect();
         assert_eq!(exported, table);

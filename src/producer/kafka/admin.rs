@@ -66,6 +66,7 @@ impl Admin {
         for name in ["transactional.id", "transaction.timeout.ms"] {
             config.remove(name);
         }
+        config.set("statistics.interval.ms", "0");
         Admin { config, held: Arc::default() }
     }
 

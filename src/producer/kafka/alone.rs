@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 
 use super::client::{log, plain};
 use super::ffi::{Code, TransactionError, TransactionStep};
+use super::oauth::unsigned_token;
 use super::settings::Settings;
 
 /// A full queue can only hold a message that was given up by its sender; it is looked at again after so long.
@@ -39,6 +41,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
     ("queue.buffering.max.kbytes", "1048576"),
     ("queue.buffering.max.messages", "10"),
+    ("statistics.interval.ms", "0"),
 ];
 
 /// One message.
@@ -198,6 +201,12 @@ type Answer = Box<oneshot::Sender<Result<(), Refusal>>>;
 pub struct Context;
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> std::result::Result<OAuthToken, Box<dyn std::error::Error>> {
+        Ok(unsigned_token(config)?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         log(level as i32, facility, text);
     }

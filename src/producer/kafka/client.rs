@@ -20,8 +20,10 @@ use super::cluster::Cluster;
 use super::delivery::{Failure, InFlight, Opaque, Slot};
 use super::ffi::{Code, Deliveries, EventKind, Native, Report};
 use super::learned::Learned;
-use super::refusal::{Refused, Undelivered, classify, is_purged, record_overhead, refused_batch};
+use super::oauth::unsigned_token;
+use super::refusal::{Refused, Undelivered, classify, is_purged, lasting, record_overhead, refused_batch};
 use super::settings::Settings;
+use super::statistics::Statistics;
 
 /// The thread looks up this often when nothing happens; events wake it at once.
 const IDLE_POLL: Duration = Duration::from_secs(1);
@@ -118,7 +120,9 @@ impl Shared {
     fn undelivered(&self, native: &Native, slot: &Slot, index: u32, code: Code, report: &Report<'_>, refused: &mut RefusedBatch) {
         if is_purged(code) || code == Code::of(E::RD_KAFKA_RESP_ERR__FATAL) {
             let cause = self.broken().map(|f| f.message).unwrap_or_else(|| "the producer was stopped".into());
-            slot.fail(&Failure::transient("messages were given up before Kafka had answered for them").detail(cause));
+            let given_up = Failure::transient("messages were given up before Kafka had answered for them").detail(cause);
+            let lasting = self.broken().filter(|f| f.class == crate::error::Class::Definite);
+            slot.fail(&lasting.unwrap_or(given_up));
             return;
         }
         let topic = report.topic();
@@ -151,21 +155,28 @@ impl Shared {
             self.cluster.error(code, reason, Instant::now());
             return;
         }
-        let reason = native.fatal_error().unwrap_or_else(|| reason.to_owned());
-        tracing::error!("kafka: the client can do nothing more: {reason}");
+        let (code, reason) = native.fatal_error().unwrap_or_else(|| (code, reason.to_owned()));
         self.metrics.error(ErrorKind::Producer);
         self.fatal.store(true, Ordering::Release);
-        if self.in_flight.is_empty() {
+        let failure = fatal_failure(code, &reason);
+        let lasts = failure.class == crate::error::Class::Definite;
+        if lasts || self.in_flight.is_empty() {
             // No report will come that says more.
-            self.break_with(&fatal_failure(&reason));
+            self.break_with(&failure);
+        }
+        if !lasts {
+            tracing::error!("kafka: {}", failure.message);
         }
         self.room.notify_waiters();
     }
 }
 
-/// The client library has given up; a new client starts again from the resume point.
-pub fn fatal_failure(reason: &str) -> Failure {
-    Failure::transient(format!("the Kafka client can do nothing more: {reason}"))
+/// The client library has given up. A new client starts again from the resume point, unless it would meet the same.
+pub fn fatal_failure(code: Code, reason: &str) -> Failure {
+    match lasting(code) {
+        Some(hint) => Failure::definite(format!("Kafka lets this user send nothing: {reason}")).hint(hint),
+        None => Failure::transient(format!("the Kafka client can do nothing more: {reason}")),
+    }
 }
 
 /// The size of a batch that was refused as too large, from the reports of its messages.
@@ -243,7 +254,8 @@ impl Client {
         let shared = Arc::new(Shared {
             in_flight: InFlight::default(),
             room: Notify::new(),
-            cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone()),
+            cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone())
+                .with_provider(settings.get("sasl.oauthbearer.token.endpoint.url")),
             metrics,
             learned: settings.learned.clone(),
             queued: AtomicU64::new(0),
@@ -261,7 +273,8 @@ impl Client {
         let native = Arc::new(Native::new(Arc::new(producer)));
         let stop = Arc::new(AtomicBool::new(false));
         let (end, ended) = oneshot::channel();
-        let serve = Serve { native: native.clone(), shared: shared.clone(), stop: stop.clone() };
+        let statistics = Statistics::new(shared.metrics.clone());
+        let serve = Serve { native: native.clone(), shared: shared.clone(), stop: stop.clone(), statistics };
         std::thread::Builder::new()
             .name("kafka-events".into())
             .spawn(move || {
@@ -294,10 +307,11 @@ struct Serve {
     native: Arc<Native>,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
+    statistics: Statistics,
 }
 
 impl Serve {
-    fn run(self) {
+    fn run(mut self) {
         while !self.stop.load(Ordering::Acquire) {
             self.serve_one(IDLE_POLL);
         }
@@ -312,7 +326,7 @@ impl Serve {
         self.shared.in_flight.fail_all(&Failure::transient("the Kafka producer was stopped before this was acknowledged"));
     }
 
-    fn serve_one(&self, wait: Duration) {
+    fn serve_one(&mut self, wait: Duration) {
         let Some(mut event) = self.native.poll(wait) else { return };
         match event.kind() {
             EventKind::Deliveries(reports) => {
@@ -323,6 +337,12 @@ impl Serve {
             }
             EventKind::Error { code, reason, fatal } => self.shared.error(&self.native, code, &reason, fatal),
             EventKind::Log { level, facility, text } => log(level, &facility, &text),
+            EventKind::Statistics(json) => self.statistics.take(json),
+            EventKind::TokenWanted(config) => {
+                if let Err(why) = self.native.set_token(unsigned_token(config.as_deref())) {
+                    tracing::warn!("kafka: no token for the next login: {why}");
+                }
+            }
             EventKind::Other => {}
         }
     }

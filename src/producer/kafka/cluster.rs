@@ -20,13 +20,20 @@ const REPEAT: Duration = Duration::from_secs(60);
 /// Distinct errors remembered; beyond it all are forgotten, so that a broker that words each error anew costs no memory.
 const REMEMBERED_MAX: usize = 256;
 
+/// How librdkafka's error begins when there is no token for SASL/OAUTHBEARER.
+const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token: ";
+
 /// Why a cluster cannot be used, as far as its errors tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
     /// The login was refused.
     Login,
-    /// TLS could not be agreed on: certificates, or a port that does not speak it.
+    /// There is no token to log in with: the provider cannot be reached, or refuses.
+    Token,
+    /// TLS could not be agreed on: certificates.
     Tls,
+    /// The connection ended while TLS was being agreed on: a port that does not speak it, or a broker that is being stopped.
+    Handshake,
     /// A name does not resolve.
     Name,
     /// No connection: refused, no route, time-out, closed.
@@ -34,18 +41,20 @@ pub enum Obstacle {
 }
 
 impl Obstacle {
-    fn of(code: Code, reason: &str) -> Option<Obstacle> {
-        match code {
-            c if c == Code::of(E::RD_KAFKA_RESP_ERR__AUTHENTICATION) || c == Code::of(E::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED) => {
-                Some(Obstacle::Login)
-            }
-            c if c == Code::of(E::RD_KAFKA_RESP_ERR__SSL) => Some(Obstacle::Tls),
-            c if c == Code::of(E::RD_KAFKA_RESP_ERR__RESOLVE) => Some(Obstacle::Name),
-            c if c == Code::of(E::RD_KAFKA_RESP_ERR__TRANSPORT) && reason.contains("SSL") => Some(Obstacle::Tls),
-            c if c == Code::of(E::RD_KAFKA_RESP_ERR__TRANSPORT) || c == Code::of(E::RD_KAFKA_RESP_ERR__TIMED_OUT) => {
-                Some(Obstacle::Connection)
-            }
-            _ => None,
+    fn of(code: Code, reason: &str, tls: bool) -> Option<Obstacle> {
+        let is = |of: E| code == Code::of(of);
+        if is(E::RD_KAFKA_RESP_ERR__AUTHENTICATION) && reason.starts_with(NO_TOKEN) {
+            Some(Obstacle::Token)
+        } else if is(E::RD_KAFKA_RESP_ERR__AUTHENTICATION) || is(E::RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED) {
+            Some(Obstacle::Login)
+        } else if is(E::RD_KAFKA_RESP_ERR__RESOLVE) {
+            Some(Obstacle::Name)
+        } else if is(E::RD_KAFKA_RESP_ERR__SSL) || (is(E::RD_KAFKA_RESP_ERR__TRANSPORT) && tls && reason.contains("SSL")) {
+            Some(if reason.contains("isconnect") { Obstacle::Handshake } else { Obstacle::Tls })
+        } else if is(E::RD_KAFKA_RESP_ERR__TRANSPORT) || is(E::RD_KAFKA_RESP_ERR__TIMED_OUT) {
+            Some(Obstacle::Connection)
+        } else {
+            None
         }
     }
 
@@ -57,9 +66,18 @@ impl Obstacle {
     fn hint(self, tls: bool) -> &'static str {
         match self {
             Obstacle::Login => {
-                "check kafka.sasl.mechanism, user and password (kafka.sasl.jaas.config), and that the broker's listener uses SASL"
+                "check kafka.sasl.mechanism, user and password (kafka.sasl.jaas.config; with OAUTHBEARER kafka.sasl.oauthbearer.*), and that \
+                 the broker's listener uses SASL"
             }
-            Obstacle::Tls => "check kafka.ssl.truststore.location, the broker's certificate and host name, and that this port speaks TLS",
+            Obstacle::Token => {
+                "check kafka.sasl.oauthbearer.token.endpoint.url, client id and secret, and for https the provider's authority \
+                 (ssl.truststore.location in kafka.sasl.jaas.config, or kafka.https.ca.location)"
+            }
+            Obstacle::Tls => {
+                "check kafka.ssl.truststore.location, whether the broker's certificate has expired or is for another host name, and if brokers \
+                 ask for a certificate kafka.ssl.keystore.location"
+            }
+            Obstacle::Handshake => "check that this port speaks TLS (kafka.security.protocol), and that the broker is well",
             Obstacle::Name => {
                 "check the host names in kafka.bootstrap.servers, and those that the brokers advertise (advertised.listeners)"
             }
@@ -75,7 +93,8 @@ impl Obstacle {
     fn sentence(self, reason: &str) -> String {
         match self {
             Obstacle::Login => format!("Kafka refuses the login: {reason}"),
-            Obstacle::Tls => format!("no TLS connection to Kafka: {reason}"),
+            Obstacle::Token => format!("no token for the login to Kafka: {}", reason.strip_prefix(NO_TOKEN).unwrap_or(reason)),
+            Obstacle::Tls | Obstacle::Handshake => format!("no TLS connection to Kafka: {reason}"),
             Obstacle::Name | Obstacle::Connection => format!("no Kafka broker can be reached: {reason}"),
         }
     }
@@ -85,6 +104,9 @@ impl Obstacle {
 pub struct Cluster {
     brokers: String,
     tls: bool,
+    /// Where tokens for the login come from. Until the first one has come no broker is asked, and the library tries for most of a
+    /// minute before it says a word.
+    provider: Option<String>,
     /// Set while there is trouble, so that a success costs one load in the usual case.
     troubled: AtomicBool,
     state: Mutex<State>,
@@ -110,7 +132,11 @@ struct Seen {
 impl Cluster {
     pub fn new(brokers: String, tls: bool, metrics: Arc<Metrics>) -> Self {
         let (trouble, _) = watch::channel(None);
-        Cluster { brokers, tls, troubled: AtomicBool::new(false), state: Mutex::default(), trouble, metrics }
+        Cluster { brokers, tls, provider: None, troubled: AtomicBool::new(false), state: Mutex::default(), trouble, metrics }
+    }
+
+    pub fn with_provider(self, provider: Option<&str>) -> Self {
+        Cluster { provider: provider.map(str::to_owned), ..self }
     }
 
     /// A sentence while no broker can be reached, for health; `None` while all is well.
@@ -131,7 +157,7 @@ impl Cluster {
             return;
         }
         let plain = plain(reason);
-        if let Some(obstacle) = Obstacle::of(code, reason) {
+        if let Some(obstacle) = Obstacle::of(code, reason, self.tls) {
             state.last = Some((obstacle, plain.to_owned()));
             let silent = self.trouble.borrow().is_none();
             if (obstacle.is_lasting() && silent) || std::mem::take(&mut state.unexplained) {
@@ -188,6 +214,10 @@ impl Cluster {
                 .hint(obstacle.hint(self.tls))
                 .detail(format!("kafka.bootstrap.servers={}", self.brokers)),
             Some((obstacle, reason)) => Error::transient(obstacle.sentence(reason)).hint(obstacle.hint(self.tls)).detail(waited),
+            None if self.provider.is_some() => {
+                let what = format!("no token for the login to Kafka has come from {}", self.provider.as_deref().unwrap_or_default());
+                Error::transient(what).detail(waited).hint(Obstacle::Token.hint(self.tls))
+            }
             None => Error::transient("no Kafka broker has answered").detail(waited).hint(Obstacle::Connection.hint(self.tls)),
         }
     }
@@ -285,12 +315,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_that_does_not_come() {
+        let cluster = cluster().with_provider(Some("https://idp/token"));
+        let text = cluster.unreachable(Duration::from_secs(60)).to_string();
+        assert!(text.starts_with("no token for the login to Kafka has come from https://idp/token"), "{text}");
+        let reason = "Failed to acquire SASL OAUTHBEARER token: who are you";
+        cluster.error(Code::of(E::RD_KAFKA_RESP_ERR__AUTHENTICATION), reason, Instant::now());
+        let error = cluster.unreachable(Duration::from_secs(60));
+        assert!(error.is_transient() && error.to_string().starts_with("no token for the login to Kafka: who are you"), "{error}");
+    }
+
+    #[test]
     fn what_to_do_depends_on_what_is_wrong() {
         let rows = [
             (E::RD_KAFKA_RESP_ERR__TRANSPORT, "a:1: Connection refused", "check that a broker runs there", true),
             (E::RD_KAFKA_RESP_ERR__RESOLVE, "a:1: Failed to resolve", "check the host names", true),
             (E::RD_KAFKA_RESP_ERR__SSL, "a:1: SSL handshake failed", "ssl.truststore", false),
             (E::RD_KAFKA_RESP_ERR__AUTHENTICATION, "a:1: SASL authentication error", "check kafka.sasl.mechanism", false),
+            (E::RD_KAFKA_RESP_ERR__SSL, "a:1: Disconnected: connecting to a PLAINTEXT broker listener?", "that this port speaks TLS", true),
+            // A client without TLS is told this of any broker that goes away.
+            (E::RD_KAFKA_RESP_ERR__TRANSPORT, "a:1: Disconnected (connecting to a SSL listener?)", "set kafka.security.protocol", true),
         ];
         for (code, reason, words, passes) in rows {
             let cluster = cluster();

@@ -16,6 +16,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::client::OAuthToken;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 use rdkafka_sys as sys;
@@ -148,8 +149,39 @@ impl Native {
     }
 
     /// The reason why this client can do nothing more, if there is one.
-    pub fn fatal_error(&self) -> Option<String> {
-        self.producer.client().fatal_error().map(|(_, reason)| reason)
+    pub fn fatal_error(&self) -> Option<(Code, String)> {
+        self.producer.client().fatal_error().map(|(code, reason)| (Code(code as i32), reason))
+    }
+
+    /// Answers a question for a token (`EventKind::TokenWanted`).
+    pub fn set_token(&self, token: Result<OAuthToken, String>) -> Result<(), String> {
+        let client = self.producer.client().native_ptr();
+        let text = |text: String| CString::new(text).map_err(|_| "a zero byte".to_owned());
+        let set = token.and_then(|token| {
+            let (value, principal) = (text(token.token)?, text(token.principal_name)?);
+            let mut why = [0 as c_char; 512];
+            // SAFETY: the client is alive; the strings outlive the call, which copies them; there are no extensions; the reason is
+            // written to a buffer of the length told, with a zero at its end.
+            unsafe {
+                let code = sys::rd_kafka_oauthbearer_set_token(
+                    client,
+                    value.as_ptr(),
+                    token.lifetime_ms,
+                    principal.as_ptr(),
+                    ptr::null_mut(),
+                    0,
+                    why.as_mut_ptr(),
+                    why.len(),
+                );
+                if Code::of(code) == Code::NONE { Ok(()) } else { Err(self::text(why.as_ptr())) }
+            }
+        });
+        if let Err(why) = &set {
+            let why = text(why.clone())?;
+            // SAFETY: as above.
+            unsafe { sys::rd_kafka_oauthbearer_set_token_failure(client, why.as_ptr()) };
+        }
+        set
     }
 
     /// Asks the cluster about one topic, or about all that this client has handles for. Blocks at most so long. A broker
@@ -305,13 +337,17 @@ pub enum EventKind<'a> {
         facility: String,
         text: String,
     },
+    /// What the library has measured, as JSON.
+    Statistics(&'a [u8]),
+    /// The token of SASL/OAUTHBEARER ends soon, and the application is to make the next; with `sasl.oauthbearer.config`.
+    TokenWanted(Option<String>),
     Other,
 }
 
 impl Event {
     pub fn kind(&mut self) -> EventKind<'_> {
         // SAFETY (whole function): the event is alive; the accessors of an event type are called on that type only, and
-        // the strings they return live as long as the event and are copied here.
+        // the strings they return live as long as the event and are copied here, or borrowed with it.
         match unsafe { sys::rd_kafka_event_type(self.event) } {
             sys::RD_KAFKA_EVENT_DR => EventKind::Deliveries(Deliveries { event: self }),
             sys::RD_KAFKA_EVENT_ERROR => unsafe {
@@ -330,6 +366,16 @@ impl Event {
                 }
                 // SAFETY: set by the successful call.
                 unsafe { EventKind::Log { level, facility: text(facility), text: text(line) } }
+            }
+            sys::RD_KAFKA_EVENT_STATS => {
+                // SAFETY: the event is alive and is borrowed for as long as the text, a C string.
+                let json = unsafe { sys::rd_kafka_event_stats(self.event) };
+                if json.is_null() { EventKind::Other } else { EventKind::Statistics(unsafe { CStr::from_ptr(json) }.to_bytes()) }
+            }
+            sys::RD_KAFKA_EVENT_OAUTHBEARER_TOKEN_REFRESH => {
+                // SAFETY: as above; null if nothing is set.
+                let config = unsafe { text(sys::rd_kafka_event_config_string(self.event)) };
+                EventKind::TokenWanted(Some(config).filter(|config| !config.is_empty()))
             }
             _ => EventKind::Other,
         }
@@ -400,14 +446,10 @@ impl Report<'_> {
         }
     }
 
-    /// The broker's own words about a refused message, else the library's.
+    /// Why the message was not taken. Not the broker's own words: librdkafka 2.12 hands out a pointer to them that it has freed
+    /// before the report can be read (`rd_kafka_message_produce_errstr` after `rd_kafka_handle_Produce`).
     pub fn reason(&self) -> String {
-        if self.code() == Code::NONE {
-            return String::new();
-        }
-        // SAFETY: see the type; the string lives as long as the message, and is null if there is none.
-        let words = unsafe { text(sys::rd_kafka_message_produce_errstr(self.message)) };
-        if words.is_empty() { self.code().text() } else { words }
+        if self.code() == Code::NONE { String::new() } else { self.code().text() }
     }
 }
 

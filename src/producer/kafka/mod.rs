@@ -11,9 +11,9 @@
 //! letter, is left out, or stops the daemon (`letters`). `learned` outlives clients, so that the next one knows.
 //!
 //! `transactions` sends the same batches exactly once, with `book`, `record`, `position_topic`, and `trial` for what may be refused.
-//! `settings` (with `java` and `security`) translates the user's keys; `client` owns the library and the thread that reads its
+//! `settings` (with `java`, `security`, `jaas` and `oauth`) translates the user's keys; `client` owns the library and the thread that reads its
 //! events; `ffi` is the only unsafe code; `delivery` counts what is in flight; `topics` knows partition counts and limits, and has
-//! topics made (`admin`); `cluster` knows whether brokers can be reached; `refusal` says what a failed message means; `probe` asks
+//! topics made (`admin`); `cluster` knows whether brokers can be reached; `statistics` reads what the library measures; `refusal` says what a failed message means; `probe` asks
 //! for `binlogd check`.
 
 mod admin;
@@ -23,15 +23,18 @@ mod client;
 mod cluster;
 mod delivery;
 mod ffi;
+mod jaas;
 mod java;
 pub mod learned;
 mod letters;
+mod oauth;
 pub mod position_topic;
 pub mod probe;
 pub mod record;
 mod refusal;
 mod security;
 mod settings;
+mod statistics;
 mod topics;
 pub mod transactions;
 pub mod trial;
@@ -327,8 +330,11 @@ impl KafkaProducer {
         if self.client.shared.broken().is_none() {
             let _ = tokio::time::timeout(LOOK_AGAIN, told).await;
         }
-        let reason = || self.client.native.fatal_error().unwrap_or_else(|| "it is stopped".into());
-        self.client.shared.broken().unwrap_or_else(|| fatal_failure(&reason()))
+        let stopped = || (Code::of(E::RD_KAFKA_RESP_ERR__FATAL), "it is stopped".into());
+        self.client.shared.broken().unwrap_or_else(|| {
+            let (code, reason) = self.client.native.fatal_error().unwrap_or_else(stopped);
+            fatal_failure(code, &reason)
+        })
     }
 
     async fn close_within(&mut self, deadline: Duration) -> Result<()> {
@@ -478,6 +484,9 @@ async fn wait_for_cluster(client: &Client, block: Duration) -> Result<()> {
         if matches!(answer, Ok(Ok(_))) {
             client.shared.cluster.connected();
             return Ok(());
+        }
+        if let Some(failure) = client.shared.broken() {
+            return Err(failure.error());
         }
         let lasting = client.shared.cluster.obstacle().is_some_and(|o| o.is_lasting());
         if lasting || client.shared.fatal.load(Ordering::Acquire) || start.elapsed() >= block {

@@ -87,6 +87,7 @@ impl Questions {
         let mut config = settings.client_config();
         // Whoever asks for an unknown topic would otherwise make it.
         config.set("allow.auto.create.topics", "false");
+        config.set("statistics.interval.ms", "0");
         config.set_log_level(RDKafkaLogLevel::Emerg);
         AdminClient::from_config(&config)
             .map(|client| Questions(Arc::new(client)))

@@ -137,7 +137,7 @@ pub fn dead_letter_failed(why: &Failure, topic: &str, of: &Undelivered<'_>) -> F
 }
 
 /// What to do about an error that trying again cannot mend; `None` for all others.
-fn lasting(code: Code) -> Option<&'static str> {
+pub fn lasting(code: Code) -> Option<&'static str> {
     let rows: &[(E, &'static str)] = &[
         (E::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, "raise max.message.bytes of the topic (message.max.bytes of the broker)"),
         (E::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE, "it is larger than a segment of the topic's log: raise segment.bytes of the topic"),
@@ -149,8 +149,9 @@ fn lasting(code: Code) -> Option<&'static str> {
         ),
         (
             E::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-            "grant this user IDEMPOTENT_WRITE on the cluster, or set kafka.enable.idempotence=false",
+            "grant this user WRITE on the topics (brokers before 3.0 also want IDEMPOTENT_WRITE on the cluster, or kafka.enable.idempotence=false)",
         ),
+        (E::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "grant this user WRITE and DESCRIBE on the transactional id"),
         (E::RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS, "set kafka.acks=all"),
         (E::RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, "choose another kafka.compression.type"),
         (

@@ -3,11 +3,12 @@
 
 use openssl::pkcs12::Pkcs12;
 
+use super::jaas::{Jaas, Module};
+use super::oauth;
 use super::settings::Builder;
 
 const JAAS: &str = "sasl.jaas.config";
-/// Options of Java's login modules that are not built in.
-const JAAS_OPTIONS: &[&str] = &["tokenauth", "useKeyTab", "keyTab", "storeKey", "principal", "serviceName", "useTicketCache"];
+const MECHANISMS: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
 
 pub(super) fn apply(settings: &mut Builder) {
     let protocol = settings.text("security.protocol").map(|p| p.to_ascii_lowercase());
@@ -26,85 +27,43 @@ pub(super) fn apply(settings: &mut Builder) {
 fn sasl(settings: &mut Builder, used: bool) {
     let mechanism = settings.text("sasl.mechanism").map(|m| m.to_ascii_uppercase());
     match mechanism.as_deref() {
-        Some(name @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")) => settings.set("sasl.mechanism", "sasl.mechanism", name),
+        Some(name @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER")) => {
+            settings.set("sasl.mechanism", "sasl.mechanism", name);
+        }
         None if !used => {}
         None | Some("GSSAPI") => settings.fault(
             "sasl.mechanism",
-            "Kerberos (GSSAPI, the default) is not built in; use PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or TLS client certificates",
+            format!("Kerberos (GSSAPI, the default) is not built in; use {MECHANISMS}, or TLS client certificates"),
         ),
-        Some(_) => settings.fault("sasl.mechanism", "must be PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; others are not built in"),
+        Some(_) => settings.fault("sasl.mechanism", format!("must be {MECHANISMS}; others are not built in")),
     }
-    let Some(text) = settings.text(JAAS) else { return };
-    match Jaas::parse(&text) {
-        Ok(jaas) => {
-            settings.set(JAAS, "sasl.username", jaas.username);
-            settings.set(JAAS, "sasl.password", jaas.password);
+    let tokens = mechanism.as_deref() == Some("OAUTHBEARER");
+    let jaas = match settings.text(JAAS).map(|text| Jaas::parse(&text)) {
+        None => None,
+        Some(Ok(jaas)) if (jaas.module == Module::OAuthBearer) == tokens || mechanism.is_none() => Some(jaas),
+        Some(Ok(jaas)) => {
+            let (module, mechanism) = (jaas.module, mechanism.unwrap_or_default());
+            return settings.fault(JAAS, format!("{module:?}LoginModule is not for {mechanism}"));
         }
-        Err(fault) => settings.fault(JAAS, fault),
+        Some(Err(fault)) => return settings.fault(JAAS, fault),
+    };
+    match jaas {
+        Some(jaas) if jaas.module != Module::OAuthBearer => {
+            if let Err(fault) = password(settings, jaas) {
+                settings.fault(JAAS, fault);
+            }
+        }
+        jaas => oauth::apply(settings, used && tokens, jaas),
     }
 }
 
-/// A login of the Java client: `MODULE required username="u" password="p";`.
-#[derive(PartialEq, Eq)]
-struct Jaas {
-    username: String,
-    password: String,
-}
-
-impl Jaas {
-    fn parse(text: &str) -> Result<Jaas, String> {
-        let form = "must read: MODULE required username=\"…\" password=\"…\";";
-        let words = jaas_words(text).ok_or(form)?;
-        let [module, _flag, options @ ..] = words.as_slice() else { return Err(form.into()) };
-        let module = module.rsplit('.').next().unwrap_or_default();
-        if module != "PlainLoginModule" && module != "ScramLoginModule" {
-            // A slip may have put something else there, such as the password.
-            let module = if module.ends_with("LoginModule") { module } else { "its login module" };
-            return Err(format!("{module} is not built in; PlainLoginModule and ScramLoginModule are"));
-        }
-        let mut jaas = Jaas { username: String::new(), password: String::new() };
-        for option in options {
-            match option.split_once('=').ok_or(form)? {
-                ("username", value) => jaas.username = value.to_owned(),
-                ("password", value) => jaas.password = value.to_owned(),
-                // A password with a blank or a quote too many may look like an option, so that only known names are shown.
-                (other, _) if JAAS_OPTIONS.contains(&other) => {
-                    return Err(format!("the option {other} is not known; username and password are"));
-                }
-                _ => return Err("an option is not known; username and password are".into()),
-            }
-        }
-        if jaas.username.is_empty() { Err("username is missing".into()) } else { Ok(jaas) }
-    }
-}
-
-/// Words up to the closing semicolon; quotes may hold anything, with a backslash before a quote or backslash. A word may be
-/// `name="quoted"` as well.
-fn jaas_words(text: &str) -> Option<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' | '\'' => {
-                let into = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        end if end == c => break,
-                        '\\' => into.push(chars.next()?),
-                        other => into.push(other),
-                    }
-                }
-            }
-            ';' => {
-                words.extend(word.take());
-                return chars.all(char::is_whitespace).then_some(words);
-            }
-            c if c.is_whitespace() => words.extend(word.take()),
-            other => word.get_or_insert_default().push(other),
-        }
-    }
-    None
+/// The login of PLAIN and SCRAM.
+fn password(settings: &mut Builder, mut jaas: Jaas) -> Result<(), String> {
+    let (user, password) = (jaas.take("username"), jaas.take("password").unwrap_or_default());
+    jaas.finish("username and password")?;
+    settings.set(JAAS, "sasl.username", user.ok_or("username is missing")?);
+    settings.set(JAAS, "sasl.password", password);
+    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,33 +73,53 @@ enum StoreKind {
     Jks,
 }
 
-/// The store's kind from its `type` option, else from its first bytes, and its content.
-fn read_store(settings: &mut Builder, what: &str) -> Option<(StoreKind, String, Vec<u8>)> {
-    let key = format!("ssl.{what}.location");
-    let path = settings.text(&key)?;
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            settings.fault(&key, format!("{path} cannot be read: {e}"));
-            return None;
-        }
-    };
-    let kind = match settings.text(&format!("ssl.{what}.type")).map(|t| t.to_ascii_uppercase()).as_deref() {
-        Some("PEM") => StoreKind::Pem,
-        Some("PKCS12") => StoreKind::Pkcs12,
-        // Java reads a PKCS#12 file under the type JKS as well, so the bytes decide.
-        Some("JKS") | None => sniff(&bytes),
-        Some(other) => {
-            settings.fault(&format!("ssl.{what}.type"), format!("{other} is not known; use PKCS12 or PEM"));
-            return None;
-        }
-    };
-    if kind == StoreKind::Jks {
-        let convert = format!("keytool -importkeystore -srckeystore {path} -destkeystore {path}.p12 -deststoretype PKCS12");
-        settings.fault(&key, format!("{path} is a Java keystore; convert it with `{convert}` and give the .p12 file"));
-        return None;
+/// A key or trust store as the user names it.
+pub(super) struct Store {
+    pub path: Option<String>,
+    pub kind: Option<String>,
+    pub password: Option<String>,
+}
+
+impl Store {
+    fn of(settings: &Builder, what: &str) -> Store {
+        let text = |name: &str| settings.text(&format!("ssl.{what}.{name}"));
+        Store { path: text("location"), kind: text("type"), password: text("password") }
     }
-    Some((kind, path, bytes))
+
+    /// The store's kind by its type, else by its first bytes; its path and its content. `None` if there is none.
+    fn read(&self) -> Option<Result<(StoreKind, String, Vec<u8>), String>> {
+        let path = self.path.clone()?;
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) => return Some(Err(format!("{path} cannot be read: {e}"))),
+        };
+        let kind = match self.kind.as_ref().map(|t| t.to_ascii_uppercase()).as_deref() {
+            Some("PEM") => StoreKind::Pem,
+            Some("PKCS12") => StoreKind::Pkcs12,
+            // Java reads a PKCS#12 file under the type JKS as well, so the bytes decide.
+            Some("JKS") | None => sniff(&bytes),
+            Some(other) => return Some(Err(format!("{path}: the type {other} is not known; use PKCS12 or PEM"))),
+        };
+        Some(match kind {
+            StoreKind::Jks => Err(format!(
+                "{path} is a Java keystore; convert it with `keytool -importkeystore -srckeystore {path} -destkeystore {path}.p12 \
+                 -deststoretype PKCS12` and give the .p12 file"
+            )),
+            kind => Ok((kind, path, bytes)),
+        })
+    }
+}
+
+/// The certificates of a trust store, as the library takes them: the name of its setting without `ssl.` or `https.`, and the value.
+pub(super) fn trusted(store: &Store) -> Option<Result<(&'static str, String), String>> {
+    Some(match store.read()? {
+        Ok((StoreKind::Pem, path, _)) => Ok(("ca.location", path)),
+        Ok((_, path, bytes)) => {
+            let pem = certificates(&bytes, store.password.as_deref().unwrap_or_default());
+            pem.map(|pem| ("ca.pem", pem)).map_err(|why| format!("{path}: {why}"))
+        }
+        Err(fault) => Err(fault),
+    })
 }
 
 fn sniff(bytes: &[u8]) -> StoreKind {
@@ -156,16 +135,10 @@ fn truststore(settings: &mut Builder) {
         settings.set("ssl.truststore.certificates", "ssl.ca.pem", pem);
     }
     let key = "ssl.truststore.location";
-    match read_store(settings, "truststore") {
-        Some((StoreKind::Pem, path, _)) => settings.set(key, "ssl.ca.location", path),
-        Some((_, path, bytes)) => {
-            let password = settings.text("ssl.truststore.password").unwrap_or_default();
-            match certificates(&bytes, &password) {
-                Ok(pem) => settings.set(key, "ssl.ca.pem", pem),
-                Err(why) => settings.fault(key, format!("{path}: {why}")),
-            }
-        }
+    match trusted(&Store::of(settings, "truststore")) {
         None => {}
+        Some(Ok((native, value))) => settings.set(key, &format!("ssl.{native}"), value),
+        Some(Err(fault)) => settings.fault(key, fault),
     }
 }
 
@@ -193,12 +166,13 @@ fn keystore(settings: &mut Builder) {
     }
     let key = "ssl.keystore.location";
     let key_password = settings.text("ssl.key.password");
-    match read_store(settings, "keystore") {
-        Some((StoreKind::Pem, path, _)) => {
+    match Store::of(settings, "keystore").read() {
+        Some(Err(fault)) => return settings.fault(key, fault),
+        Some(Ok((StoreKind::Pem, path, _))) => {
             settings.set(key, "ssl.certificate.location", &path);
             settings.set(key, "ssl.key.location", path);
         }
-        Some((_, path, _)) => {
+        Some(Ok((_, path, _))) => {
             let password = settings.text("ssl.keystore.password");
             if key_password.is_some() && key_password != password {
                 settings.fault("ssl.key.password", "must be that of the PKCS#12 keystore; leave it out");
@@ -229,20 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn jaas() {
+    fn logins() {
+        let login = |mechanism: &str, jaas: &str| build(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", mechanism), (JAAS, jaas)]);
         let rows = [
             (r#"org.apache.kafka.common.security.plain.PlainLoginModule required username="u" password="p";"#, Ok(("u", "p"))),
-            ("a.ScramLoginModule  required\n username='u;1' password=\"a \\\"b\\\\\" ; ", Ok(("u;1", "a \"b\\"))),
             ("a.ScramLoginModule required username=u password=p;", Ok(("u", "p"))),
-            (r#"a.PlainLoginModule required username="u" password="p""#, Err("must read")),
             (r#"a.PlainLoginModule required password="p";"#, Err("username is missing")),
-            (r#"a.OAuthBearerLoginModule required;"#, Err("OAuthBearerLoginModule is not built in")),
+            (r#"a.OAuthBearerLoginModule required;"#, Err("OAuthBearerLoginModule is not for PLAIN")),
             (r#"a.PlainLoginModule required username="u" tokenauth="true";"#, Err("tokenauth is not known")),
             ("", Err("must read")),
         ];
         for (text, wanted) in rows {
-            match (Jaas::parse(text), wanted) {
-                (Ok(jaas), Ok((u, p))) => assert_eq!((jaas.username.as_str(), jaas.password.as_str()), (u, p)),
+            match (login("PLAIN", text), wanted) {
+                (Ok(s), Ok((u, p))) => assert_eq!((s.get("sasl.username"), s.get("sasl.password")), (Some(u), Some(p))),
                 (Err(got), Err(words)) => assert!(got.contains(words), "{text}: {got}"),
                 (got, _) => panic!("{text}: {:?}", got.err()),
             }

@@ -139,6 +139,8 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("socket.keepalive.enable", "true"),
     ("socket.nagle.disable", "true"),
     ("socket.timeout.ms", "30000"),
+    // What the library measures becomes metrics. Its text grows with the partitions in use.
+    ("statistics.interval.ms", "5000"),
 ];
 
 impl Settings {
@@ -212,7 +214,8 @@ impl Settings {
     pub fn reader_config(&self) -> ClientConfig {
         let about_connections = |name: &str| {
             const EXACT: &[&str] = &["bootstrap.servers", "client.id", "client.dns.lookup"];
-            const PREFIXES: &[&str] = &["broker.", "connections.", "log.", "reconnect.", "sasl.", "security.", "socket.", "ssl."];
+            const PREFIXES: &[&str] =
+                &["broker.", "connections.", "enable.sasl.", "https.", "log.", "reconnect.", "sasl.", "security.", "socket.", "ssl."];
             EXACT.contains(&name) || PREFIXES.iter().any(|p| name.starts_with(p))
         };
         self.client.iter().filter(|(name, _)| about_connections(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
@@ -257,6 +260,7 @@ impl Builder {
             let name = java::OTHER_NAMES.iter().find(|(native, _)| native == key).map_or(key.as_str(), |(_, java)| java);
             match java::rule(name) {
                 Some(Rule::Same) => self.set(key, name, value),
+                Some(Rule::Named(native)) => self.set(key, native, value),
                 Some(Rule::Buffer(native)) => self.set(key, native, if value == "-1" { "0" } else { value }),
                 Some(Rule::Only(values, why)) => {
                     let plain = value.replace(' ', "");
@@ -306,6 +310,11 @@ impl Builder {
 
     pub(super) fn warn(&mut self, text: impl Into<String>) {
         self.warnings.push(text.into());
+    }
+
+    /// Whether librdkafka gets this.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.client.contains_key(name)
     }
 
     /// The user's value of a property of ours.

@@ -131,8 +131,9 @@ impl TopicTable {
         let Some(first) = ids.first() else { return Ok(()) };
         check_name(&self.names.name(*first))?;
         let names: Vec<Arc<str>> = ids.iter().map(|id| self.names.name(*id)).collect();
+        let mut unmade = None;
         if let Some(how) = &settings.creation {
-            make(&names, how, client, admin).await?;
+            unmade = make(&names, how, client, admin).await?;
         }
         let mut asking = JoinSet::new();
         let mut waiting = ids.iter().zip(&names).enumerate();
@@ -148,7 +149,14 @@ impl TopicTable {
             match asking.join_next().await {
                 None => break,
                 Some(Ok((_, id, Ok(handle)))) => opened.push((id, handle)),
-                Some(Ok((0, _, Err(failure)))) => return Err(failure),
+                Some(Ok((0, _, Err(failure)))) => {
+                    return Err(match unmade {
+                        Some(why) => failure.hint(format!(
+                            "kafka_topic_create is set, but Kafka did not make it: {why}; grant this user CREATE, WRITE and DESCRIBE on the topic, or make it"
+                        )),
+                        None => failure,
+                    });
+                }
                 // Met again, and told, when it is this one's turn.
                 Some(Ok((_, _, Err(_)))) => {}
                 Some(Err(error)) => return Err(Failure::transient(format!("asking for a topic failed: {error}"))),
@@ -177,8 +185,9 @@ impl TopicTable {
     }
 }
 
-/// Makes topics that are not there. Without the right to, they may be there all the same, which the next question tells.
-async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &Admin) -> Result<(), Failure> {
+/// Makes topics that are not there. Without the right to, they may be there all the same, which the next question tells; why the
+/// first was not made is answered.
+async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &Admin) -> Result<Option<String>, Failure> {
     let made = loop {
         match admin.create(names, how).await {
             Ok(made) => break made,
@@ -190,10 +199,14 @@ async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &
         }
         tokio::time::sleep(ASK).await;
     };
-    for (name, made) in made {
+    let mut refused = None;
+    for (n, (name, made)) in made.into_iter().enumerate() {
         match made {
             Made::There => {}
             Made::Refused(code) if not_made(code).is_none() => {
+                if n == 0 {
+                    refused = Some(code.text());
+                }
                 tracing::info!(topic = %name, why = %code.text(), "kafka: the topic was not made");
             }
             Made::Refused(code) => {
@@ -202,7 +215,7 @@ async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &
             }
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 /// What to do about a refusal to make a topic that waiting cannot mend; `None` for all others.
