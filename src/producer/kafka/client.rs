@@ -20,6 +20,7 @@ use super::cluster::Cluster;
 use super::delivery::{Failure, InFlight, Opaque, Slot};
 use super::ffi::{Code, Deliveries, EventKind, Native, Report};
 use super::learned::Learned;
+use super::proof::Firsts;
 use super::refusal::{Refused, Undelivered, classify, is_purged, record_overhead, refused_batch};
 use super::settings::Settings;
 
@@ -34,6 +35,8 @@ pub struct Shared {
     pub in_flight: InFlight,
     /// Told whenever the library's queue may have room again.
     pub room: Notify,
+    /// Messages that were the first of this client in their partition.
+    pub firsts: Firsts,
     pub cluster: Cluster,
     pub metrics: Arc<Metrics>,
     learned: Arc<Learned>,
@@ -73,6 +76,7 @@ impl Shared {
         self.failed.store(true, Ordering::Release);
         self.failed_told.notify_waiters();
         self.room.notify_waiters();
+        self.firsts.answered.notify_waiters();
         news
     }
 
@@ -97,6 +101,7 @@ impl Shared {
             if code == Code::NONE {
                 // Records of ours are no messages.
                 succeeded += u64::from(!slot.is_position());
+                self.firsts.acknowledged(report.opaque());
             } else {
                 failed += 1;
                 self.undelivered(native, slot, opaque.index, code, &report, &mut refused);
@@ -245,6 +250,7 @@ impl Client {
         let shared = Arc::new(Shared {
             in_flight: InFlight::default(),
             room: Notify::new(),
+            firsts: Firsts::default(),
             cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone()),
             metrics,
             learned: settings.learned.clone(),

@@ -101,10 +101,14 @@ impl Learned {
         self.suspicious.store(true, Ordering::Release);
     }
 
+    pub fn has_suspects(&self) -> bool {
+        self.suspicious.load(Ordering::Acquire)
+    }
+
     /// Whether this message, the next one of its partition, has to go alone. Forgets what lies behind it.
     #[inline]
     pub fn goes_alone(&self, topic: &Arc<str>, partition: i32, file: &Arc<str>, offset: u64) -> bool {
-        self.suspicious.load(Ordering::Acquire) && self.is_suspect(topic, partition, file, offset)
+        self.has_suspects() && self.is_suspect(topic, partition, file, offset)
     }
 
     #[cold]
