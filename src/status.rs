@@ -120,7 +120,9 @@ impl CauseKind {
             CauseKind::Schema => "a schema version cannot be stored, or definitions cannot be read; what depends on them waits",
             CauseKind::Quarantine => "rows of tables whose definitions are not proved are held back; other tables go on",
             CauseKind::Purge => "the server has removed, or will soon remove, the binlog file in which a restart would go on",
-            CauseKind::Restarting => "a failure that only a new run from the stored position mends, until that run has stood for 10 s",
+            CauseKind::Restarting => {
+                "a start waits for Kafka, or a failure needs a new run from the stored position, until that run has stood for 10 s"
+            }
         }
     }
 

@@ -55,6 +55,8 @@ const HELD_SHARE: u64 = 32;
 const PRODUCER_SHARE: u64 = 4;
 /// What unpacking one compressed transaction may need.
 const WINDOW_SHARE: u64 = 4;
+/// A start that needs Kafka for longer than this is told to health.
+const START_SILENCE: Duration = Duration::from_secs(1);
 /// Batches beyond this size do not make anything faster.
 const BATCH_BYTES: usize = 256 << 10;
 
@@ -235,13 +237,25 @@ impl Wiring {
     pub async fn claim(&self) -> Result<()> {
         let Some(exactly_once) = &self.exactly_once else { return Ok(()) };
         let given = self.config.init_position.is_some() && self.is_first_start();
-        exactly_once.claim(given, |producer| self.connected(producer.client())).await
+        self.waiting_for_kafka(exactly_once.claim(given, |producer| self.connected(producer.client()))).await
+    }
+
+    /// Part of a start that needs the brokers. If it takes long, health says so; the run's own standing takes it back.
+    async fn waiting_for_kafka<T>(&self, wait: impl Future<Output = T>) -> T {
+        tokio::pin!(wait);
+        tokio::select! { biased;
+            ended = &mut wait => return ended,
+            () = tokio::time::sleep(START_SILENCE) => {}
+        }
+        let brokers = self.kafka.as_ref().map(|settings| settings.brokers.as_str()).unwrap_or_default();
+        self.board.ill(CauseKind::Restarting, format!("the start waits for Kafka (kafka.bootstrap.servers={brokers})"));
+        wait.await
     }
 
     /// The producer of a run that starts at this place, and how many rows behind it were sent before.
     pub async fn producer_at(&self, position: &Position) -> Result<(Box<dyn Producer>, u64)> {
         let Some(exactly_once) = &self.exactly_once else { return Ok((self.producer().await?, 0)) };
-        let (producer, rows_done) = exactly_once.begin(position).await?;
+        let (producer, rows_done) = self.waiting_for_kafka(exactly_once.begin(position)).await?;
         Ok((Box::new(producer), rows_done))
     }
 
@@ -279,7 +293,7 @@ impl Wiring {
             ProducerKind::File { path } => Ok(Box::new(FileProducer::open(path, metrics)?)),
             ProducerKind::Kafka(_) => {
                 let settings = self.kafka.clone().ok_or_else(|| Error::bug("no Kafka settings"))?;
-                let producer = KafkaProducer::connect(settings, self.topics.clone(), metrics).await?;
+                let producer = self.waiting_for_kafka(KafkaProducer::connect(settings, self.topics.clone(), metrics)).await?;
                 self.connected(&producer);
                 Ok(Box::new(producer))
             }

@@ -42,8 +42,12 @@ fn client(brokers: &str) -> ClientConfig {
 
 impl Topic {
     pub async fn create(brokers: &str, name: &str, partitions: i32) -> Topic {
+        Topic::create_copied(brokers, name, partitions, 1).await
+    }
+
+    pub async fn create_copied(brokers: &str, name: &str, partitions: i32, copies: i32) -> Topic {
         let admin: AdminClient<DefaultClientContext> = client(brokers).create().expect("an admin client");
-        let wanted = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let wanted = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let options = AdminOptions::new().operation_timeout(Some(LIMIT));
         for result in admin.create_topics([&wanted], &options).await.expect("the broker answers") {
             result.expect("the topic can be made");

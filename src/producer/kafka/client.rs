@@ -21,6 +21,7 @@ use super::delivery::{Failure, InFlight, Opaque, Slot};
 use super::ffi::{Code, Deliveries, EventKind, Native, Report};
 use super::learned::Learned;
 use super::oauth::unsigned_token;
+use super::proof::Firsts;
 use super::refusal::{Refused, Undelivered, classify, is_purged, lasting, record_overhead, refused_batch};
 use super::settings::Settings;
 use super::statistics::Statistics;
@@ -36,6 +37,8 @@ pub struct Shared {
     pub in_flight: InFlight,
     /// Told whenever the library's queue may have room again.
     pub room: Notify,
+    /// Messages that were the first of this client in their partition.
+    pub firsts: Firsts,
     pub cluster: Cluster,
     pub metrics: Arc<Metrics>,
     learned: Arc<Learned>,
@@ -73,6 +76,7 @@ impl Shared {
         self.failed.store(true, Ordering::Release);
         self.failed_told.notify_waiters();
         self.room.notify_waiters();
+        self.firsts.answered.notify_waiters();
         news
     }
 
@@ -97,6 +101,7 @@ impl Shared {
             if code == Code::NONE {
                 // Records of ours are no messages.
                 succeeded += u64::from(!slot.is_record());
+                self.firsts.acknowledged(report.opaque());
             } else {
                 failed += 1;
                 self.undelivered(native, slot, opaque.index, code, &report, &mut refused);
@@ -254,6 +259,7 @@ impl Client {
         let shared = Arc::new(Shared {
             in_flight: InFlight::default(),
             room: Notify::new(),
+            firsts: Firsts::default(),
             cluster: Cluster::new(settings.brokers.clone(), settings.uses_tls(), metrics.clone())
                 .with_provider(settings.get("sasl.oauthbearer.token.endpoint.url")),
             metrics,

@@ -463,6 +463,20 @@ unsafe fn text(from: *const c_char) -> String {
     unsafe { CStr::from_ptr(from) }.to_string_lossy().trim().to_owned()
 }
 
+/// Gives memory that is free, and that the C library keeps, back to the system. A client has filled its queue before it was
+/// destroyed; what it leaves is scattered, and the next client would grow beside it.
+#[cfg(target_env = "gnu")]
+pub fn give_memory_back() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: usize) -> c_int;
+    }
+    // SAFETY: a function of glibc, where this is compiled; it may be called at any time from any thread.
+    unsafe { malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub fn give_memory_back() {}
+
 fn millis(wait: Duration) -> c_int {
     c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX)
 }

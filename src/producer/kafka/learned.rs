@@ -107,12 +107,12 @@ impl Learned {
     /// sent in a transaction may come again until it is committed (`committed`).
     #[inline]
     pub fn goes_alone(&self, topic: &Arc<str>, partition: i32, file: &Arc<str>, offset: u64, keeps: bool) -> bool {
-        self.suspicious.load(Ordering::Acquire) && self.is_suspect(topic, partition, file, offset, keeps)
+        self.has_suspects() && self.is_suspect(topic, partition, file, offset, keeps)
     }
 
     /// All messages before this place are committed and come no more.
     pub fn committed(&self, before: &BinlogPosition) {
-        if !self.suspicious.load(Ordering::Acquire) {
+        if !self.has_suspects() {
             return;
         }
         let mut suspects = lock(&self.suspects);
@@ -121,6 +121,10 @@ impl Learned {
             !of_partition.is_empty()
         });
         self.suspicious.store(!suspects.is_empty(), Ordering::Release);
+    }
+
+    pub fn has_suspects(&self) -> bool {
+        self.suspicious.load(Ordering::Acquire)
     }
 
     #[cold]

@@ -4,7 +4,7 @@
 //! full. Delivery never gives up by itself (`message.timeout.ms=0`), so a broker that is away only makes everything wait. The
 //! first batch that is refused, or message that runs into a time-out which the user has set, ends the client: everything
 //! queued is purged, all batches in flight fail, and the daemon makes a new producer and sends again from the resume point.
-//! Nothing that follows a failed message can therefore overtake it.
+//! Nothing that follows a failed message can therefore overtake it, nor a partition's first message of a client (`proof`, `ahead`).
 //!
 //! What may be refused goes alone (`alone`), after everything before it is answered: a message above its topic's limit, which
 //! may still pass if it compresses well, and the messages of a batch that was refused. What is refused alone becomes a dead
@@ -17,6 +17,7 @@
 //! for `binlogd check`.
 
 mod admin;
+mod ahead;
 mod alone;
 pub mod book;
 mod client;
@@ -30,6 +31,7 @@ mod letters;
 mod oauth;
 pub mod position_topic;
 pub mod probe;
+mod proof;
 pub mod record;
 mod refusal;
 mod security;
@@ -39,6 +41,7 @@ mod topics;
 pub mod transactions;
 pub mod trial;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -53,10 +56,12 @@ use crate::metrics::Metrics;
 
 use super::{Completion, Producer};
 use admin::Admin;
+use ahead::{Offered, offer};
 use client::{Client, Thread, fatal_failure};
 use delivery::{Failure, Opaque, Slot};
 use ffi::{Code, Native};
 use letters::Place;
+use proof::Proofs;
 use refusal::{Refused, record_bytes_max};
 use topics::{TopicHandle, TopicTable, check_name};
 
@@ -105,6 +110,7 @@ pub struct KafkaProducer {
     client: Client,
     thread: Thread,
     topics: TopicTable,
+    proofs: Proofs,
     names: Arc<Topics>,
     admin: Admin,
     /// For messages that go one at a time.
@@ -126,6 +132,7 @@ impl KafkaProducer {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
+        ffi::give_memory_back();
         let mut batch_bytes = settings.batch_bytes();
         let (mut client, mut thread) = started(&settings, &metrics).await?;
         let admin = Admin::new(&settings);
@@ -146,6 +153,7 @@ impl KafkaProducer {
         let refresher = tokio::spawn(refresh(refreshed, settings.metadata_refresh));
         tracing::info!(brokers = %settings.brokers, "kafka: connected");
         Ok(KafkaProducer {
+            proofs: Proofs::new(settings.requests_could_overtake()),
             settings,
             client,
             thread,
@@ -185,8 +193,17 @@ impl KafkaProducer {
                 return Err(failure.error());
             }
         };
-        let mut sending =
-            Sending { shared: self.client.shared.clone(), slot, next: 0, skipped: 0, asked: (None, 0), untold: 0, untold_bytes: 0 };
+        self.proofs.age(Instant::now(), &self.client.shared.firsts);
+        let mut sending = Sending {
+            shared: self.client.shared.clone(),
+            slot,
+            next: 0,
+            ahead: HashSet::new(),
+            skipped: 0,
+            asked: (None, 0),
+            untold: 0,
+            untold_bytes: 0,
+        };
         match self.send_messages(&arena, &mut sending).await {
             Ok(()) => Ok(()),
             Err(failure) => {
@@ -202,6 +219,9 @@ impl KafkaProducer {
     async fn send_messages(&mut self, arena: &[u8], sending: &mut Sending) -> Result<(), Failure> {
         let slot = sending.slot.clone();
         while let Some(message) = slot.messages.get(sending.next as usize) {
+            if sending.was_ahead() {
+                continue;
+            }
             let (key, value) = (message.key.of(arena), message.value.of(arena));
             let size = record_bytes_max(key, value);
             if size > self.settings.request_bytes_max {
@@ -224,12 +244,16 @@ impl KafkaProducer {
                         sending.passed_over();
                         continue;
                     }
-                    match handle.topic.produce(partition, key, value, opaque) {
-                        Ok(()) => {
+                    match offer(&mut self.proofs, &self.client.shared.firsts, handle, message, key, value, opaque) {
+                        Offered::Queued => {
                             sending.queued(key.len() + value.len());
                             continue;
                         }
-                        Err(code) => code,
+                        Offered::Later(first) => {
+                            self.wait_for_proof(first, arena, sending).await?;
+                            continue;
+                        }
+                        Offered::Refused(code) => code,
                     }
                 }
                 None => Code::of(E::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC),
@@ -267,6 +291,7 @@ impl KafkaProducer {
             sending.tries(message.topic, known)?;
             // Fewer partitions than before, or none: the topic was deleted, and perhaps made anew.
             self.topics.forget(message.topic);
+            self.proofs.forget(message.topic);
             let others = sending.slot.messages.get(sending.next as usize..).unwrap_or_default();
             let ids = self.topics.missing(message.topic, others);
             return self.open(&ids).await;
@@ -296,27 +321,28 @@ impl KafkaProducer {
     /// The back-pressure: waits until reports have made room in the library's queue. Tries once more after it has registered
     /// for being told, so that room made in between is not missed.
     async fn wait_for_room(
-        &self,
+        &mut self,
         opaque: usize,
         message: &Message,
         key: &[u8],
         value: &[u8],
         sending: &mut Sending,
     ) -> Result<(), Failure> {
-        let room = self.client.shared.room.notified();
+        let shared = self.client.shared.clone();
+        let room = shared.room.notified();
         tokio::pin!(room);
         room.as_mut().enable();
-        if let Some(failure) = self.client.shared.broken() {
+        if let Some(failure) = shared.broken() {
             return Err(failure);
         }
         if let Some(handle) = self.topics.get(message.topic)
-            && handle.topic.produce(handle.partition(message.partition_hash), key, value, opaque).is_ok()
+            && let Offered::Queued = offer(&mut self.proofs, &shared.firsts, handle, message, key, value, opaque)
         {
             sending.queued(key.len() + value.len());
             return Ok(());
         }
         let _ = tokio::time::timeout(LOOK_AGAIN, room).await;
-        match self.client.shared.broken() {
+        match shared.broken() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
@@ -406,6 +432,8 @@ struct Sending {
     slot: Arc<Slot>,
     /// Index of the next message.
     next: u32,
+    /// Messages behind that one that are queued already.
+    ahead: HashSet<u32>,
     /// Messages that were not queued: left out, or sent alone.
     skipped: u32,
     /// The topic that was last asked for anew, and how often in a row.
@@ -437,6 +465,21 @@ impl Sending {
         self.untold_bytes += bytes as i64;
     }
 
+    /// A message behind the next one is in the library's queue.
+    fn queued_ahead(&mut self, index: u32, bytes: usize) {
+        self.ahead.insert(index);
+        self.untold += 1;
+        self.untold_bytes += bytes as i64;
+    }
+
+    /// Whether the next message was queued ahead; then it is passed.
+    #[inline]
+    fn was_ahead(&mut self) -> bool {
+        let was = !self.ahead.is_empty() && self.ahead.remove(&self.next);
+        self.next += u32::from(was);
+        was
+    }
+
     /// The next message has its answer without having been queued.
     fn passed_over(&mut self) {
         self.next += 1;
@@ -454,7 +497,7 @@ impl Sending {
 impl Drop for Sending {
     fn drop(&mut self) {
         self.account();
-        let unsent = (self.slot.messages.len() as u32).saturating_sub(self.next);
+        let unsent = (self.slot.messages.len() as u32).saturating_sub(self.next + self.ahead.len() as u32);
         if unsent > 0 {
             self.slot.fail(&Failure::transient("a batch was handed over only in part"));
         }

@@ -221,6 +221,13 @@ impl Settings {
         self.client.iter().filter(|(name, _)| about_connections(name)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
+    /// Whether several requests for one partition may be on their way, and nothing else keeps their order when a client begins
+    /// (`proof`). A transaction whose messages are not in order is never committed.
+    pub fn requests_could_overtake(&self) -> bool {
+        let is = |name: &str, value: &str| self.get(name) == Some(value);
+        self.transactional.is_none() && is("enable.idempotence", "true") && !is("max.in.flight.requests.per.connection", "1")
+    }
+
     /// Whether the client talks TLS, for hints.
     pub fn uses_tls(&self) -> bool {
         self.get("security.protocol").is_some_and(|p| p.ends_with("ssl"))

@@ -332,3 +332,33 @@ async fn an_illegal_topic_name_is_definite() {
     assert!(b.answers.next().1.is_err());
     let _ = producer.close(CLOSE).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn until_a_partition_has_acknowledged_one_message_it_gets_no_other() {
+    let b = mock();
+    let t = b.topic("t");
+    let mut producer = b.producer(&[], false).await;
+    producer.send(batch(&[(t, 2, "k", "before")]), b.answers.completion(0)).await.unwrap();
+    assert!(b.answers.next().1.is_ok());
+    b.mock.broker_down(1).unwrap();
+    // Partition 2 is known already and takes all of its messages up to the place where one of another waits.
+    let messages =
+        [(t, 0, "k", "a"), (t, 2, "k", "b"), (t, 2, "k", "c"), (t, 0, "k", "d"), (t, 2, "k", "e"), (t, 1, "k", "f"), (t, 1, "k", "g")];
+    let shared = producer.client.shared.clone();
+    let queued = || shared.queued.load(Ordering::Relaxed) - 1;
+    let mut sending = producer.send(batch(&messages), b.answers.completion(1));
+    for _ in 0..3 {
+        let waiting = tokio::time::timeout(LOOK_AGAIN, &mut sending).await;
+        assert!(waiting.is_err() && queued() == 4, "a, b, c, and ahead of the others f: {}", queued());
+    }
+    b.mock.broker_up(1).unwrap();
+    sending.await.unwrap();
+    assert!(b.answers.next().1.is_ok());
+    assert_eq!(queued(), messages.len() as u64);
+    // From here on nothing waits.
+    b.mock.broker_down(1).unwrap();
+    producer.send(batch(&messages), b.answers.completion(2)).await.unwrap();
+    b.mock.broker_up(1).unwrap();
+    assert!(b.answers.next().1.is_ok());
+    producer.close(CLOSE).await.unwrap();
+}

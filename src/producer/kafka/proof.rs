@@ -1,0 +1,272 @@
+//! Which partitions have taken a message of this client. Until one has, a second message is not sent there: a broker that
+//! knows nothing of an idempotent client takes any sequence number from it (`ProducerAppendInfo.checkSequence`), so that of
+//! several requests in flight a later one could be taken while the one before it is refused (too few replicas, another leader)
+//! or lost. If the daemon is killed then, a consumer has seen the newer message before the older one. From the first
+//! acknowledgement on all replicas in sync know the client, and each leader refuses what does not follow.
+//!
+//! Never here: librdkafka, waiting.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::encode::batch::TopicId;
+
+/// A partition that got nothing for one to two of these is proved anew. Brokers forget a client whose last message is older
+/// than `producer.id.expiration.ms` (a day, if it is not set).
+const IDLE: Duration = Duration::from_secs(600);
+
+/// First messages that are not acknowledged yet, by what the library carries for us. Shared with the thread that reads reports.
+#[derive(Default)]
+pub struct Firsts {
+    open: Mutex<HashSet<usize>>,
+    /// How many these are, so that a report costs one load in the usual case.
+    count: AtomicUsize,
+    /// Told at each answer.
+    pub answered: Notify,
+}
+
+impl Firsts {
+    /// A first message is about to be sent.
+    pub fn sends(&self, opaque: usize) {
+        let mut open = self.lock();
+        open.insert(opaque);
+        self.count.store(open.len(), Ordering::Release);
+    }
+
+    /// A message is acknowledged. One that has failed stays: it ends the client, and nothing more is sent.
+    #[inline]
+    pub fn acknowledged(&self, opaque: usize) {
+        if self.count.load(Ordering::Acquire) > 0 {
+            self.forget(opaque);
+        }
+    }
+
+    /// It is acknowledged, or was not taken by the library.
+    pub fn forget(&self, opaque: usize) {
+        let mut open = self.lock();
+        if open.remove(&opaque) {
+            self.count.store(open.len(), Ordering::Release);
+            drop(open);
+            self.answered.notify_waiters();
+        }
+    }
+
+    pub fn waits_for(&self, opaque: usize) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.lock().contains(&opaque)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<usize>> {
+        // A panic while the lock is held leaves a complete set behind.
+        self.open.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// What may be done with the next message of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Sent as any other.
+    Open,
+    /// Sent as the first: `Proofs::first`.
+    First,
+    /// The first one, which the library carries as this number, has no answer yet.
+    Wait(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Unproved,
+    Waiting(usize),
+    Proved { used: bool },
+}
+
+/// The sender's book.
+pub struct Proofs {
+    /// By topic and partition.
+    states: Vec<Vec<State>>,
+    swept: Instant,
+    /// With one request in flight, or in transactions, nothing can overtake.
+    needed: bool,
+}
+
+impl Proofs {
+    pub fn new(needed: bool) -> Self {
+        Proofs { states: Vec::new(), swept: Instant::now(), needed }
+    }
+
+    #[inline]
+    pub fn gate(&mut self, topic: TopicId, partition: i32, firsts: &Firsts) -> Gate {
+        if !self.needed {
+            return Gate::Open;
+        }
+        let state = self.state(topic, partition);
+        match *state {
+            State::Proved { used: true } => Gate::Open,
+            State::Proved { used: false } => {
+                *state = State::Proved { used: true };
+                Gate::Open
+            }
+            State::Unproved => Gate::First,
+            State::Waiting(opaque) if firsts.waits_for(opaque) => Gate::Wait(opaque),
+            State::Waiting(_) => {
+                *state = State::Proved { used: true };
+                Gate::Open
+            }
+        }
+    }
+
+    /// The first message of a partition is in the library's queue.
+    pub fn first(&mut self, topic: TopicId, partition: i32, opaque: usize) {
+        *self.state(topic, partition) = State::Waiting(opaque);
+    }
+
+    /// The topic is not what it was: whoever leads its partitions now may know nothing.
+    pub fn forget(&mut self, topic: TopicId) {
+        if let Some(partitions) = self.states.get_mut(topic.0 as usize) {
+            partitions.clear();
+        }
+    }
+
+    /// Called now and then: what has long not been used is proved anew.
+    pub fn age(&mut self, now: Instant, firsts: &Firsts) {
+        if now.saturating_duration_since(self.swept) < IDLE {
+            return;
+        }
+        self.swept = now;
+        for state in self.states.iter_mut().flatten() {
+            match state {
+                State::Proved { used: true } => *state = State::Proved { used: false },
+                State::Proved { used: false } => *state = State::Unproved,
+                State::Waiting(opaque) if !firsts.waits_for(*opaque) => *state = State::Proved { used: false },
+                State::Unproved | State::Waiting(_) => {}
+            }
+        }
+    }
+
+    fn state(&mut self, topic: TopicId, partition: i32) -> &mut State {
+        let (topic, partition) = (topic.0 as usize, usize::try_from(partition).unwrap_or(0));
+        if self.states.len() <= topic {
+            self.states.resize(topic + 1, Vec::new());
+        }
+        let partitions = &mut self.states[topic];
+        if partitions.len() <= partition {
+            partitions.resize(partition + 1, State::Unproved);
+        }
+        &mut partitions[partition]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const T: TopicId = TopicId(3);
+
+    #[test]
+    fn one_message_until_it_is_acknowledged() {
+        let (mut proofs, firsts) = (Proofs::new(true), Firsts::default());
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::First);
+        firsts.sends(70);
+        proofs.first(T, 1, 70);
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Wait(70));
+        assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(TopicId(0), 1, &firsts)), (Gate::First, Gate::First));
+        firsts.acknowledged(71);
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Wait(70));
+        firsts.acknowledged(70);
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Open);
+        proofs.forget(T);
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::First);
+        assert_eq!(Proofs::new(false).gate(T, 1, &firsts), Gate::Open);
+    }
+
+    #[test]
+    fn what_was_idle_for_long_is_proved_anew() {
+        let (mut proofs, firsts) = (Proofs::new(true), Firsts::default());
+        for partition in 0..3 {
+            proofs.first(T, partition, partition as usize);
+        }
+        firsts.sends(2);
+        // 0 is acknowledged and used, 1 acknowledged and never looked at again, 2 not acknowledged.
+        assert_eq!(proofs.gate(T, 0, &firsts), Gate::Open);
+        let mut now = Instant::now();
+        let mut later = |proofs: &mut Proofs| {
+            now += IDLE;
+            proofs.age(now, &firsts);
+        };
+        later(&mut proofs);
+        assert_eq!(proofs.gate(T, 0, &firsts), Gate::Open, "used within the time");
+        later(&mut proofs);
+        assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(T, 1, &firsts)), (Gate::Open, Gate::First));
+        later(&mut proofs);
+        later(&mut proofs);
+        assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(T, 2, &firsts)), (Gate::First, Gate::Wait(2)));
+    }
+
+    /// A broker's partition by Kafka's rule: any sequence is taken from a client that it does not know, else only the next.
+    #[derive(Default)]
+    struct Broker {
+        log: Vec<usize>,
+        next: Option<usize>,
+    }
+
+    impl Broker {
+        fn request(&mut self, sequence: usize, refuses: bool) -> bool {
+            let taken = !refuses && self.next.is_none_or(|next| next == sequence);
+            if taken {
+                self.log.push(sequence);
+                self.next = Some(sequence + 1);
+            }
+            taken
+        }
+    }
+
+    /// The log of one partition: up to five requests in flight, each refused or not by `refuses`, and tried again from the
+    /// oldest on after they are answered; the daemon is killed after the last answer.
+    fn log_of(needed: bool, messages: usize, refuses: &[bool]) -> Vec<usize> {
+        let (mut proofs, firsts, mut broker) = (Proofs::new(needed), Firsts::default(), Broker::default());
+        let (mut acknowledged, mut refuses) = (0, refuses.iter().copied());
+        loop {
+            let mut sent = Vec::new();
+            for sequence in acknowledged..messages.min(acknowledged + 5) {
+                match proofs.gate(T, 0, &firsts) {
+                    Gate::Open => {}
+                    Gate::First => {
+                        firsts.sends(sequence);
+                        proofs.first(T, 0, sequence);
+                    }
+                    Gate::Wait(first) if first == sequence => {}
+                    Gate::Wait(_) => break,
+                }
+                sent.push(sequence);
+            }
+            for sequence in sent {
+                let Some(refused) = refuses.next() else { return broker.log };
+                if broker.request(sequence, refused) && sequence == acknowledged {
+                    firsts.acknowledged(sequence);
+                    acknowledged += 1;
+                }
+            }
+            if acknowledged == messages {
+                return broker.log;
+            }
+        }
+    }
+
+    #[test]
+    fn without_the_rule_a_newer_message_overtakes() {
+        assert_eq!(log_of(false, 5, &[true, false, true]), [1]);
+        assert_eq!(log_of(true, 5, &[true, false, false, false]), [0, 1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_overtakes_whatever_is_refused(messages in 1usize..12, refuses in prop::collection::vec(any::<bool>(), 0..60)) {
+            let log = log_of(true, messages, &refuses);
+            prop_assert_eq!(&log, &(0..log.len()).collect::<Vec<_>>());
+        }
+    }
+}
