@@ -19,7 +19,7 @@ use crate::live_support::sql::SqlServer;
 use crate::live_support::topic::Topic;
 
 /// Rows of a transaction that is many of Kafka's.
-const MANY: i64 = 30_000;
+const MANY: i64 = 12_000;
 
 /// Writes a large transaction and kills the daemon when a part of it is committed. The rows of it that were.
 async fn killed_inside(stage: &mut Stage, daemon: &mut Daemon) -> u64 {
