@@ -22,8 +22,8 @@ const MODES: [&str; 8] = [
     "TIME_TRUNCATE_FRACTIONAL",
 ];
 const ZONES: [&str; 4] = ["+00:00", "+05:30", "-08:00", "+13:00"];
-/// Of the client; the literals name their own where it matters.
-const CHARSETS: [&str; 3] = ["utf8mb4", "latin1", "cp1251"];
+/// Of the connection, into which the server converts a statement's literals; names of columns are in the client's, which is UTF-8.
+const CHARSETS: [&str; 4] = ["utf8mb4", "utf8", "latin1", "cp1251"];
 
 pub struct Sessions {
     conns: Vec<Conn>,
@@ -50,7 +50,8 @@ impl Sessions {
             self.images[i] = image;
             let mut set = |sql: String| rt.block_on(conn.query_drop(&sql));
             set(format!("USE {database}")).expect("the database is there");
-            set(format!("SET NAMES {}", dice.pick(&CHARSETS))).expect("a character set");
+            set("SET NAMES utf8mb4".to_owned()).expect("a character set");
+            set(format!("SET character_set_connection = {}", dice.pick(&CHARSETS))).expect("a character set");
             set(format!("SET SESSION time_zone = '{}'", dice.pick(&ZONES))).expect("a time zone");
             set(format!("SET SESSION binlog_row_image = {image}")).expect("a row image");
             // Whatever an earlier table left must not be strict.
