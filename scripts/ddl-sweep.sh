@@ -7,6 +7,7 @@ set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$scripts/lib/common.sh"
 . "$scripts/lib/run.sh"
+. "$scripts/lib/memory.sh"
 . "$scripts/lib/testsuite.sh"
 cd "$repo"
 
@@ -25,30 +26,6 @@ claim_run sweep
 need_build_tools
 servers=(mysql97 mariadb1011)
 
-# Data in memory where there is room: thousands of partitions are files, and making those is what takes the time.
-memory=
-in_memory() {
-  local stale pid
-  for stale in /dev/shm/binlogd-sweep-*; do
-    pid=${stale##*-}
-    [ ! -d "$stale" ] || kill -0 "$pid" 2>/dev/null || rm -rf "$stale"
-  done
-  [ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -1)" -gt 6000000 ] || return 0
-  memory=/dev/shm/binlogd-sweep-$$
-  local server
-  for server in "${servers[@]}"; do
-    mkdir -p "$memory/$server"
-    ln -s "$memory/$server" "$run/$server"
-  done
-}
-release_memory() {
-  local status=$?
-  ( (exit "$status"); release_run ) || status=$?
-  [ -z "$memory" ] || rm -rf "$memory"
-  exit "$status"
-}
-trap release_memory EXIT
-
 sweep() {
   server_environment
   export BINLOGD_SWEEP_DIR=$target/testsuite BINLOGD_TEST_ALL=1
@@ -62,7 +39,8 @@ sweep() {
   for server in "${servers[@]}"; do cat "$run/sweep-$server.log"; done
   return $failed
 }
-in_memory
+# Thousands of partitions are files, and making those is what takes the time.
+in_memory sweep "${servers[@]}"
 fast=(--fast --flag=innodb-flush-method=nosync --flag=innodb-doublewrite=0)
 if part "test suites unpacked" unpack && part "servers: start" "$scripts/servers.sh" start "${servers[@]}" "${fast[@]}"; then
   part "sweep" sweep || true

@@ -9,23 +9,30 @@ use mysql_async::{Conn, Row, Value};
 use tokio::runtime::Runtime;
 
 use super::columns::{self, Charset, Column, Server, Table};
+use super::corners::{self, Corner, Suite};
 use super::ddl_oracle::model::{Model, options};
 use super::dice::Dice;
 use super::json::Members;
 use super::literals::CHARACTERS;
 use super::live_support::environment::run_number;
 use super::replay::{Counts, Rows};
+use super::sessions::Sessions;
+use super::special;
 
 /// Columns of a table beside `rid`.
 const COLUMNS: usize = 9;
 /// Rows that a table gets by its first statements.
 const INSERTS: usize = 1_300;
+/// Corners that stand in one table.
+const CORNERS: usize = 40;
 /// A statement is sent when it has become so long.
 const STATEMENT_BYTES: usize = 256 << 10;
 
 pub struct Workload<'a> {
     rt: &'a Runtime,
+    /// It makes tables and reads them; the others write.
     conn: Conn,
+    sessions: Sessions,
     server: Server,
     dice: Dice,
     seed: u64,
@@ -56,6 +63,7 @@ impl<'a> Workload<'a> {
         Workload {
             rt,
             conn,
+            sessions: Sessions::open(rt, port),
             server,
             dice: Dice::new(seed),
             seed,
@@ -81,7 +89,18 @@ impl<'a> Workload<'a> {
 
     /// A statement that may be refused.
     fn attempt(&mut self, sql: &str) -> bool {
-        match self.rt.block_on(self.conn.query_drop(sql)) {
+        let done = self.rt.block_on(self.conn.query_drop(sql));
+        self.judge(sql, done)
+    }
+
+    /// The same by the session whose turn it is.
+    fn write(&mut self, sql: &str) -> bool {
+        let done = self.rt.block_on(self.sessions.current().query_drop(sql));
+        self.judge(sql, done)
+    }
+
+    fn judge(&mut self, sql: &str, done: Result<(), mysql_async::Error>) -> bool {
+        match done {
             Ok(()) => true,
             Err(mysql_async::Error::Server(e)) => {
                 self.refused += 1;
@@ -109,75 +128,184 @@ impl<'a> Workload<'a> {
             if self.counts.messages >= rows && self.counts.messages > started {
                 break;
             }
-            let image = self.image(i + round);
+            self.shuffle(i + round);
             self.change(table);
-            if let Err(why) = model.catch_up() {
-                let asked: Vec<String> = model.requests().into_iter().map(|r| r.why).collect();
-                self.wrong.push(format!(
-                    "{} under {image} stops the chain: {why}; asked: {asked:?}\n    {}",
-                    table.name,
-                    shown(&table.create)
-                ));
-                model.restart();
-                model.messages();
-                continue;
-            }
-            let messages = model.messages();
-            let rows = known.entry(table.name.clone()).or_default();
-            let partial = image != "FULL" && image != "FULL_NODUP";
-            let mut taken = Ok(());
-            for message in &messages {
-                let text = std::str::from_utf8(message).expect("UTF-8");
-                let Some(members) = Members::of(text) else {
-                    taken = Err(format!("no JSON: {text}"));
+            let partial = self.sessions.are_partial();
+            self.follow(model, table, partial, known.entry(table.name.clone()).or_default());
+        }
+        if self.wrong.is_empty() {
+            self.forget_logs();
+        }
+    }
+
+    /// Takes the messages of what was written to a table, and compares the table.
+    fn follow(&mut self, model: &mut Model<'_>, table: &Table, partial: bool, rows: &mut Rows) {
+        let images = self.sessions.images();
+        if let Err(why) = model.catch_up() {
+            let asked: Vec<String> = model.requests().into_iter().map(|r| r.why).collect();
+            self.wrong.push(format!(
+                "{} under {images} stops the chain: {why}; asked: {asked:?}\n    {}",
+                table.name,
+                shown(&table.create)
+            ));
+            model.restart();
+            model.messages();
+            return;
+        }
+        let messages = model.messages();
+        let mut taken = Ok(());
+        for message in &messages {
+            let text = std::str::from_utf8(message).expect("UTF-8");
+            let Some(members) = Members::of(text) else {
+                taken = Err(format!("no JSON: {text}"));
+                break;
+            };
+            if members.text("table").as_deref() == Some(&table.name) {
+                taken = rows.take(table, &members, partial, &mut self.counts).map_err(|why| format!("{why}\n    {}", shown(text)));
+                if taken.is_err() {
                     break;
-                };
-                if members.text("table").as_deref() == Some(&table.name) {
-                    taken = rows.take(table, &members, partial, &mut self.counts).map_err(|why| format!("{why}\n    {}", shown(text)));
-                    if taken.is_err() {
-                        break;
+                }
+            }
+        }
+        let compared = taken.and_then(|()| self.compare(table, rows));
+        if let Err(why) = compared {
+            self.wrong.push(format!("{} under {images}: {why}\n    {}", table.name, shown(&table.create)));
+        }
+    }
+
+    /// Corner values, each in a row of its own.
+    pub fn corners(&mut self, model: &mut Model<'_>) {
+        let server = self.server.clone();
+        for suite in corners::suites(&server) {
+            self.metadata("FULL");
+            let database = self.database.clone();
+            self.sql(&format!("DROP DATABASE IF EXISTS {database}"));
+            self.sql(&format!("CREATE DATABASE {database} CHARACTER SET utf8mb4"));
+            self.sql(&format!("USE {database}"));
+            self.sql("SET SESSION sql_mode = ''");
+            if suite.old_times {
+                self.sql("SET GLOBAL mysql56_temporal_format = OFF");
+            }
+            let tables: Vec<(Table, &[Corner])> = suite
+                .corners
+                .chunks(CORNERS)
+                .enumerate()
+                .map(|(i, corners)| (corners::table(&format!("{}{i}", suite.name), corners), corners))
+                .filter(|(table, _)| {
+                    let made = self.attempt(&table.create);
+                    if !made {
+                        self.wrong.push(format!("{}: is refused\n    {}", table.name, shown(&table.create)));
+                    }
+                    made
+                })
+                .collect();
+            if suite.old_times {
+                self.sql("SET GLOBAL mysql56_temporal_format = ON");
+            }
+            self.tables += tables.len();
+            for (table, corners) in &tables {
+                self.corner_rows(model, &suite, table, corners);
+            }
+        }
+    }
+
+    fn corner_rows(&mut self, model: &mut Model<'_>, suite: &Suite, table: &Table, corners: &[Corner]) {
+        let mut rid = 0;
+        for mode in suite.modes {
+            self.sql(&format!("SET SESSION sql_mode = '{mode}'"));
+            self.sql("BEGIN");
+            for corner in corners {
+                let head = format!("INSERT INTO `{}` (`rid`, `{}`) VALUES", table.name, corner.column.name);
+                let rows: Vec<String> = corner.values.iter().zip(rid..).map(|(value, rid)| format!("({rid}, {value})")).collect();
+                rid += rows.len();
+                // All at once, or the many labels of one table would be logged with every row; where one is refused, each alone.
+                if !self.attempt(&format!("{head} {}", rows.join(", "))) {
+                    for row in rows {
+                        self.attempt(&format!("{head} {row}"));
                     }
                 }
             }
-            let compared = taken.and_then(|()| self.compare(table, rows));
-            if let Err(why) = compared {
-                self.wrong.push(format!("{} under {image}: {why}\n    {}", table.name, shown(&table.create)));
+            self.sql("COMMIT");
+        }
+        let mut rows = Rows::default();
+        self.follow(model, table, false, &mut rows);
+        // Once more without row metadata, and with what information_schema says.
+        self.metadata("MINIMAL");
+        let mut rows = Rows::default();
+        model.restart();
+        self.sql("SET SESSION sql_mode = ''");
+        self.sql(&format!("CREATE TABLE `{0} again` LIKE `{0}`", table.name));
+        let again = Table { name: format!("{} again", table.name), ..table.clone() };
+        self.sql(&format!("INSERT INTO `{}` SELECT * FROM `{}`", again.name, table.name));
+        self.sql(&format!("UPDATE `{}` SET `turn` = 1 WHERE `rid` % 2 = 0", again.name));
+        self.follow(model, &again, false, &mut rows);
+        self.metadata("FULL");
+    }
+
+    /// Versioned tables, sequences, hidden and generated columns, with both kinds of row metadata.
+    pub fn special(&mut self, model: &mut Model<'_>) {
+        for word in ["FULL", "MINIMAL"] {
+            self.metadata(word);
+            let database = self.database.clone();
+            self.sql(&format!("DROP DATABASE IF EXISTS {database}"));
+            self.sql(&format!("CREATE DATABASE {database} CHARACTER SET utf8mb4"));
+            self.sql(&format!("USE {database}"));
+            for special in special::all(&self.server) {
+                match special::compare(self.rt, &mut self.conn, model, &special) {
+                    Ok(values) => self.counts.values += values as u64,
+                    Err(why) => {
+                        self.wrong.push(format!("{word}: {why}"));
+                        model.restart();
+                        model.messages();
+                    }
+                }
             }
         }
-        self.forget_logs();
+    }
+
+    fn metadata(&mut self, word: &str) {
+        if self.server.mariadb || self.server.version >= 80_001 {
+            self.sql(&format!("SET GLOBAL binlog_row_metadata = {word}"));
+        }
+    }
+
+    /// The characters of every character set.
+    pub fn charsets(&mut self) -> super::charsets::Checked {
+        super::charsets::check(self.rt, &mut self.conn)
+    }
+
+    /// Settings of the writing sessions for the next table.
+    fn shuffle(&mut self, number: usize) {
+        let (server, database) = (self.server.clone(), self.database.clone());
+        self.sessions.shuffle(self.rt, &server, &database, number, &mut self.dice);
     }
 
     /// Makes a database with tables of all kinds.
     fn begin_round(&mut self, round: usize) -> Vec<Table> {
-        if self.server.mariadb || self.server.version >= 80_001 {
-            self.sql(&format!("SET GLOBAL binlog_row_metadata = {}", if round.is_multiple_of(2) { "FULL" } else { "MINIMAL" }));
-        }
+        self.metadata(if round.is_multiple_of(2) { "FULL" } else { "MINIMAL" });
         let database_charset = self.dice.of(&self.server.charsets).expect("character sets").clone();
         let database = self.database.clone();
         self.sql(&format!("DROP DATABASE IF EXISTS {database}"));
         self.sql(&format!("CREATE DATABASE {database} CHARACTER SET {}", database_charset.name));
         self.sql(&format!("USE {database}"));
+        // Maxwell does not know how long old times with fractions are.
+        let old_times = self.server.mariadb && !self.server.for_maxwell && round % 3 == 1;
+        if old_times {
+            self.sql("SET GLOBAL mysql56_temporal_format = OFF");
+        }
         let tables = self.make_tables(&database_charset);
+        if old_times {
+            self.sql("SET GLOBAL mysql56_temporal_format = ON");
+        }
         self.tables += tables.len();
         tables
-    }
-
-    /// Sets the session's row image: each in turn.
-    fn image(&mut self, number: usize) -> &'static str {
-        let images: &[&'static str] = match (self.server.mariadb, self.server.version) {
-            (true, 110_500..) if !self.server.for_maxwell => &["FULL", "MINIMAL", "NOBLOB", "FULL_NODUP"],
-            _ => &["FULL", "MINIMAL", "NOBLOB"],
-        };
-        let image = images[number % images.len()];
-        self.sql(&format!("SET SESSION binlog_row_image = {image}"));
-        image
     }
 
     /// A round without a comparison: the tables that were made.
     pub fn drive(&mut self, round: usize) -> Vec<Table> {
         let tables = self.begin_round(round);
         for (i, table) in tables.iter().enumerate() {
-            self.image(i + round);
+            self.shuffle(i + round);
             self.change(table);
         }
         tables
@@ -202,8 +330,6 @@ impl<'a> Workload<'a> {
 
     /// Inserts, updates, replaces and deletes.
     fn change(&mut self, table: &Table) {
-        let mode = self.dice.pick(&["", "ALLOW_INVALID_DATES", "NO_ZERO_DATE,ALLOW_INVALID_DATES", "NO_ZERO_IN_DATE"]);
-        self.sql(&format!("SET SESSION sql_mode = '{mode}'"));
         let writable: Vec<&Column> = table.columns.iter().filter(|c| !c.generated).collect();
         self.insert(table, &writable, "INSERT", 0, INSERTS);
         // Some columns get their defaults.
@@ -212,7 +338,8 @@ impl<'a> Workload<'a> {
         if table.keyed {
             self.insert(table, &writable, "REPLACE", INSERTS / 2, 200);
         }
-        self.sql("BEGIN");
+        self.sessions.turn(&mut self.dice);
+        self.write("BEGIN");
         for _ in 0..5 {
             let mut sql = format!("UPDATE `{}` SET ", table.name);
             for n in 0..1 + self.dice.below(3) {
@@ -222,13 +349,13 @@ impl<'a> Workload<'a> {
             }
             let (modulus, rest) = (5 + self.dice.below(8), self.dice.below(5));
             let _ = write!(sql, " WHERE `rid` % {modulus} = {rest}");
-            self.attempt(&sql);
+            self.write(&sql);
         }
         let end = if self.dice.percent(80) { "COMMIT" } else { "ROLLBACK" };
-        self.sql(end);
+        self.write(end);
+        self.sessions.turn(&mut self.dice);
         let delete = format!("DELETE FROM `{}` WHERE `rid` % {} = 1", table.name, 6 + self.dice.below(8));
-        self.attempt(&delete);
-        self.sql("SET SESSION sql_mode = ''");
+        self.write(&delete);
     }
 
     fn insert(&mut self, table: &Table, columns: &[&Column], verb: &str, first: usize, count: usize) {
@@ -246,7 +373,8 @@ impl<'a> Workload<'a> {
             }
             sql.push(')');
             if sql.len() > STATEMENT_BYTES || i + 1 == first + count {
-                self.attempt(&sql);
+                self.sessions.turn(&mut self.dice);
+                self.write(&sql);
                 sql.clone_from(&head);
             }
         }
