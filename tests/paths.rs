@@ -53,8 +53,8 @@ use dice::Dice;
 use files::Player;
 use targets::{Corpus, Target};
 
-const MUTATED_FILES: usize = 3_000;
-const RANDOM_TABLES: usize = 4_000;
+const MUTATED_FILES: usize = 2_500;
+const RANDOM_TABLES: usize = 3_000;
 
 /// The difference that an error tells of, if it does. Any other error both paths have met.
 fn difference(error: &Error) -> Option<String> {

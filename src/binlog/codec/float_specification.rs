@@ -140,13 +140,13 @@ fn check_float(number: f32) {
 
 /// A number and those beside it.
 fn around_double(number: f64) {
-    for bits in number.to_bits().saturating_sub(2)..=number.to_bits().saturating_add(2) {
+    for bits in number.to_bits().saturating_sub(1)..=number.to_bits().saturating_add(1) {
         check_double(f64::from_bits(bits));
     }
 }
 
 fn around_float(number: f32) {
-    for bits in number.to_bits().saturating_sub(2)..=number.to_bits().saturating_add(2) {
+    for bits in number.to_bits().saturating_sub(1)..=number.to_bits().saturating_add(1) {
         check_float(f32::from_bits(bits));
     }
 }
