@@ -40,8 +40,9 @@ enum Kind {
         is_date: bool,
         as_maxwell: bool,
     },
-    /// `None`: the format before 5.6.
-    Time(Option<u8>),
+    Time(u8),
+    /// Of the format before 5.6.
+    OldTime(u8),
     Text(Charset),
     JavaText(Java),
     /// The declared width of BINARY(n).
@@ -92,10 +93,16 @@ impl Reader {
                     if *is_date { Value::Date(date) } else { Value::Datetime { date, clock, digits: stored.digits() } }
                 }
             }
-            Kind::Time(digits) => {
-                let (negative, clock) =
-                    if as_maxwell { (false, temporal::time_as_maxwell(value, *digits)?) } else { temporal::time(value, *digits)? };
-                Value::Time { negative, clock, digits: digits.unwrap_or(0) }
+            // Maxwell has never seen fractions in the old format.
+            Kind::Time(_) | Kind::OldTime(0) if as_maxwell => {
+                let digits = if let Kind::Time(digits) = kind { Some(*digits) } else { None };
+                let clock = temporal::time_as_maxwell(value, digits)?;
+                Value::Time { negative: false, clock, digits: digits.unwrap_or(0) }
+            }
+            Kind::Time(digits) | Kind::OldTime(digits) => {
+                let read = if let Kind::Time(_) = kind { temporal::time } else { temporal::old_time };
+                let (negative, clock) = read(value, *digits)?;
+                Value::Time { negative, clock, digits: *digits }
             }
             Kind::Text(charset) => return Ok(text(|sink| charset.decode(value, sink))),
             Kind::JavaText(java) => return Ok(text(|sink| java.decode(value, sink))),
@@ -166,12 +173,12 @@ fn kind(wire: WireType, declared: Declared<'_>, style: ValueStyle) -> Option<Kin
         (W::Bit { .. }, D::Bit) => Some(Kind::Bit),
         (W::Date, D::Temporal) => moment(Stored::Date, true),
         (W::Datetime { fraction }, D::Temporal) => moment(Stored::Datetime(fraction), true),
-        (W::OldDatetime, D::Temporal) => moment(Stored::OldDatetime, true),
+        (W::OldDatetime, D::Temporal) => moment(Stored::OldDatetime(0), true),
         // The client that Maxwell uses reads these without a calendar.
         (W::Timestamp { fraction }, D::Temporal) => moment(Stored::Timestamp(fraction), false),
-        (W::OldTimestamp, D::Temporal) => moment(Stored::OldTimestamp, false),
-        (W::Time { fraction }, D::Temporal) => (fraction <= 6).then_some(Kind::Time(Some(fraction))),
-        (W::OldTime, D::Temporal) => Some(Kind::Time(None)),
+        (W::OldTimestamp, D::Temporal) => moment(Stored::OldTimestamp(0), false),
+        (W::Time { fraction }, D::Temporal) => (fraction <= 6).then_some(Kind::Time(fraction)),
+        (W::OldTime, D::Temporal) => Some(Kind::OldTime(0)),
         (W::Enum { .. }, D::Enum { labels }) => Some(Kind::Enum(labels.into())),
         (W::Set { .. }, D::Set { labels }) => Some(Kind::Set(labels.into())),
         (W::Json { .. }, D::Json) => Some(Kind::Json),

@@ -6,21 +6,22 @@ use crate::binlog::codec::julian_or_gregorian;
 use super::number::{big_endian, little_endian};
 use super::value::{Clock, Date};
 
-/// What a column stores; the number is that of the declared fractional digits.
+/// What a column stores; the number is that of the declared fractional digits. The old formats, those before 5.6, have
+/// fractions on MariaDB only (since 5.3; `Field_datetime_hires` and its like in its `sql/field.cc`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
     Date,
     Datetime(u8),
     Timestamp(u8),
-    OldDatetime,
-    OldTimestamp,
+    OldDatetime(u8),
+    OldTimestamp(u8),
 }
 
 impl Stored {
     pub fn digits(self) -> u8 {
         match self {
-            Stored::Datetime(digits) | Stored::Timestamp(digits) => digits,
-            Stored::Date | Stored::OldDatetime | Stored::OldTimestamp => 0,
+            Stored::Datetime(digits) | Stored::Timestamp(digits) | Stored::OldDatetime(digits) | Stored::OldTimestamp(digits) => digits,
+            Stored::Date => 0,
         }
     }
 
@@ -43,8 +44,12 @@ impl Stored {
                 let (head, tail) = halves(value, 4, digits)?;
                 Ok(since_1970(big_endian(head)?, micros(big_endian(tail)?, digits)))
             }
-            Stored::OldTimestamp => Ok(since_1970(little_endian(exactly(value, 4)?)?, 0)),
-            Stored::OldDatetime => {
+            Stored::OldTimestamp(0) => Ok(since_1970(little_endian(exactly(value, 4)?)?, 0)),
+            Stored::OldTimestamp(digits) => {
+                let (seconds, fraction) = exactly(value, 4 + fraction_width(digits))?.split_at(4);
+                Ok(since_1970(big_endian(seconds)?, big_endian(fraction)? as u32 * unit_micros(digits)))
+            }
+            Stored::OldDatetime(0) => {
                 // YYYYMMDDHHMMSS in decimal.
                 let n = little_endian(exactly(value, 8)?)?;
                 let (date, time) = ((n / 1_000_000) as u32, (n % 1_000_000) as u32);
@@ -53,18 +58,40 @@ impl Stored {
                     Clock { hour: time / 10_000, minute: time / 100 % 100, second: time % 100, micros: 0 },
                 ))
             }
+            Stored::OldDatetime(digits) => {
+                // Units of the last digit, with 32 days a month and 13 months a year.
+                let units = big_endian(exactly(value, old_size([6, 6, 7, 7, 7, 8], digits))?)?;
+                let per_second = u64::from(1_000_000 / unit_micros(digits));
+                let (seconds, fraction) = (units / per_second, (units % per_second) as u32);
+                let (days, second) = (seconds / 86_400, (seconds % 86_400) as u32);
+                Ok((
+                    Date { year: (days / 32 / 13) as u32, month: (days / 32 % 13) as u32, day: (days % 32) as u32 },
+                    Clock { micros: fraction * unit_micros(digits), ..clock_of(second) },
+                ))
+            }
         }
     }
 }
 
-/// TIME with so many declared digits; `None` for the format before 5.6, which has none.
-pub fn time(value: &[u8], digits: Option<u8>) -> Result<(bool, Clock), DecodeError> {
-    let Some(digits) = digits else {
+/// TIME of the old format.
+pub fn old_time(value: &[u8], digits: u8) -> Result<(bool, Clock), DecodeError> {
+    if digits == 0 {
         let raw = little_endian(exactly(value, 3)?)? as i64;
         let n = if raw >= 1 << 23 { raw - (1 << 24) } else { raw };
         let hhmmss = n.unsigned_abs() as u32;
         return Ok((n < 0, Clock { hour: hhmmss / 10_000, minute: hhmmss / 100 % 100, second: hhmmss % 100, micros: 0 }));
-    };
+    }
+    // Units of the last digit, counted from 839 hours before midnight.
+    let units = big_endian(exactly(value, old_size([4, 4, 5, 5, 5, 6], digits))?)? as i64;
+    let per_second = i64::from(1_000_000 / unit_micros(digits));
+    let signed = units - 839 * 3600 * per_second;
+    let (seconds, fraction) = (signed.abs() / per_second, (signed.abs() % per_second) as u32);
+    let clock = Clock { hour: (seconds / 3600) as u32, ..clock_of((seconds % 3600) as u32) };
+    Ok((signed < 0, Clock { micros: fraction * unit_micros(digits), ..clock }))
+}
+
+/// TIME with so many declared digits.
+pub fn time(value: &[u8], digits: u8) -> Result<(bool, Clock), DecodeError> {
     let width = fraction_width(digits);
     let all = big_endian(exactly(value, 3 + width)?)? as i64;
     let scale = 1i64 << (8 * width);
@@ -73,7 +100,7 @@ pub fn time(value: &[u8], digits: Option<u8>) -> Result<(bool, Clock), DecodeErr
     Ok((signed < 0, Clock { micros: micros(fraction as u64, digits), ..clock(whole as u64) }))
 }
 
-/// TIME as Maxwell's clock shows it: the stored bits without their sign, wrapped at a day.
+/// TIME as Maxwell's clock shows it: the stored bits without their sign, wrapped at a day. `None`: the old format.
 pub fn time_as_maxwell(value: &[u8], digits: Option<u8>) -> Result<Clock, DecodeError> {
     let micros = match digits {
         None => {
@@ -87,8 +114,7 @@ pub fn time_as_maxwell(value: &[u8], digits: Option<u8>) -> Result<Clock, Decode
             seconds * 1_000_000 + u64::from(micros(big_endian(tail)?, digits))
         }
     };
-    let second = (micros / 1_000_000 % 86_400) as u32;
-    Ok(Clock { hour: second / 3600, minute: second / 60 % 60, second: second % 60, micros: (micros % 1_000_000) as u32 })
+    Ok(Clock { micros: (micros % 1_000_000) as u32, ..clock_of((micros / 1_000_000 % 86_400) as u32) })
 }
 
 /// A moment as Maxwell's calendar shows it: all zero if a part of the date is, days that the month does not have rolled over.
@@ -133,6 +159,21 @@ fn micros(stored: u64, digits: u8) -> u32 {
     (stored * unit) as u32
 }
 
+/// Bytes of an old value with one to six digits.
+fn old_size(sizes: [usize; 6], digits: u8) -> usize {
+    usize::from(digits).checked_sub(1).and_then(|i| sizes.get(i)).copied().unwrap_or(0)
+}
+
+/// A unit of the last digit, in microseconds.
+fn unit_micros(digits: u8) -> u32 {
+    10u32.pow(u32::from(6u8.saturating_sub(digits)))
+}
+
+/// Of a second of the day.
+fn clock_of(second: u32) -> Clock {
+    Clock { hour: second / 3600, minute: second / 60 % 60, second: second % 60, micros: 0 }
+}
+
 /// Hours in ten bits, minutes and seconds in six.
 fn clock(bits: u64) -> Clock {
     let part = |shift: u32, mask: u64| (bits >> shift & mask) as u32;
@@ -166,7 +207,7 @@ fn since_1970(seconds: u64, micros: u32) -> (Date, Clock) {
         days -= length;
         month += 1;
     }
-    (Date { year, month, day: days + 1 }, Clock { hour: second / 3600, minute: second / 60 % 60, second: second % 60, micros })
+    (Date { year, month, day: days + 1 }, Clock { micros, ..clock_of(second) })
 }
 
 #[cfg(test)]
@@ -181,15 +222,32 @@ mod tests {
         }
     }
 
+    /// Packed as MariaDB's `Field_*_hires` do.
+    #[test]
+    fn old_formats_with_fractions() {
+        let clock = Clock { hour: 23, minute: 59, second: 58, micros: 120_000 };
+        let days = (2024u64 * 13 + 12) * 32 + 31;
+        let datetime = (days * 86_400 + 86_398) * 100 + 12;
+        let read = Stored::OldDatetime(2).read(&datetime.to_be_bytes()[2..]).expect("valid");
+        assert_eq!(read, (Date { year: 2024, month: 12, day: 31 }, clock));
+        let read = Stored::OldTimestamp(3).read(&[0, 0, 0, 1, 0x01, 0xf4]).expect("valid");
+        assert_eq!(read.1, Clock { second: 1, micros: 500_000, ..Clock::default() });
+        let zero = 839i64 * 3600;
+        let time = (zero - 90_061) * 1_000_000 - 7;
+        let read = old_time(&time.to_be_bytes()[2..], 6).expect("valid");
+        assert_eq!(read, (true, Clock { hour: 25, minute: 1, second: 1, micros: 7 }));
+        assert!(old_time(&[0; 3], 6).is_err());
+    }
+
     #[test]
     fn times_keep_their_sign_and_maxwell_loses_it() {
         // -00:00:01.5 with one digit.
         let value = ((0x80_0000i64 << 8) - (1 << 8 | 50)).to_be_bytes();
         let value = &value[4..];
-        assert_eq!(time(value, Some(1)).expect("valid"), (true, Clock { second: 1, micros: 500_000, ..Clock::default() }));
+        assert_eq!(time(value, 1).expect("valid"), (true, Clock { second: 1, micros: 500_000, ..Clock::default() }));
         let seen = time_as_maxwell(value, Some(1)).expect("valid");
         assert_ne!(seen.second, 1);
         let old = &(-8_385_959i32).to_le_bytes()[..3];
-        assert_eq!(time(old, None).expect("valid"), (true, Clock { hour: 838, minute: 59, second: 59, micros: 0 }));
+        assert_eq!(old_time(old, 0).expect("valid"), (true, Clock { hour: 838, minute: 59, second: 59, micros: 0 }));
     }
 }
