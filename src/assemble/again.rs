@@ -155,7 +155,8 @@ impl AgainReader {
                 self.payload = Some((inner.map_err(|e| bad(&event.header, e))?, start));
             }
             RowsQuery | MariaAnnotateRows => {
-                if !self.is_undone() && self.again.row_queries {
+                let is_given = !self.is_undone() && self.again.row_queries;
+                if is_given {
                     let text = rows_query::text(&event).map_err(|e| bad(&event.header, e))?;
                     self.give(TxnEvent::RowQuery(text));
                 }

@@ -107,7 +107,7 @@ impl LogFrom for DumpLog {
             if self.shutdown.is_requested() {
                 return Err(Error::transient("stopped"));
             }
-            while let Some(event) = self.events.next() {
+            for event in self.events.by_ref() {
                 if !self.passing.passes(&event)? {
                     return Ok(Some(event));
                 }
