@@ -16,8 +16,8 @@ use super::{KafkaProducer, LOOK_AGAIN, Sending};
 /// What became of a message.
 pub enum Offered {
     Queued,
-    /// The first one of its partition, which the library carries as this number, is not acknowledged yet.
-    Later(usize),
+    /// The first one of its partition, which has this number, is not acknowledged yet.
+    Later(u64),
     Refused(Code),
 }
 
@@ -41,10 +41,10 @@ pub fn offer(
         Gate::Wait(first) => Offered::Later(first),
         Gate::First => {
             // Before it is sent: the report may be quick.
-            firsts.sends(opaque);
+            let number = firsts.sends(opaque);
             match handle.topic.produce(partition, key, value, opaque) {
                 Ok(()) => {
-                    proofs.first(message.topic, partition, opaque);
+                    proofs.first(message.topic, partition, number);
                     Offered::Queued
                 }
                 Err(code) => {
@@ -58,7 +58,7 @@ pub fn offer(
 
 impl KafkaProducer {
     /// Waits for the acknowledgement of a partition's first message.
-    pub(super) async fn wait_for_proof(&mut self, first: usize, arena: &[u8], sending: &mut Sending) -> Result<(), Failure> {
+    pub(super) async fn wait_for_proof(&mut self, first: u64, arena: &[u8], sending: &mut Sending) -> Result<(), Failure> {
         self.send_ahead(arena, sending);
         sending.account();
         let shared = self.client.shared.clone();

@@ -6,7 +6,7 @@
 //!
 //! Never here: librdkafka, waiting.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -19,22 +19,34 @@ use crate::encode::batch::TopicId;
 /// than `producer.id.expiration.ms` (a day, if it is not set).
 const IDLE: Duration = Duration::from_secs(600);
 
-/// First messages that are not acknowledged yet, by what the library carries for us. Shared with the thread that reads reports.
+/// First messages that are not acknowledged yet. Shared with the thread that reads reports.
 #[derive(Default)]
 pub struct Firsts {
-    open: Mutex<HashSet<usize>>,
+    open: Mutex<Open>,
     /// How many these are, so that a report costs one load in the usual case.
     count: AtomicUsize,
     /// Told at each answer.
     pub answered: Notify,
 }
 
+#[derive(Default)]
+struct Open {
+    /// The numbers by what the library carries for us, which is used again for other messages.
+    by_opaque: HashMap<usize, u64>,
+    numbers: HashSet<u64>,
+    given: u64,
+}
+
 impl Firsts {
-    /// A first message is about to be sent.
-    pub fn sends(&self, opaque: usize) {
+    /// A first message is about to be sent; the number by which it is waited for.
+    pub fn sends(&self, opaque: usize) -> u64 {
         let mut open = self.lock();
-        open.insert(opaque);
-        self.count.store(open.len(), Ordering::Release);
+        open.given += 1;
+        let number = open.given;
+        open.by_opaque.insert(opaque, number);
+        open.numbers.insert(number);
+        self.count.store(open.numbers.len(), Ordering::Release);
+        number
     }
 
     /// A message is acknowledged. One that has failed stays: it ends the client, and nothing more is sent.
@@ -48,19 +60,20 @@ impl Firsts {
     /// It is acknowledged, or was not taken by the library.
     pub fn forget(&self, opaque: usize) {
         let mut open = self.lock();
-        if open.remove(&opaque) {
-            self.count.store(open.len(), Ordering::Release);
+        if let Some(number) = open.by_opaque.remove(&opaque) {
+            open.numbers.remove(&number);
+            self.count.store(open.numbers.len(), Ordering::Release);
             drop(open);
             self.answered.notify_waiters();
         }
     }
 
-    pub fn waits_for(&self, opaque: usize) -> bool {
-        self.count.load(Ordering::Acquire) > 0 && self.lock().contains(&opaque)
+    pub fn waits_for(&self, number: u64) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.lock().numbers.contains(&number)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<usize>> {
-        // A panic while the lock is held leaves a complete set behind.
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        // A panic while the lock is held leaves a usable state behind.
         self.open.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
@@ -72,14 +85,14 @@ pub enum Gate {
     Open,
     /// Sent as the first: `Proofs::first`.
     First,
-    /// The first one, which the library carries as this number, has no answer yet.
-    Wait(usize),
+    /// The first one, which has this number, has no answer yet.
+    Wait(u64),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Unproved,
-    Waiting(usize),
+    Waiting(u64),
     Proved { used: bool },
 }
 
@@ -110,7 +123,7 @@ impl Proofs {
                 Gate::Open
             }
             State::Unproved => Gate::First,
-            State::Waiting(opaque) if firsts.waits_for(opaque) => Gate::Wait(opaque),
+            State::Waiting(number) if firsts.waits_for(number) => Gate::Wait(number),
             State::Waiting(_) => {
                 *state = State::Proved { used: true };
                 Gate::Open
@@ -119,8 +132,8 @@ impl Proofs {
     }
 
     /// The first message of a partition is in the library's queue.
-    pub fn first(&mut self, topic: TopicId, partition: i32, opaque: usize) {
-        *self.state(topic, partition) = State::Waiting(opaque);
+    pub fn first(&mut self, topic: TopicId, partition: i32, number: u64) {
+        *self.state(topic, partition) = State::Waiting(number);
     }
 
     /// The topic is not what it was: whoever leads its partitions now may know nothing.
@@ -140,7 +153,7 @@ impl Proofs {
             match state {
                 State::Proved { used: true } => *state = State::Proved { used: false },
                 State::Proved { used: false } => *state = State::Unproved,
-                State::Waiting(opaque) if !firsts.waits_for(*opaque) => *state = State::Proved { used: false },
+                State::Waiting(number) if !firsts.waits_for(*number) => *state = State::Proved { used: false },
                 State::Unproved | State::Waiting(_) => {}
             }
         }
@@ -170,13 +183,15 @@ mod tests {
     fn one_message_until_it_is_acknowledged() {
         let (mut proofs, firsts) = (Proofs::new(true), Firsts::default());
         assert_eq!(proofs.gate(T, 1, &firsts), Gate::First);
-        firsts.sends(70);
-        proofs.first(T, 1, 70);
-        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Wait(70));
+        let number = firsts.sends(70);
+        proofs.first(T, 1, number);
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Wait(number));
         assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(TopicId(0), 1, &firsts)), (Gate::First, Gate::First));
         firsts.acknowledged(71);
-        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Wait(70));
+        assert_eq!(proofs.gate(T, 1, &firsts), Gate::Wait(number));
         firsts.acknowledged(70);
+        // What the library carries is used again for another first message.
+        firsts.sends(70);
         assert_eq!(proofs.gate(T, 1, &firsts), Gate::Open);
         proofs.forget(T);
         assert_eq!(proofs.gate(T, 1, &firsts), Gate::First);
@@ -187,9 +202,10 @@ mod tests {
     fn what_was_idle_for_long_is_proved_anew() {
         let (mut proofs, firsts) = (Proofs::new(true), Firsts::default());
         for partition in 0..3 {
-            proofs.first(T, partition, partition as usize);
+            proofs.first(T, partition, firsts.sends(partition as usize));
         }
-        firsts.sends(2);
+        firsts.acknowledged(0);
+        firsts.acknowledged(1);
         // 0 is acknowledged and used, 1 acknowledged and never looked at again, 2 not acknowledged.
         assert_eq!(proofs.gate(T, 0, &firsts), Gate::Open);
         let mut now = Instant::now();
@@ -203,7 +219,7 @@ mod tests {
         assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(T, 1, &firsts)), (Gate::Open, Gate::First));
         later(&mut proofs);
         later(&mut proofs);
-        assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(T, 2, &firsts)), (Gate::First, Gate::Wait(2)));
+        assert_eq!((proofs.gate(T, 0, &firsts), proofs.gate(T, 2, &firsts)), (Gate::First, Gate::Wait(3)));
     }
 
     /// A broker's partition by Kafka's rule: any sequence is taken from a client that it does not know, else only the next.
@@ -228,17 +244,17 @@ mod tests {
     /// oldest on after they are answered; the daemon is killed after the last answer.
     fn log_of(needed: bool, messages: usize, refuses: &[bool]) -> Vec<usize> {
         let (mut proofs, firsts, mut broker) = (Proofs::new(needed), Firsts::default(), Broker::default());
-        let (mut acknowledged, mut refuses) = (0, refuses.iter().copied());
+        let (mut acknowledged, mut refuses, mut first) = (0, refuses.iter().copied(), None);
         loop {
             let mut sent = Vec::new();
             for sequence in acknowledged..messages.min(acknowledged + 5) {
                 match proofs.gate(T, 0, &firsts) {
                     Gate::Open => {}
                     Gate::First => {
-                        firsts.sends(sequence);
-                        proofs.first(T, 0, sequence);
+                        proofs.first(T, 0, firsts.sends(sequence));
+                        first = Some(sequence);
                     }
-                    Gate::Wait(first) if first == sequence => {}
+                    Gate::Wait(_) if first == Some(sequence) => {}
                     Gate::Wait(_) => break,
                 }
                 sent.push(sequence);
