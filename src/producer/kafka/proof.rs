@@ -1,8 +1,10 @@
 //! Which partitions have taken a message of this client. Until one has, a second message is not sent there: a broker that
-//! knows nothing of an idempotent client takes any sequence number from it (`ProducerAppendInfo.checkSequence`), so that of
-//! several requests in flight a later one could be taken while the one before it is refused (too few replicas, another leader)
-//! or lost. If the daemon is killed then, a consumer has seen the newer message before the older one. From the first
-//! acknowledgement on all replicas in sync know the client, and each leader refuses what does not follow.
+//! knows nothing of an idempotent client takes any sequence number from it (`ProducerAppendInfo.checkSequence`, KAFKA-15591), so
+//! that of several requests in flight a later one could be taken while the one before it is refused (a topic just made, too few
+//! replicas, another leader) or lost. The library takes the answer to the later one for an answer to both
+//! (`rd_kafka_dr_implicit_ack`), and the earlier messages would be reported as delivered without being there; and if the daemon is
+//! killed between the two, a consumer has seen the newer message before the older one. From the first acknowledgement on all
+//! replicas in sync know the client, and each leader refuses what does not follow.
 //!
 //! Never here: librdkafka, waiting.
 
@@ -101,7 +103,7 @@ pub struct Proofs {
     /// By topic and partition.
     states: Vec<Vec<State>>,
     swept: Instant,
-    /// With one request in flight, or in transactions, nothing can overtake.
+    /// With one request in flight nothing can overtake.
     needed: bool,
 }
 

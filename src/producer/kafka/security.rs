@@ -73,6 +73,9 @@ enum StoreKind {
     Jks,
 }
 
+/// A store's kind, path and content.
+type StoreFile = (StoreKind, String, Vec<u8>);
+
 /// A key or trust store as the user names it.
 pub(super) struct Store {
     pub path: Option<String>,
@@ -86,8 +89,8 @@ impl Store {
         Store { path: text("location"), kind: text("type"), password: text("password") }
     }
 
-    /// The store's kind by its type, else by its first bytes; its path and its content. `None` if there is none.
-    fn read(&self) -> Option<Result<(StoreKind, String, Vec<u8>), String>> {
+    /// The store's kind is told by its type, else by its first bytes. `None` if there is no store.
+    fn read(&self) -> Option<Result<StoreFile, String>> {
         let path = self.path.clone()?;
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,

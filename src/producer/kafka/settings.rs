@@ -222,10 +222,10 @@ impl Settings {
     }
 
     /// Whether several requests for one partition may be on their way, and nothing else keeps their order when a client begins
-    /// (`proof`). A transaction whose messages are not in order is never committed.
+    /// (`proof`). That holds inside a transaction too: what the library takes for delivered is committed.
     pub fn requests_could_overtake(&self) -> bool {
         let is = |name: &str, value: &str| self.get(name) == Some(value);
-        self.transactional.is_none() && is("enable.idempotence", "true") && !is("max.in.flight.requests.per.connection", "1")
+        is("enable.idempotence", "true") && !is("max.in.flight.requests.per.connection", "1")
     }
 
     /// Whether the client talks TLS, for hints.
