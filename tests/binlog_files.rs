@@ -223,7 +223,7 @@ fn wire_is(wire: WireType, declared: &str) -> bool {
         Enum { .. } => base == "enum",
         Set { .. } => base == "set",
         BlobCompressed { .. } | VarcharCompressed { .. } => declared.contains("compressed") || declared.contains("COMPRESSED"),
-        OldTime | OldDatetime | OldTimestamp | Unknown { .. } => false,
+        OldTime { .. } | OldDatetime { .. } | OldTimestamp { .. } | Unknown { .. } => false,
     }
 }
 

@@ -30,6 +30,9 @@ mod files;
 mod gtids;
 #[path = "paths/options.rs"]
 mod options;
+#[path = "mutation/payloads.rs"]
+#[allow(dead_code, reason = "another test uses the rest")]
+mod payloads;
 #[path = "support/rows.rs"]
 mod rows;
 #[path = "mutation/statement.rs"]

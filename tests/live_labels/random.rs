@@ -94,8 +94,9 @@ fn one(rt: &Runtime, conn: &mut Conn, model: &mut Model<'_>, columns: &[&str], n
     let shown = format!(
         "SELECT CAST(CONVERT(e USING utf8mb4) AS BINARY), CAST(CONVERT(s USING utf8mb4) AS BINARY) FROM {DATABASE}.{table} ORDER BY id"
     );
-    let truth: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> = rt.block_on(conn.query(shown)).expect("labels");
-    let told = |label: Option<Vec<u8>>| String::from_utf8_lossy(&label.unwrap_or_default()).into_owned();
+    type Label = Option<Vec<u8>>;
+    let truth: Vec<(Label, Label)> = rt.block_on(conn.query(shown)).expect("labels");
+    let told = |label: Label| String::from_utf8_lossy(&label.unwrap_or_default()).into_owned();
     let truth: Vec<(String, String)> = truth.into_iter().map(|(e, s)| (told(e), told(s))).collect();
     let context = format!("{create} (client {client}, connection {connection:?})");
     let identity = model.identity().clone();

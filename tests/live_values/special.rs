@@ -103,7 +103,6 @@ pub fn all(server: &Server) -> Vec<Special> {
             ],
             select: "SELECT * FROM numbers",
             is_sequence: true,
-            ..PLAIN
         });
     }
     all

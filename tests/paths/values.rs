@@ -122,9 +122,9 @@ impl Kind {
             11 => (ColumnType::Time { fraction }, WireType::Time { fraction }, Form::Stored { head: 3, size: 3 + tail }),
             12 => (ColumnType::Datetime { fraction }, WireType::Datetime { fraction }, Form::Stored { head: 5, size: 5 + tail }),
             13 => (ColumnType::Timestamp { fraction }, WireType::Timestamp { fraction }, Form::Stored { head: 4, size: 4 + tail }),
-            14 => (ColumnType::Time { fraction: 0 }, WireType::OldTime, Form::Fixed(3)),
-            15 => (ColumnType::Datetime { fraction: 0 }, WireType::OldDatetime, Form::Stored { head: 0, size: 8 }),
-            16 => (ColumnType::Timestamp { fraction: 0 }, WireType::OldTimestamp, Form::Fixed(4)),
+            14 => (ColumnType::Time { fraction: 0 }, WireType::OldTime { fraction: 0 }, Form::Fixed(3)),
+            15 => (ColumnType::Datetime { fraction: 0 }, WireType::OldDatetime { fraction: 0 }, Form::Stored { head: 0, size: 8 }),
+            16 => (ColumnType::Timestamp { fraction: 0 }, WireType::OldTimestamp { fraction: 0 }, Form::Fixed(4)),
             17 => {
                 let size = 1 + dice.below(2);
                 (

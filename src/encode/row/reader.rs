@@ -173,7 +173,7 @@ fn kind(wire: WireType, declared: Declared<'_>, style: ValueStyle) -> Option<Kin
         (W::Bit { .. }, D::Bit) => Some(Kind::Bit),
         (W::Date, D::Temporal) => moment(Stored::Date, true),
         (W::Datetime { fraction }, D::Temporal) => moment(Stored::Datetime(fraction), true),
-        (W::OldDatetime { fraction }, D::Temporal) => moment(Stored::OldDatetime(fraction), true),
+        (W::OldDatetime { fraction }, D::Temporal) => moment(Stored::OldDatetime(fraction), fraction == 0),
         // The client that Maxwell uses reads these without a calendar.
         (W::Timestamp { fraction }, D::Temporal) => moment(Stored::Timestamp(fraction), false),
         (W::OldTimestamp { fraction }, D::Temporal) => moment(Stored::OldTimestamp(fraction), false),
