@@ -99,6 +99,14 @@ impl Held {
     fn take(&self) -> Option<Completion> {
         self.0.lock().unwrap_or_else(|e| e.into_inner()).take()
     }
+
+    /// It will fail: with this, or with what is told later. Never does it answer "durable".
+    fn spoil(&self, error: Error) {
+        let mut held = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(done) = held.take() {
+            *held = Some(Completion::new(|later| done.failed(later.err().unwrap_or(error))));
+        }
+    }
 }
 
 impl TransactionalProducer {
@@ -224,13 +232,15 @@ impl TransactionalProducer {
         let (native, timeout) = (Arc::downgrade(&self.inner.client.native), self.timeout);
         let answer = held.clone();
         let done = Completion::new(move |result| {
-            if let Err(error) = result
-                && let Some(done) = answer.take()
-            {
-                let error = match native.upgrade() {
-                    Some(native) => replaced_or(&native, begun, timeout, error),
-                    None => error,
-                };
+            let Err(error) = result else { return };
+            let error = match native.upgrade() {
+                Some(native) => replaced_or(&native, begun, timeout, error),
+                None => error,
+            };
+            if error.is_transient() {
+                // Of a transaction that fails the messages are only given up: its end, which is near, says why.
+                answer.spoil(error);
+            } else if let Some(done) = answer.take() {
                 done.failed(error);
             }
         });
