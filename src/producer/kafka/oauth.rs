@@ -95,9 +95,8 @@ fn provider(settings: &mut Builder, url: &str, trust: Store) {
     if !settings.has("sasl.oauthbearer.method") {
         settings.set(URL, "sasl.oauthbearer.method", "oidc");
     }
-    if !settings.has("sasl.oauthbearer.grant.type")
-        && !(settings.has("sasl.oauthbearer.client.id") && settings.has("sasl.oauthbearer.client.secret"))
-    {
+    let names_client = settings.has("sasl.oauthbearer.client.id") && settings.has("sasl.oauthbearer.client.secret");
+    if !names_client && !settings.has("sasl.oauthbearer.grant.type") {
         settings.fault(
             URL,
             "needs clientId and clientSecret in kafka.sasl.jaas.config (or kafka.sasl.oauthbearer.client.id and .client.secret)",

@@ -73,6 +73,9 @@ enum StoreKind {
     Jks,
 }
 
+/// A store's kind, its path and its bytes.
+type Content = (StoreKind, String, Vec<u8>);
+
 /// A key or trust store as the user names it.
 pub(super) struct Store {
     pub path: Option<String>,
@@ -87,7 +90,7 @@ impl Store {
     }
 
     /// The store's kind by its type, else by its first bytes; its path and its content. `None` if there is none.
-    fn read(&self) -> Option<Result<(StoreKind, String, Vec<u8>), String>> {
+    fn read(&self) -> Option<Result<Content, String>> {
         let path = self.path.clone()?;
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
