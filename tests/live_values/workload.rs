@@ -29,6 +29,8 @@ const CORNERS: usize = 40;
 const STATEMENT_BYTES: usize = 256 << 10;
 
 pub struct Workload<'a> {
+    /// The server's `binlog_row_metadata`, where it has one.
+    metadata_before: Option<String>,
     rt: &'a Runtime,
     /// It makes tables and reads them; the others write.
     conn: Conn,
@@ -60,7 +62,10 @@ impl<'a> Workload<'a> {
         }
         let charsets = rt.block_on(charsets(&mut conn));
         let server = Server { name, mariadb: v.is_mariadb(), version, charsets, for_maxwell: false };
+        let metadata: Option<(String, String)> =
+            rt.block_on(conn.query_first("SHOW GLOBAL VARIABLES LIKE 'binlog_row_metadata'")).expect("a variable");
         Workload {
+            metadata_before: metadata.map(|(_, word)| word),
             rt,
             conn,
             sessions: Sessions::open(rt, port),
@@ -405,10 +410,8 @@ impl<'a> Workload<'a> {
     pub fn clean_up(&mut self) {
         let database = self.database.clone();
         self.sql(&format!("DROP DATABASE IF EXISTS {database}"));
-        if self.server.mariadb {
-            self.sql("SET GLOBAL binlog_row_metadata = NO_LOG");
-        } else if self.server.version >= 80_001 {
-            self.sql("SET GLOBAL binlog_row_metadata = MINIMAL");
+        if let Some(word) = self.metadata_before.take() {
+            self.sql(&format!("SET GLOBAL binlog_row_metadata = '{word}'"));
         }
     }
 }
