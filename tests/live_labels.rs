@@ -15,6 +15,7 @@ use live_support::clock::eventually;
 use live_support::daemon::{Config, Daemon, Site};
 use live_support::environment::{need, number, one_at_a_time};
 use live_support::sql::SqlServer;
+use mysql_async::prelude::Queryable;
 
 const DATA: &str = "labels_data";
 const SCHEMA: &str = "maxwell_labels";
@@ -37,6 +38,8 @@ async fn characters_beyond_u_ffff() {
         let Some([port]) = need(&format!("labels on {name}"), [variable]) else { continue };
         let server = SqlServer::new(name, &port);
         server.fresh_databases(DATA, SCHEMA).await;
+        let members: Vec<String> = (0..64).map(|n| format!("{n}𝄞")).collect();
+        let full = members.iter().map(|m| format!("'{m}'")).collect::<Vec<_>>().join(",");
         // Schema database and rights as a running daemon has them.
         server
             .run(&[
@@ -47,27 +50,43 @@ async fn characters_beyond_u_ffff() {
                      CHARACTER SET utf8mb4, plain enum('a', 'b') DEFAULT 'b') CHARACTER SET utf8mb4"
                 ),
                 &format!("CREATE TABLE {DATA}.latin (e enum('?', 'ü', 'x') CHARACTER SET latin1)"),
+                &format!("CREATE TABLE {DATA}.full (s set({full}) CHARACTER SET utf8mb4)"),
+                // Two labels that are one to this collation, and a default that a strict mode refuses.
+                "SET SESSION sql_mode = ''",
+                &format!("CREATE TABLE {DATA}.twice (e enum('😀', 'É', 'é') CHARACTER SET utf8mb4, d date NOT NULL DEFAULT '0000-00-00')"),
                 &format!("CREATE VIEW {DATA}.v AS SELECT e, 1 AS n FROM {DATA}.`a``b`"),
                 &format!("INSERT INTO {DATA}.`a``b` VALUES (1, '😀', 'x', NULL)"),
             ])
             .await;
+        if name == "mysql97" {
+            server.run(&["SET GLOBAL sql_require_primary_key = ON"]).await;
+        }
         let options = ConnectionOptions { port: server.port, ..ConnectionOptions::new("127.0.0.1", "maxwell", "maxwell") };
         let client = Server::new(options).expect("options");
         let checked = preflight::check(&client, &client, false).await.expect("the server answers");
         let identity = checked.into_result().expect("the server can be followed").identity;
         let mut conn = client.conn().await.expect("a connection");
+        let strict = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE";
+        conn.query_drop(format!("SET SESSION sql_mode = '{strict},ANSI_QUOTES,NO_BACKSLASH_ESCAPES'")).await.expect("a mode");
+        let before: Option<String> = conn.query_first("SELECT @@sql_mode").await.expect("a mode");
         let schema = capture::capture(&mut conn, &identity).await.expect("captured");
         let one = capture::capture_tables(&mut conn, &identity, &[(DATA, "a`b"), (DATA, "gone")]).await.expect("captured");
+        assert_eq!(conn.query_first("SELECT @@sql_mode").await.expect("a mode"), before, "{name}");
         drop(conn);
         assert_eq!(labels(&schema, "a`b", 1), ["a", "😀", "𝄞x", "why?", "it's \\", "ü"], "{name}");
         assert_eq!(labels(&schema, "a`b", 2), ["x", "😀", "?"], "{name}");
         assert_eq!(labels(&schema, "a`b", 3), ["a", "b"], "{name}");
         assert_eq!(labels(&schema, "latin", 0), ["?", "ü", "x"], "{name}");
+        assert_eq!(labels(&schema, "full", 0), members, "{name}");
+        assert_eq!(labels(&schema, "twice", 0), ["😀", "É", "é"], "{name}");
         assert_eq!(labels(&schema, "v", 0), ["a", "😀", "𝄞x", "why?", "it's \\", "ü"], "{name}");
         assert_eq!(one[0].as_deref(), schema.table(DATA, "a`b").map(|t| &**t), "{name}");
         assert!(one[1].is_none());
         println!("labels beyond U+FFFF are captured from {name}");
         client.close().await;
+        if name == "mysql97" {
+            server.run(&["SET GLOBAL sql_require_primary_key = OFF"]).await;
+        }
         server.drop_databases(DATA, SCHEMA).await;
     }
 }
@@ -111,8 +130,20 @@ async fn row_metadata_tells_labels_without_the_right_to_read_them() {
         let rows: Vec<serde_json::Value> = text.lines().map(read).collect();
         let want = [serde_json::json!({"id": 1, "e": "😀", "s": ["𝄞"]}), serde_json::json!({"id": 2, "e": "why?", "s": ["x", "𝄞"]})];
         assert_eq!(rows, want, "{name}");
-        assert!(daemon.log_text().contains("is mended from the binlog: column e tracked with 3 labels"), "{}", daemon.log_tail());
+        assert!(daemon.log_text().contains("is mended from the binlog: column e tracked with 1 labels"), "{}", daemon.log_tail());
         assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
+        // Without row metadata nobody tells: what is certain goes on, and a row in doubt stops.
+        server.run(&["SET GLOBAL binlog_row_metadata = 'MINIMAL'", "SET NAMES utf8mb4"]).await;
+        let create = format!("CREATE TABLE {DATA}.u (id int PRIMARY KEY, e enum('a', '😀', 'b')) CHARACTER SET utf8mb4");
+        server.run(&[&format!("DROP TABLE {DATA}.t"), &format!("DROP DATABASE {SCHEMA}"), &create]).await;
+        let mut daemon = Daemon::start(&site, "in-doubt", &config, &[]);
+        eventually("the daemon follows", soon, async || daemon.log_text().contains("following the binlog").then_some(())).await;
+        server.run(&["SET NAMES utf8mb4", &format!("INSERT INTO {DATA}.u VALUES (1, 'a')")]).await;
+        eventually("the row", soon, async || (daemon.stdout_text().lines().count() == 1).then_some(())).await;
+        server.run(&[&format!("INSERT INTO {DATA}.u VALUES (2, 'b')")]).await;
+        assert!(daemon.end(soon).await.is_some_and(|status| !status.success()), "{}", daemon.log_tail());
+        assert!(daemon.log_text().contains("label number 3 of 1"), "{}", daemon.log_tail());
+        assert_eq!(daemon.stdout_text().lines().count(), 1, "{}", daemon.log_tail());
         server.run(&[&format!("SET GLOBAL binlog_row_metadata = '{before}'"), "DROP USER labels@'%'"]).await;
         server.drop_databases(DATA, SCHEMA).await;
     }

@@ -391,7 +391,8 @@ impl Assembler {
     ///
     /// Offsets are the running sum of sizes, because `end_log_pos` has 32 bits and MariaDB 11.4+ writes 0 in groups.
     /// Where it is there it is checked: between transactions the stream may jump ahead (a server that skips what a
-    /// GTID set already has, or hides an event of its own); inside one it may not.
+    /// GTID set already has, or hides an event of its own); inside one it may not. A compressed transaction stands right
+    /// behind its GTID event, so nothing is passed over before it, read whole or unpacked while it is received.
     fn place(&mut self, header: &EventHeader) -> Result<u64> {
         if is_outside_file(header) {
             return Ok(self.at.offset);
@@ -404,7 +405,8 @@ impl Assembler {
             .ok_or_else(|| Error::definite("a place beyond the end of any file").detail(&self.at))?;
         if header.next_position != 0 && end as u32 != header.next_position {
             let told = extend(header.next_position, end);
-            if self.open.is_some() || told < end {
+            let is_inside = self.open.is_some() || header.event_type() == Some(EventType::TransactionPayload);
+            if is_inside || told < end {
                 return Err(Error::definite(format!("the event says that it ends at {told}, the sum of sizes says {end}"))
                     .detail(format!("{} event at {}", header.type_name(), self.at))
                     .hint("the binlog file is damaged, or events are missing from the stream; check it with mysqlbinlog"));

@@ -311,6 +311,15 @@ fn a_gap_inside_a_transaction_is_an_error_and_between_two_is_not() {
     assert!(error.to_string().contains("the sum of sizes says"), "{error}");
 }
 
+/// Its GTID event ends where it begins. Unpacked while it is received, its transaction is open already when its place is known.
+#[test]
+fn a_gap_before_a_compressed_transaction_is_an_error() {
+    let mut feed = Feed::new("");
+    feed.offset += 100;
+    let error = feed.push(40, &[]).unwrap_err();
+    assert!(error.to_string().contains("the sum of sizes says"), "{error}");
+}
+
 /// MariaDB tells how a file is encrypted also where a dump begins inside of it, as it repeats the format description.
 #[test]
 fn an_event_about_encryption_that_is_sent_again_takes_no_room() {

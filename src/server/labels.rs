@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
-use super::column_type::CUT;
+use super::column_type::{CUT, UNTOLD};
 use super::fault::sql_error;
 use super::rows;
 use crate::error::{Error, Result};
@@ -19,21 +19,22 @@ use crate::schema::{ColumnType, Table};
 
 const NAME: &str = "`binlogd_labels`";
 
-/// Replaces labels with question marks by the true ones. A table whose labels cannot be read keeps them, with a warning:
-/// row metadata may still tell them, and a question mark may be what was meant.
+/// Replaces labels with question marks by the true ones. Where labels cannot be read, the list ends before the first one in
+/// doubt, with a warning: a row with that label or a later one stops, and says so. Row metadata may still tell them.
 ///
 /// # Errors
 /// Transient when the connection is lost.
 pub async fn complete(conn: &mut Conn, tables: &mut [Table]) -> Result<()> {
-    let mut home = None;
+    let mut reader = None;
     for table in tables {
         for at in 0..table.columns.len() {
-            let Some(column) = table.columns.get(at).filter(|c| is_doubtful(&c.ty)) else { continue };
+            let Some(column) = table.columns.get(at).filter(|c| first_in_doubt(&c.ty).is_some()) else { continue };
             let name = column.name.clone();
-            if home.is_none() {
-                home = Some(homes(conn).await?);
+            if reader.is_none() {
+                reader = Some(Reader::open(conn).await?);
             }
-            match read(conn, table, &name, &column.ty, home.as_deref().unwrap_or_default()).await {
+            let homes = reader.as_ref().map(|r| r.homes.as_slice()).unwrap_or_default();
+            match read(conn, table, &name, &column.ty, homes).await {
                 Ok(labels) => {
                     if let Some(column) = table.columns.get_mut(at) {
                         set(&mut column.ty, labels);
@@ -42,31 +43,66 @@ pub async fn complete(conn: &mut Conn, tables: &mut [Table]) -> Result<()> {
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => {
                     if let Some(column) = table.columns.get_mut(at) {
-                        // A row with a label that nobody knows stops, and says so.
-                        let known = column.ty.labels().map(|labels| labels.iter().filter(|l| *l != CUT).cloned().collect());
-                        set(&mut column.ty, known.unwrap_or_default());
+                        let known = first_in_doubt(&column.ty).and_then(|doubt| column.ty.labels().and_then(|all| all.get(..doubt)));
+                        let known = known.unwrap_or_default().into();
+                        set(&mut column.ty, known);
                     }
                     tracing::warn!(
                     %error,
                     table = %format!("{}.{}", table.database, table.name),
                     column = name,
-                    "the labels of a column have question marks where the server may mean other characters, and they could not be read; hint: let this \
-                     user CREATE TEMPORARY TABLES in the schema database, or set binlog_row_metadata=FULL on the server"
+                    known = column_labels(table, at),
+                    "the labels of a column have question marks where the server may mean other characters, and they could not be read: a row with \
+                     such a label, or one behind it, stops; hint: let this user CREATE TEMPORARY TABLES in the schema database, or set \
+                     binlog_row_metadata=FULL on the server"
                     );
                 }
             }
         }
     }
-    Ok(())
+    match reader {
+        Some(reader) => reader.close(conn).await,
+        None => Ok(()),
+    }
 }
 
-fn is_doubtful(ty: &ColumnType) -> bool {
-    ty.labels().is_some_and(|labels| labels.iter().any(|label| label.contains('?')))
+fn column_labels(table: &Table, at: usize) -> usize {
+    table.columns.get(at).and_then(|c| c.ty.labels()).map_or(0, |labels| labels.len())
+}
+
+/// The place of the first label that may be another on the server: information_schema's question mark stands for a character
+/// beyond U+FFFF, which only some character sets have, for bytes without a character, or for itself.
+fn first_in_doubt(ty: &ColumnType) -> Option<usize> {
+    let (ColumnType::Enum { labels, charset } | ColumnType::Set { labels, charset }) = ty else { return None };
+    let narrow = charset.as_deref().is_some_and(|c| !matches!(c, "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" | "binary"));
+    labels.iter().position(|label| if narrow { label == UNTOLD || label == CUT } else { label.contains('?') })
 }
 
 fn set(ty: &mut ColumnType, new: Arc<[String]>) {
     if let ColumnType::Enum { labels, .. } | ColumnType::Set { labels, .. } = ty {
         *labels = new;
+    }
+}
+
+/// A connection made ready to read labels.
+struct Reader {
+    /// Databases in which this user may make temporary tables; an empty name stands for all of them.
+    homes: Vec<String>,
+    /// The session's SQL mode before.
+    mode: String,
+}
+
+impl Reader {
+    /// Without a strict SQL mode: a table may have been made under another, with labels that a strict one refuses as equal.
+    async fn open(conn: &mut Conn) -> Result<Reader> {
+        let homes = homes(conn).await?;
+        let mode: Option<String> = conn.query_first("SELECT @@SESSION.sql_mode").await.map_err(sql_error)?;
+        conn.query_drop("SET SESSION sql_mode = ''").await.map_err(sql_error)?;
+        Ok(Reader { homes, mode: mode.unwrap_or_default() })
+    }
+
+    async fn close(self, conn: &mut Conn) -> Result<()> {
+        conn.exec_drop("SET SESSION sql_mode = ?", (self.mode,)).await.map_err(sql_error)
     }
 }
 
@@ -113,9 +149,11 @@ async fn read_in(conn: &mut Conn, home: &str, table: &Table, column: &str, ty: &
     let count = ty.labels().filter(|labels| labels.last().is_none_or(|last| last != CUT)).map(|labels| labels.len());
     let temporary = format!("{}.{NAME}", ident(home));
     let (column, source) = (ident(column), format!("{}.{}", ident(&table.database), ident(&table.name)));
-    let create = format!("CREATE TEMPORARY TABLE {temporary} SELECT {column} FROM {source} LIMIT 0");
+    // With a primary key, which sql_require_primary_key wants of temporary tables too.
+    let create =
+        format!("CREATE TEMPORARY TABLE {temporary} (n INT NOT NULL PRIMARY KEY) SELECT 0 AS n, {column} AS label FROM {source} LIMIT 0");
     conn.query_drop(create).await.map_err(sql_error)?;
-    let found = fill_and_read(conn, &temporary, &column, &numbers(ty, count)).await;
+    let found = fill_and_read(conn, &temporary, &numbers(ty, count)).await;
     conn.query_drop(format!("DROP TEMPORARY TABLE {temporary}")).await.map_err(sql_error)?;
     let found = found?;
     if let Some(count) = count.filter(|count| *count != found.len()) {
@@ -132,12 +170,18 @@ fn numbers(ty: &ColumnType, count: Option<usize>) -> Vec<u64> {
     (0..count as u64).map(|n| if is_set { 1 << n.min(63) } else { n + 1 }).collect()
 }
 
-async fn fill_and_read(conn: &mut Conn, temporary: &str, column: &str, numbers: &[u64]) -> Result<Vec<String>> {
-    let values: Vec<String> = numbers.iter().map(|n| format!("({n})")).collect();
-    // IGNORE: what is no label becomes 0.
-    conn.query_drop(format!("INSERT IGNORE INTO {temporary} ({column}) VALUES {}", values.join(","))).await.map_err(sql_error)?;
-    let select =
-        format!("SELECT CAST(CONVERT({column} USING utf8mb4) AS BINARY) FROM {temporary} WHERE {column} + 0 > 0 ORDER BY {column} + 0");
+/// Rows of one statement: far below the smallest max_allowed_packet that is in use.
+const ROWS: usize = 10_000;
+
+async fn fill_and_read(conn: &mut Conn, temporary: &str, numbers: &[u64]) -> Result<Vec<String>> {
+    for (first, some) in (0..).step_by(ROWS).zip(numbers.chunks(ROWS)) {
+        let values: Vec<String> = (first..).zip(some).map(|(n, number)| format!("({n},{number})")).collect();
+        // IGNORE: what is no label becomes 0.
+        let insert = format!("INSERT IGNORE INTO {temporary} (n, label) VALUES {}", values.join(","));
+        conn.query_drop(insert).await.map_err(sql_error)?;
+    }
+    // Not `> 0`: the last of 64 members of a SET is negative as a number.
+    let select = format!("SELECT CAST(CONVERT(label USING utf8mb4) AS BINARY) FROM {temporary} WHERE label + 0 <> 0 ORDER BY n");
     let found: Vec<Row> = conn.query(select).await.map_err(sql_error)?;
     found.iter().map(|row| rows::text(row, 0)).collect()
 }
@@ -157,11 +201,24 @@ mod tests {
     }
 
     #[test]
-    fn only_labels_with_question_marks_are_doubtful() {
+    fn only_labels_with_question_marks_are_in_doubt() {
         let labels = |all: &[&str]| -> Arc<[String]> { all.iter().map(|l| (*l).to_owned()).collect() };
-        assert!(is_doubtful(&ColumnType::Enum { labels: labels(&["a", "b?"]), charset: None }));
-        assert!(!is_doubtful(&ColumnType::Set { labels: labels(&["a", "b"]), charset: None }));
-        assert!(!is_doubtful(&ColumnType::Json));
+        let of = |all: &[&str], charset: &str| first_in_doubt(&ColumnType::Enum { labels: labels(all), charset: Some(charset.into()) });
+        assert_eq!(first_in_doubt(&ColumnType::Enum { labels: labels(&["a", "b?"]), charset: None }), Some(1));
+        assert_eq!(first_in_doubt(&ColumnType::Set { labels: labels(&["a", "b"]), charset: None }), None);
+        assert_eq!(first_in_doubt(&ColumnType::Json), None);
+        for charset in ["utf8mb4", "utf16", "utf16le", "utf32", "gb18030", "binary"] {
+            assert_eq!(of(&["a", "b?", CUT], charset), Some(1), "{charset}");
+        }
+        // A question mark that is nothing else; one in the place of bytes; the end of a list that was cut.
+        assert_eq!(of(&["a", "b?"], "latin1"), None);
+        assert_eq!(of(&["a", "b?", UNTOLD], "latin1"), Some(2));
+        assert_eq!(of(&["a", "b?", CUT], "cp1250"), Some(2));
+    }
+
+    #[test]
+    fn labels_are_asked_for_by_their_numbers() {
+        let labels = |all: &[&str]| -> Arc<[String]> { all.iter().map(|l| (*l).to_owned()).collect() };
         let set = ColumnType::Set { labels: labels(&["a", "b", "c"]), charset: None };
         assert_eq!(numbers(&set, Some(3)), [1, 2, 4]);
         let list = ColumnType::Enum { labels: labels(&["a", "b"]), charset: None };

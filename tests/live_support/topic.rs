@@ -11,6 +11,7 @@ use rdkafka::Message as _;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -40,17 +41,37 @@ fn client(brokers: &str) -> ClientConfig {
     config
 }
 
+/// What a cluster answers while it changes.
+fn is_passing(why: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::*;
+    matches!(why, NotController | RequestTimedOut | NetworkException | BrokerNotAvailable | InvalidReplicationFactor)
+}
+
 impl Topic {
     pub async fn create(brokers: &str, name: &str, partitions: i32) -> Topic {
         Topic::create_copied(brokers, name, partitions, 1).await
     }
 
+    /// Asks until the brokers answer: while a cluster's leaders move, a request may be lost with its connection.
     pub async fn create_copied(brokers: &str, name: &str, partitions: i32, copies: i32) -> Topic {
-        let admin: AdminClient<DefaultClientContext> = client(brokers).create().expect("an admin client");
         let wanted = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let options = AdminOptions::new().operation_timeout(Some(LIMIT));
-        for result in admin.create_topics([&wanted], &options).await.expect("the broker answers") {
-            result.expect("the topic can be made");
+        let end = Instant::now() + LIMIT;
+        let mut lost = false;
+        loop {
+            let admin: AdminClient<DefaultClientContext> = client(brokers).create().expect("an admin client");
+            match admin.create_topics([&wanted], &options).await.map(|mut results| results.remove(0)) {
+                Ok(Ok(_)) => break,
+                // Made by the request whose answer was lost.
+                Ok(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) if lost => break,
+                Ok(Err((_, why))) if !is_passing(why) => panic!("the topic {name} can be made: {why}"),
+                refused => {
+                    assert!(Instant::now() < end, "the topic {name} could not be made: {refused:?}");
+                    eprintln!("topic {name}: asked again after {refused:?}");
+                    lost = true;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            }
         }
         Topic { brokers: brokers.to_owned(), name: name.to_owned(), partitions }
     }
