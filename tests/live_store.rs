@@ -304,6 +304,7 @@ mod bodies {
             server_uuid: Some("6c27ed6d-7ee1-11e3-be39-6c626d957cff".into()),
             birth: Some(FileBirth { file: "a'b.000002".into(), created: 1_700_000_000 }),
             captured_until: None,
+            checked: true,
         };
         store.set_origin(origin.clone());
         store.save_position(&at("a'b.000002", 4, 10)).await.unwrap();

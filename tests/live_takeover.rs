@@ -2,6 +2,8 @@
 //!
 //! Skipped unless MAXWELL_RUN names a command that starts Maxwell (COMMAND --config=FILE).
 
+#[path = "live_takeover/definitions.rs"]
+mod definitions;
 #[path = "live_support/mod.rs"]
 mod live_support;
 
@@ -27,4 +29,21 @@ async fn by_file() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_gtid() {
     take_turns("takeover_gtid", "mysql97", "BINLOGD_TEST_MYSQL97_PORT", true).await;
+}
+
+/// Definitions that Maxwell read or followed wrongly are put right when the daemon takes over, on servers whose binlog does not
+/// tell them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn definitions_that_maxwell_has_wrong() {
+    let _alone = one_at_a_time().await;
+    let Some(maxwell) = variable("MAXWELL_RUN") else {
+        println!("SKIPPED definitions: MAXWELL_RUN is not set");
+        return;
+    };
+    for (variable, name) in
+        [("BINLOGD_TEST_MYSQL56_PORT", "mysql56"), ("BINLOGD_TEST_MYSQL97_PORT", "mysql97"), ("BINLOGD_TEST_MARIADB118_PORT", "mariadb118")]
+    {
+        let Some([port]) = need(&format!("definitions on {name}"), [variable]) else { continue };
+        definitions::run(SqlServer::new(name, &port), &maxwell).await;
+    }
 }

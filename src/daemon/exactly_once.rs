@@ -310,7 +310,7 @@ pub fn told(record: Option<&PositionRecord>, row: Option<&Stored>, server_id: u3
 
 /// A record as the store would have it.
 fn stored(record: PositionRecord) -> Stored {
-    let origin = Origin { server_uuid: record.server_uuid, birth: None, captured_until: record.captured_until };
+    let origin = Origin { server_uuid: record.server_uuid, birth: None, captured_until: record.captured_until, checked: true };
     Stored { position: record.position, origin }
 }
 

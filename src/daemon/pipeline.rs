@@ -153,7 +153,7 @@ fn greet(chain: &mut Chain, with: &mut Surroundings, uuid: Option<&str>) -> Resu
         let end = with.runtime.block_on(tables::log_end(&with.replication))?;
         tracing::warn!(from = with.server_uuid.as_deref(), to = uuid, log_end = %end, "another server answers now");
         let captured_until = chain.assembler.server_changed(&end);
-        with.store.set_origin(Origin { server_uuid: uuid.map(str::to_owned), birth: None, captured_until });
+        with.store.set_origin(Origin { server_uuid: uuid.map(str::to_owned), captured_until, checked: true, ..Origin::default() });
     }
     if uuid.is_some() {
         with.server_uuid = uuid.map(str::to_owned);

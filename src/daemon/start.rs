@@ -4,10 +4,11 @@ use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Bound, Place, Position};
 use crate::schema::mend::{self, TRUSTED_FORMAT};
+use crate::schema::misread;
 use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
-use crate::server::{Server, capture};
+use crate::server::{Server, as_maxwell, capture};
 use crate::source::dump::{DumpStream, Start};
 use crate::status::State;
 use crate::store::{Origin, Store};
@@ -18,6 +19,11 @@ use super::pipeline::Surroundings;
 use super::seek::Seeker;
 use super::takeover::{self, Found, Versions};
 use super::{tables, view};
+
+/// How far the clocks of the server and of who stored the position may differ.
+const CLOCKS_APART_SECONDS: i64 = 60;
+/// Lines in the log of a takeover.
+const CORRECTED_LOGGED: usize = 100;
 
 /// Where to start, and with what.
 pub struct Begin {
@@ -64,8 +70,8 @@ pub async fn begin(context: &StartContext<'_>) -> Result<Begin> {
 
 /// The schema valid at the position that was found.
 pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Begin> {
-    let Found { position, followed, captured_until, versions } = found;
-    context.set_captured_until(captured_until.clone());
+    let Found { position, followed, captured_until, checked, versions } = found;
+    context.set_origin(captured_until.clone(), checked);
     let prepared = context.store.load_prepared().await?;
     // Up to a position just taken from the server nobody followed the stream: what is stored is older.
     if followed && !context.recapture {
@@ -77,8 +83,15 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
             if context.maxwell_quirks {
                 view::restore(context.store, schema_id, &mut schema).await?;
             }
-            let begin = Begin { position, schema, schema_id, captured_until, prepared };
-            return if format < TRUSTED_FORMAT { mended(context, begin, format).await } else { Ok(begin) };
+            let mut begin = Begin { position, schema, schema_id, captured_until, prepared };
+            if format < TRUSTED_FORMAT {
+                begin = mended(context, begin, format).await?;
+            }
+            if !checked {
+                begin = corrected(context, begin).await?;
+                context.set_origin(begin.captured_until.clone(), true);
+            }
+            return Ok(begin);
         }
         tracing::info!("no stored schema version is valid here");
     }
@@ -92,7 +105,7 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     let count: usize = schema.databases.iter().map(|d| d.tables.len()).sum();
     let after = tables::log_bound(context.replication, context.gtid_mode).await?;
     tracing::info!(databases = schema.databases.len(), tables = count, "definitions captured");
-    context.set_captured_until(Some(after.clone()));
+    context.set_origin(Some(after.clone()), false);
     if followed {
         // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
         context.store.save_position(&position).await?;
@@ -105,6 +118,7 @@ pub async fn with_schema(context: &StartContext<'_>, found: Found) -> Result<Beg
     if context.maxwell_quirks {
         view::capture(context.store, context.capture, context.identity, schema_id, &mut schema).await?;
     }
+    context.set_origin(Some(after.clone()), true);
     if !followed {
         // Only now: a kill before this starts afresh, not with a position that has no schema.
         context.store.save_position(&position).await?;
@@ -122,12 +136,40 @@ async fn mended(context: &StartContext<'_>, begin: Begin, format: u16) -> Result
     drop(conn);
     let after = tables::log_bound(context.replication, context.gtid_mode).await?;
     let differences = mend::mend(&mut schema, &captured, format);
-    context.set_captured_until(Some(after.clone()));
+    context.set_origin(Some(after.clone()), false);
     // Before the snapshot: a process that finds it must find the place up to which it is uncertain.
     context.store.save_position(&position).await?;
     let schema_id = context.store.save_mended(schema_id, &schema, &position).await?;
     tracing::info!(schema_id, differences, "the schema is mended");
     Ok(Begin { position, schema, schema_id, captured_until: Some(after), prepared })
+}
+
+/// Puts right what Maxwell has wrong in the definitions that it stored, and stores them anew if anything was.
+async fn corrected(context: &StartContext<'_>, begin: Begin) -> Result<Begin> {
+    tracing::info!(schema_id = begin.schema_id, "Maxwell may have stored these definitions; comparing them with the server's");
+    if let Some(board) = context.board {
+        board.state(State::Capturing);
+    }
+    let mut conn = context.capture.conn().await?;
+    let captured = capture::capture(&mut conn, context.identity).await?;
+    let view = as_maxwell::view(&mut conn, context.identity, &captured).await?;
+    let older = capture::tables_older_than(&mut conn, begin.position.heartbeat / 1000 - CLOCKS_APART_SECONDS).await?;
+    drop(conn);
+    let Begin { position, mut schema, schema_id, .. } = begin;
+    let is_unchanged = |database: &str, table: &str| older.get(database).is_some_and(|tables| tables.contains(table));
+    let all = misread::correct(&mut schema, &captured, &view.schema, is_unchanged);
+    for misread::Corrected { database, table, column, stored, truth } in all.iter().take(CORRECTED_LOGGED) {
+        tracing::info!(table = %format!("{database}.{table}"), column, ?stored, ?truth, "a definition that Maxwell stored is corrected");
+    }
+    if all.is_empty() {
+        return Ok(Begin { position, schema, schema_id, ..begin });
+    }
+    let schema_id = context.store.save_mended(schema_id, &schema, &position).await?;
+    if let Some(view) = &schema.as_maxwell {
+        context.store.save_view(schema_id, &view.differences(&schema)).await?;
+    }
+    tracing::info!(schema_id, columns = all.len(), "definitions that Maxwell stored are corrected");
+    Ok(Begin { position, schema, schema_id, ..begin })
 }
 
 /// The stored version that is valid at the position. One that was found by the rules of another mode or server is stored
@@ -150,9 +192,10 @@ async fn restore(context: &StartContext<'_>, position: &Position, versions: &Ver
 }
 
 impl StartContext<'_> {
-    /// Stored beside every position before it, so that a kill does not lose it.
-    fn set_captured_until(&self, captured_until: Option<Bound>) {
-        self.store.set_origin(Origin { server_uuid: self.identity.uuid.clone(), birth: None, captured_until });
+    /// Stored beside every position from now on: up to where definitions were captured, so that a kill does not lose it, and
+    /// whether they are free of Maxwell's faults.
+    fn set_origin(&self, captured_until: Option<Bound>, checked: bool) {
+        self.store.set_origin(Origin { server_uuid: self.identity.uuid.clone(), captured_until, checked, ..Origin::default() });
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Found {
     pub followed: bool,
     /// Up to here statements may be in the definitions already.
     pub captured_until: Option<Bound>,
+    /// `Origin::checked`
+    pub checked: bool,
     pub versions: Versions,
 }
 
@@ -68,11 +70,11 @@ pub async fn find(context: &StartContext<'_>) -> Result<Found> {
         let position = in_mode(position, context);
         tracing::info!(%position, "found the position of another client of this server");
         context.store.save_position(&position).await?;
-        return Ok(Found { position, followed: true, captured_until: None, versions: Versions::Here });
+        return Ok(Found { position, followed: true, captured_until: None, checked: false, versions: Versions::Here });
     }
     let position = now(context).await?;
     tracing::info!(%position, "no stored position; starting at the server's current one");
-    Ok(Found { position, followed: false, captured_until: None, versions: Versions::Here })
+    Ok(Found { position, followed: false, captured_until: None, checked: false, versions: Versions::Here })
 }
 
 /// A place that was given goes before all that is stored.
@@ -94,7 +96,7 @@ pub async fn given(context: &StartContext<'_>, position: Position) -> Result<Fou
     }
     // Versions of file mode have no GTID set to be found by.
     let versions = if mixed { by_file_of_this_server(context, &position) } else { Versions::Here };
-    Ok(Found { position, followed, captured_until, versions })
+    Ok(Found { position, followed, captured_until, checked: false, versions })
 }
 
 fn by_file_of_this_server(context: &StartContext<'_>, position: &Position) -> Versions {
@@ -272,7 +274,7 @@ async fn switched(context: &StartContext<'_>, other: &ClientPosition) -> Result<
         true => by_file_of_this_server(context, &position),
         false => Versions::Elsewhere { lookup: Lookup::Gtids, at: vec![before.clone()], begins: self::before(&position) },
     };
-    Ok(Found { position, followed: true, captured_until, versions })
+    Ok(Found { position, followed: true, captured_until, checked: other.stored.origin.checked, versions })
 }
 
 /// `gtid_mode` was switched over a position record. The place is derived from it as from a row; this mode's row goes before it only
@@ -336,7 +338,13 @@ async fn resumed(context: &StartContext<'_>, stored: Stored) -> Result<Found> {
             .map_err(|e| underivable(e, "the stored position lacks what this mode needs".to_owned(), &stored.position.to_string()))?;
         tracing::info!(%position, file_position = %position.at, "completed the stored position");
     }
-    Ok(Found { position: in_mode(position, context), followed: true, captured_until, versions: Versions::Here })
+    Ok(Found {
+        position: in_mode(position, context),
+        followed: true,
+        captured_until,
+        checked: stored.origin.checked,
+        versions: Versions::Here,
+    })
 }
 
 /// A first start at the end of the log would lose what a row of this client under another server id still waits for.
@@ -392,7 +400,7 @@ async fn recovered(context: &StartContext<'_>, foreign: &[&ClientPosition]) -> R
         None => None,
     };
     let versions = Versions::Elsewhere { lookup, at: at.into(), begins: place.start };
-    Ok(Found { position, followed: true, captured_until, versions })
+    Ok(Found { position, followed: true, captured_until, checked: row.stored.origin.checked, versions })
 }
 
 /// As Maxwell does with `master_recovery`: once there is a position for this server, those for others are stale.

@@ -7,6 +7,7 @@ pub mod compact;
 pub mod ddl;
 pub mod delta;
 pub mod mend;
+pub mod misread;
 pub mod prepared;
 pub mod repair;
 

@@ -61,22 +61,16 @@ fn as_maxwell(truth: &ColumnType, declared: &str, charset: Option<String>) -> Co
     }
 }
 
-/// `enum('a','b')`: what stands between the first parenthesis and the last, cut at every `',`.
+/// `enum('a','b')`: in what stands between the first parenthesis and the last, from every quote to the next one with a comma or
+/// the end behind it, and on behind that. A label with `',` inside is cut there, and the next one begins at a later quote.
 fn labels(declared: &str) -> Arc<[String]> {
-    let inside = declared.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
+    let mut rest = declared.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')')).map_or("", |(inside, _)| inside);
     let mut labels = Vec::new();
-    let mut rest = inside;
-    while let Some(label) = rest.strip_prefix('\'') {
-        match label.split_once("',") {
-            Some((label, after)) => {
-                labels.push(label.to_string());
-                rest = after;
-            }
-            None => {
-                labels.push(label.strip_suffix('\'').unwrap_or(label).to_string());
-                break;
-            }
-        }
+    while let Some((_, label)) = rest.split_once('\'') {
+        let end = label.match_indices('\'').map(|(at, _)| at).find(|at| matches!(label.as_bytes().get(at + 1), None | Some(b',')));
+        let Some((label, after)) = end.and_then(|end| Some((label.get(..end)?, label.get(end + 1..)?))) else { break };
+        labels.push(label.to_owned());
+        rest = after;
     }
     labels.into()
 }
@@ -106,6 +100,9 @@ mod tests {
             ("enum('it''s','(x)')", &["it''s", "(x)"]),
             ("set('a,b','c')", &["a,b", "c"]),
             ("enum('')", &[""]),
+            ("enum('','x')", &["", "x"]),
+            ("enum('a'',b','back','x')", &["a'", ",'back", "x"]),
+            ("set('it''s','a'',b')", &["it''s", "a'"]),
         ] {
             assert_eq!(&labels(declared)[..], want, "{declared}");
         }

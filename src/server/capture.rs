@@ -4,7 +4,7 @@
 //! the binlog is not decided here: the caller captures between two positions (design §5).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mysql_async::prelude::Queryable;
@@ -65,6 +65,21 @@ pub async fn capture_tables(conn: &mut Conn, server: &ServerIdentity, tables: &[
         found.push(table.map(Arc::new));
     }
     Ok(found)
+}
+
+/// Tables by database whose definition is older than this moment (epoch seconds), as far as the server tells: CREATE_TIME is when a
+/// table was made, or altered by building it anew.
+pub async fn tables_older_than(conn: &mut Conn, seconds: i64) -> Result<HashMap<String, HashSet<String>>> {
+    let mut older: HashMap<String, HashSet<String>> = HashMap::new();
+    let sql = format!(
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA {EXCLUDED} AND UNIX_TIMESTAMP(CREATE_TIME) < {seconds}"
+    );
+    each(conn, sql, Params::Empty, |row| {
+        older.entry(rows::text(row, 0)?).or_default().insert(rows::text(row, 1)?);
+        Ok(())
+    })
+    .await?;
+    Ok(older)
 }
 
 /// How many columns the binlog has behind those of each table: MariaDB keeps long values unique by a hidden column for each

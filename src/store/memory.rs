@@ -453,12 +453,12 @@ mod tests {
         let first = MemoryStore::open(disk.clone(), options("a", false));
         assert_eq!(first.load_position().await.unwrap(), None);
         let birth = FileBirth { file: "m.000001".into(), created: 5 };
-        first.set_origin(Origin { server_uuid: Some("u".into()), birth: Some(birth.clone()), captured_until: None });
+        first.set_origin(Origin { server_uuid: Some("u".into()), birth: Some(birth.clone()), ..Origin::default() });
         first.save_position(&at("m.000001", 40, 9)).await.unwrap();
         let killed = MemoryStore::open(disk.clone(), options("a", false));
         let stored = killed.load_position().await.unwrap().unwrap();
         assert_eq!(stored.position, at("m.000001", 40, 9));
-        assert_eq!(stored.origin, Origin { server_uuid: Some("u".into()), birth: Some(birth), captured_until: None });
+        assert_eq!(stored.origin, Origin { server_uuid: Some("u".into()), birth: Some(birth), ..Origin::default() });
         let other = MemoryStore::open(disk.clone(), options("b", false));
         assert_eq!(other.load_position().await.unwrap(), None);
         assert_eq!(other.load_other_client_position().await.unwrap(), Some(at("m.000001", 40, 9)));

@@ -71,6 +71,9 @@ pub struct Origin {
     /// The definitions were captured while the server's log moved up to here: statements before this place may be in
     /// them already. It means something to positions before it only.
     pub captured_until: Option<Bound>,
+    /// The definitions that are stored up to there are binlogd's own, or were compared with the server's: what Maxwell
+    /// has wrong is not in them.
+    pub checked: bool,
 }
 
 /// A binlog file and when it was made: the time in the header of its format description event (epoch seconds).

@@ -34,6 +34,9 @@ pub(super) struct PositionNote {
     /// The executed set there, in GTID mode.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     captured_gtids: Option<String>,
+    /// `Origin::checked`
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    checked: bool,
 }
 
 impl PositionNote {
@@ -48,6 +51,7 @@ impl PositionNote {
             file_created: birth.map(|b| b.created),
             captured_until: until.filter(|u| !u.foreign).map(|u| (u.at.file.to_string(), u.at.offset)),
             captured_gtids: until.and_then(|u| u.gtids.as_ref()).map(Gtids::to_string),
+            checked: origin.checked,
         }
     }
 
@@ -64,7 +68,7 @@ impl PositionNote {
             (None, Some(gtids)) => Some(Bound::of_gtids(gtids)),
             (None, None) => None,
         };
-        Some((self.offset, Origin { server_uuid: self.server_uuid.clone(), birth, captured_until }))
+        Some((self.offset, Origin { server_uuid: self.server_uuid.clone(), birth, captured_until, checked: self.checked }))
     }
 }
 
@@ -109,7 +113,7 @@ mod tests {
     fn a_note_is_about_one_position_only() {
         let at = Position::new(BinlogPosition::new("m.000002", 5_000_000_000));
         let birth = |file: &str| Some(FileBirth { file: file.into(), created: 77 });
-        let origin = Origin { server_uuid: Some("u".into()), birth: birth("m.000002"), captured_until: None };
+        let origin = Origin { server_uuid: Some("u".into()), birth: birth("m.000002"), captured_until: None, checked: true };
         let note = PositionNote::new(&at, &origin);
         let json = serde_json::to_string(&note).unwrap();
         assert_eq!(json, r#"{"file":"m.000002","offset":5000000000,"server_uuid":"u","file_created":77}"#);
