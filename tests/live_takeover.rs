@@ -40,9 +40,11 @@ async fn definitions_that_maxwell_has_wrong() {
         println!("SKIPPED definitions: MAXWELL_RUN is not set");
         return;
     };
-    for (variable, name) in
-        [("BINLOGD_TEST_MYSQL56_PORT", "mysql56"), ("BINLOGD_TEST_MYSQL97_PORT", "mysql97"), ("BINLOGD_TEST_MARIADB118_PORT", "mariadb118")]
-    {
+    for (variable, name) in [
+        ("BINLOGD_TEST_MYSQL56_PORT", "mysql56"),
+        ("BINLOGD_TEST_MYSQL97_PORT", "mysql97"),
+        ("BINLOGD_TEST_MARIADB1011_PORT", "mariadb1011"),
+    ] {
         let Some([port]) = need(&format!("definitions on {name}"), [variable]) else { continue };
         definitions::run(SqlServer::new(name, &port), &maxwell).await;
     }

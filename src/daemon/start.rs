@@ -4,11 +4,11 @@ use crate::assemble::boundary::BoundaryScanner;
 use crate::error::{Error, Result};
 use crate::position::{BinlogPosition, Bound, Place, Position};
 use crate::schema::mend::{self, TRUSTED_FORMAT};
-use crate::schema::misread;
+use crate::schema::misread::{self, Age};
 use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 use crate::server::status::ServerIdentity;
-use crate::server::{Server, as_maxwell, capture};
+use crate::server::{Flavor, Server, as_maxwell, capture};
 use crate::source::dump::{DumpStream, Start};
 use crate::status::State;
 use crate::store::{Origin, Store};
@@ -156,10 +156,15 @@ async fn corrected(context: &StartContext<'_>, begin: Begin) -> Result<Begin> {
     let older = capture::tables_older_than(&mut conn, begin.position.heartbeat / 1000 - CLOCKS_APART_SECONDS).await?;
     drop(conn);
     let Begin { position, mut schema, schema_id, .. } = begin;
-    let is_unchanged = |database: &str, table: &str| older.get(database).is_some_and(|tables| tables.contains(table));
-    let all = misread::correct(&mut schema, &captured, &view.schema, is_unchanged);
-    for misread::Corrected { database, table, column, stored, truth } in all.iter().take(CORRECTED_LOGGED) {
-        tracing::info!(table = %format!("{database}.{table}"), column, ?stored, ?truth, "a definition that Maxwell stored is corrected");
+    let keeps_time = context.identity.version.at_least(Flavor::MySql, 8, 0, 0);
+    let age = |database: &str, table: &str| match older.get(database).is_some_and(|tables| tables.contains(table)) {
+        false => Age::Unknown,
+        true if keeps_time => Age::NotRebuilt,
+        true => Age::Unchanged,
+    };
+    let all = misread::correct(&mut schema, &captured, &view.schema, age);
+    for misread::Corrected { database, table, what } in all.iter().take(CORRECTED_LOGGED) {
+        tracing::info!(table = %format!("{database}.{table}"), what, "a definition that Maxwell stored is corrected");
     }
     if all.is_empty() {
         return Ok(Begin { position, schema, schema_id, ..begin });
@@ -168,7 +173,7 @@ async fn corrected(context: &StartContext<'_>, begin: Begin) -> Result<Begin> {
     if let Some(view) = &schema.as_maxwell {
         context.store.save_view(schema_id, &view.differences(&schema)).await?;
     }
-    tracing::info!(schema_id, columns = all.len(), "definitions that Maxwell stored are corrected");
+    tracing::info!(schema_id, corrections = all.len(), "definitions that Maxwell stored are corrected");
     Ok(Begin { position, schema, schema_id, ..begin })
 }
 

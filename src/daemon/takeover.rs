@@ -81,7 +81,10 @@ pub async fn find(context: &StartContext<'_>) -> Result<Found> {
 pub async fn given(context: &StartContext<'_>, position: Position) -> Result<Found> {
     let followed = followed(context, &position).await?;
     if !followed {
-        tracing::warn!("no client of this schema database has followed the binlog up to there: the definitions are captured anew");
+        tracing::warn!(
+            "no client of this schema database has followed the binlog up to there: the definitions are captured anew; rows in front of a later ALTER \
+             TABLE are read by what it made, unless binlog_row_metadata is FULL, which contradicts"
+        );
     }
     let own = context.store.load_position().await?;
     let captured_until =

@@ -9,43 +9,78 @@ use std::sync::Arc;
 
 use super::{ColumnType, Schema, Table};
 
-/// A column that was put right.
+/// What was put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corrected {
     pub database: String,
     pub table: String,
-    pub column: String,
-    pub stored: ColumnType,
-    pub truth: ColumnType,
+    pub what: String,
 }
 
-/// Corrects `stored` by what was `captured`, given what Maxwell makes of that (`view`). `is_unchanged` says of a database and
-/// table whether it has not been altered since the place that `stored` is for; if it cannot tell, it says no.
-pub fn correct(stored: &mut Schema, captured: &Schema, view: &Schema, is_unchanged: impl Fn(&str, &str) -> bool) -> Vec<Corrected> {
+/// What a server tells of a table's last alteration: it was before the place that the stored definitions are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Age {
+    /// It may have been altered since.
+    Unknown,
+    /// It was not built anew since; another may have got its name (MySQL 8 keeps CREATE_TIME over RENAME).
+    NotRebuilt,
+    /// Neither altered nor renamed.
+    Unchanged,
+}
+
+/// Corrects `stored` by what was `captured`, given what Maxwell makes of that (`view`), and the age of each database and table.
+pub fn correct(stored: &mut Schema, captured: &Schema, view: &Schema, age: impl Fn(&str, &str) -> Age) -> Vec<Corrected> {
     let mut all = Vec::new();
     for database in &mut stored.databases {
         for table in &mut database.tables {
             let Some(truth) = captured.table(&database.name, &table.name) else { continue };
             let seen = view.table(&database.name, &table.name).unwrap_or(truth);
-            let unchanged = has_same_columns(table, truth) && is_unchanged(&database.name, &table.name);
-            let wrong = wrong_columns(table, truth, seen, unchanged);
-            let charset = truth.charset.clone().filter(|charset| unchanged && table.charset.as_ref() != Some(charset));
-            if wrong.is_empty() && charset.is_none() {
-                continue;
+            let age = age(&database.name, &table.name);
+            let mut right = Table::clone(table);
+            let what = correct_table(&mut right, truth, seen, age);
+            if right != **table {
+                *table = Arc::new(right);
             }
-            let def = Arc::make_mut(table);
-            if charset.is_some() {
-                def.charset = charset;
-            }
-            for (at, ty) in wrong {
-                let Some(column) = def.columns.get_mut(at) else { continue };
-                let stored = std::mem::replace(&mut column.ty, ty.clone());
-                let (database, table, column) = (database.name.clone(), truth.name.clone(), column.name.clone());
-                all.push(Corrected { database, table, column, stored, truth: ty });
-            }
+            all.extend(what.into_iter().map(|what| Corrected { database: database.name.clone(), table: truth.name.clone(), what }));
         }
     }
     all
+}
+
+fn correct_table(table: &mut Table, truth: &Table, seen: &Table, age: Age) -> Vec<String> {
+    let mut what = Vec::new();
+    let same = has_same_columns(table, truth);
+    if age == Age::Unchanged && !same && has_same_names(table, truth) {
+        what.push("the order of its columns".to_owned());
+        *table = truth.clone();
+        return what;
+    }
+    // Such a server's binlog tells signs and character sets: should the table be another one, its rows contradict.
+    let unchanged = same && age >= Age::NotRebuilt;
+    for (at, ty) in wrong_columns(table, truth, seen, unchanged) {
+        let Some(column) = table.columns.get_mut(at) else { continue };
+        what.push(format!("column {}: {:?}, not {:?}", column.name, ty, column.ty));
+        column.ty = ty;
+    }
+    if unchanged && truth.charset.is_some() {
+        // Said where a column says it; alone it matters to columns that are added.
+        table.charset.clone_from(&truth.charset);
+    }
+    if unchanged && table.primary_key != truth.primary_key {
+        what.push(format!("its primary key: {:?}, not {:?}", truth.primary_key, table.primary_key));
+        table.primary_key.clone_from(&truth.primary_key);
+    }
+    what
+}
+
+/// The same columns in another order.
+fn has_same_names(one: &Table, other: &Table) -> bool {
+    let sorted = |table: &Table| {
+        let mut names: Vec<String> = table.columns.iter().map(|c| c.name.clone()).collect();
+        names.sort_unstable();
+        names
+    };
+    sorted(one) == sorted(other)
 }
 
 fn has_same_columns(one: &Table, other: &Table) -> bool {
@@ -172,7 +207,7 @@ mod tests {
             let of = |ty: &ColumnType| schema("utf8mb4", &[("id", int(true)), ("c", ty.clone())]);
             let corrected = |unchanged: bool| {
                 let mut schema = of(&stored);
-                let all = correct(&mut schema, &of(&truth), &of(&seen), |_, _| unchanged);
+                let all = correct(&mut schema, &of(&truth), &of(&seen), |_, _| if unchanged { Age::NotRebuilt } else { Age::Unknown });
                 assert_eq!(schema, of(if all.is_empty() { &stored } else { &truth }), "{what}");
                 !all.is_empty()
             };
@@ -186,13 +221,33 @@ mod tests {
         let more = [("id", int(false)), ("c", text("latin1")), ("gone", text("latin1"))];
         let mut stored = schema("latin1", &more);
         let seen = schema("utf8mb4", &[("id", int(false)), ("c", text("utf8mb4"))]);
-        let all = correct(&mut stored, &truth, &seen, |_, _| true);
-        assert_eq!(all.iter().map(|c| c.column.as_str()).collect::<Vec<_>>(), ["id"]);
+        let all = correct(&mut stored, &truth, &seen, |_, _| Age::Unchanged);
+        assert_eq!(all.len(), 1);
+        assert!(all[0].what.starts_with("column id: "), "{all:?}");
         let table = stored.table("d", "t").unwrap();
         assert_eq!((table.charset.as_deref(), &table.columns[1].ty), (Some("latin1"), &text("latin1")));
         let mut stored = schema("latin1", &more[..2]);
-        assert_eq!(correct(&mut stored, &truth, &seen, |_, _| true).len(), 2);
+        assert_eq!(correct(&mut stored, &truth, &seen, |_, _| Age::Unchanged).len(), 2);
         assert_eq!(stored, truth);
+    }
+
+    #[test]
+    fn keys_and_order_are_corrected_where_nothing_was_altered() {
+        let truth = schema("utf8mb4", &[("id", int(true)), ("a", text("utf8mb4")), ("b", text("utf8mb4"))]);
+        let change = |table: fn(&mut Table)| {
+            let mut stored = truth.clone();
+            table(Arc::make_mut(&mut stored.databases[0].tables[0]));
+            stored
+        };
+        let corrected = |stored: &Schema, age: Age| {
+            let mut schema = stored.clone();
+            let what = correct(&mut schema, &truth, &truth, |_, _| age);
+            assert_eq!(schema == truth, !what.is_empty(), "{what:?}");
+            !what.is_empty()
+        };
+        let (keyless, swapped) = (change(|t| t.primary_key.clear()), change(|t| t.columns.swap(1, 2)));
+        assert_eq!([Age::Unknown, Age::NotRebuilt, Age::Unchanged].map(|age| corrected(&keyless, age)), [false, true, true]);
+        assert_eq!([Age::Unknown, Age::NotRebuilt, Age::Unchanged].map(|age| corrected(&swapped, age)), [false, false, true]);
     }
 
     #[test]

@@ -7,3 +7,4 @@ create table kinds.captured (
   v varchar(20) collate latin1_german1_ci, e enum('it''s', 'a,b', 'back\\slash', 'plain', ',', 'x('), s set('a''b', 'c"d', 'e'), b binary(4)
 );
 create table kinds.untouched (id int zerofill primary key, e enum('it''s'));
+create table kinds.cut (id int primary key, e enum('a'',b', 'c', 'd'',', 'last'), s set('x''', 'z'));

@@ -6,6 +6,7 @@ insert into captured values (1, 255, 4294967295, 18446744073709551615, 184467440
 update captured set iz = iz - 1, e = 1 where id in (1, 3);
 alter table captured add more int zerofill, add f enum('it''s');
 update captured set more = 4000000000, f = 1 where id = 2;
+insert into cut values (1, 1, 1), (2, 2, 2), (3, 3, 1);
 create table copied like captured;
 insert into copied (id, iz, more) values (1, 4000000000, 4000000000);
 insert into untouched values (4000000000, 1);
