@@ -21,7 +21,7 @@ use super::takeover::{self, Found, Versions};
 use super::{tables, view};
 
 /// How far the clocks of the server and of who stored the position may differ.
-const CLOCKS_APART_SECONDS: i64 = 60;
+const CLOCKS_APART_SECONDS: i64 = 10;
 /// Lines in the log of a takeover.
 const CORRECTED_LOGGED: usize = 100;
 
@@ -164,7 +164,7 @@ async fn corrected(context: &StartContext<'_>, begin: Begin) -> Result<Begin> {
     };
     let all = misread::correct(&mut schema, &captured, &view.schema, age);
     for misread::Corrected { database, table, what } in all.iter().take(CORRECTED_LOGGED) {
-        tracing::info!(table = %format!("{database}.{table}"), what, "a definition that Maxwell stored is corrected");
+        tracing::info!(table = %if table.is_empty() { database.clone() } else { format!("{database}.{table}") }, what, "a definition that Maxwell stored is corrected");
     }
     if all.is_empty() {
         return Ok(Begin { position, schema, schema_id, ..begin });

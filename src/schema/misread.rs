@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
+use super::collation::same_charset;
 use super::{ColumnType, Schema, Table};
 
 /// What was put right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corrected {
     pub database: String,
+    /// Empty: of the database itself.
     pub table: String,
     pub what: String,
 }
@@ -32,6 +34,12 @@ pub enum Age {
 pub fn correct(stored: &mut Schema, captured: &Schema, view: &Schema, age: impl Fn(&str, &str) -> Age) -> Vec<Corrected> {
     let mut all = Vec::new();
     for database in &mut stored.databases {
+        // Only tables that a statement makes or changes without naming one inherit it.
+        if let Some(now) = captured.database(&database.name).filter(|now| !same_charset(&now.charset, &database.charset)) {
+            let what = format!("its default character set: {}, not {}", now.charset, database.charset);
+            all.push(Corrected { database: database.name.clone(), table: String::new(), what });
+            database.charset.clone_from(&now.charset);
+        }
         for table in &mut database.tables {
             let Some(truth) = captured.table(&database.name, &table.name) else { continue };
             let seen = view.table(&database.name, &table.name).unwrap_or(truth);
@@ -62,8 +70,12 @@ fn correct_table(table: &mut Table, truth: &Table, seen: &Table, age: Age) -> Ve
         what.push(format!("column {}: {:?}, not {:?}", column.name, ty, column.ty));
         column.ty = ty;
     }
-    if unchanged && truth.charset.is_some() {
-        // Said where a column says it; alone it matters to columns that are added.
+    let same_default = match (&table.charset, &truth.charset) {
+        (Some(stored), Some(now)) => same_charset(stored, now),
+        (_, now) => now.is_none(),
+    };
+    if unchanged && !same_default {
+        what.push(format!("its default character set: {:?}, not {:?}", truth.charset, table.charset));
         table.charset.clone_from(&truth.charset);
     }
     if unchanged && table.primary_key != truth.primary_key {
@@ -109,7 +121,10 @@ fn is_misread(stored: &ColumnType, truth: &ColumnType, seen: &ColumnType, unchan
     }
     match (stored, truth) {
         (Int { width, .. }, Int { width: now, .. }) => unchanged && width == now,
-        (Text { kind, .. }, Text { kind: now, .. }) => unchanged && kind == now,
+        (Text { kind, charset }, Text { kind: now, charset: its }) => {
+            let same = matches!((charset, its), (Some(stored), Some(now)) if same_charset(stored, now));
+            unchanged && kind == now && !same
+        }
         (Enum { labels, charset }, Enum { labels: now, charset: its }) | (Set { labels, charset }, Set { labels: now, charset: its }) => {
             (unchanged || charset == its) && is_spelled(labels, now)
         }
@@ -201,6 +216,7 @@ mod tests {
             ("COLLATE", text("latin1"), text("utf8mb4"), text("utf8mb4"), (false, true)),
             ("labels without a character set", bare(&["a"]), labels(&["a"]), labels(&["a"]), (false, false)),
             ("cut, without a character set", bare(&["a'"]), labels(&["a',"]), labels(&["a'"]), (true, true)),
+            ("utf8 by its other name", text("utf8"), text("utf8mb3"), text("utf8mb3"), (false, false)),
             ("another type", text("latin1"), int(true), int(true), (false, false)),
         ];
         for (what, stored, truth, seen, want) in cases {
@@ -227,8 +243,18 @@ mod tests {
         let table = stored.table("d", "t").unwrap();
         assert_eq!((table.charset.as_deref(), &table.columns[1].ty), (Some("latin1"), &text("latin1")));
         let mut stored = schema("latin1", &more[..2]);
-        assert_eq!(correct(&mut stored, &truth, &seen, |_, _| Age::Unchanged).len(), 2);
+        assert_eq!(correct(&mut stored, &truth, &seen, |_, _| Age::Unchanged).len(), 3);
         assert_eq!(stored, truth);
+    }
+
+    #[test]
+    fn defaults_of_databases_are_those_of_the_server() {
+        let mut stored = schema("utf8mb4", &[]);
+        let mut captured = stored.clone();
+        captured.databases[0].charset = "utf8mb4".into();
+        let all = correct(&mut stored, &captured, &captured, |_, _| Age::Unknown);
+        assert_eq!(all.iter().map(|c| c.what.as_str()).collect::<Vec<_>>(), ["its default character set: utf8mb4, not latin1"]);
+        assert_eq!(stored, captured);
     }
 
     #[test]
