@@ -40,6 +40,10 @@ use super::xa::{XaRequest, XaState};
 /// So much of a statement is told of it.
 const STATEMENT_CHARS_MAX: usize = 400;
 
+/// So many bytes come out of a compressed transaction before what is kept of them gets memory of its own: as many as a read
+/// block has, which a compressed transaction can be a hundred times as large as.
+const UNPACKED_BYTES: usize = 256 << 10;
+
 /// What the assembler needs to know of the configuration.
 #[derive(Debug, Clone)]
 pub struct AssembleOptions {
@@ -157,6 +161,8 @@ pub struct Assembler {
     stalled: Option<(RawEvent, u64)>,
     /// A compressed transaction that is being unpacked, with its start offset.
     payload: Option<(payload::PayloadEvents, u64)>,
+    /// Bytes that came out of it since `end_of_block`.
+    unpacked_bytes: usize,
     /// The last event out of a compressed transaction whose events come one by one.
     packed: Option<RawEvent>,
 }
@@ -195,6 +201,7 @@ impl Assembler {
             open: None,
             stalled: None,
             payload: None,
+            unpacked_bytes: 0,
             packed: None,
         }
     }
@@ -335,6 +342,7 @@ impl Assembler {
     /// Called when the block that events are slices of is at its end: an open transaction keeps copies, so that it
     /// does not hold whole read buffers.
     pub fn end_of_block(&mut self) {
+        self.unpacked_bytes = 0;
         if let Some(open) = &mut self.open {
             open.events.compact();
         }
@@ -736,7 +744,13 @@ impl Assembler {
                 Error::definite("a compressed transaction cannot be unpacked").source(e).detail(at)
             })?;
             let step = match unpacked {
-                Some(event) => self.unpacked(event, start)?,
+                Some(event) => {
+                    self.unpacked_bytes += event.body.len();
+                    if self.unpacked_bytes > UNPACKED_BYTES {
+                        self.end_of_block();
+                    }
+                    self.unpacked(event, start)?
+                }
                 None => {
                     self.payload = None;
                     match self.packed.take() {
