@@ -26,6 +26,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId, View};
 
 use super::doubt::{self, Cause, TableName};
+use super::inner::InnerPlaces;
 use super::left_out;
 use super::offset::extend;
 use super::open::Open;
@@ -138,6 +139,8 @@ pub struct Assembler {
     last_event: BinlogPosition,
     /// Whether the last event has a schema version of its own; the place of its beginning stands for one only.
     has_version: bool,
+    /// Places of what stands inside the last event, if it is a compressed transaction.
+    inner_places: InnerPlaces,
     /// End of the last complete transaction: where a reconnect goes on.
     boundary: BinlogPosition,
     /// Whether no transaction was seen to begin since the stream was opened; then rows mean that it opened inside one.
@@ -188,6 +191,7 @@ impl Assembler {
             xa: XaState::new(options.memory_bytes),
             last_event: at.clone(),
             has_version: false,
+            inner_places: InnerPlaces::default(),
             at,
             options,
             spill,
@@ -355,11 +359,20 @@ impl Assembler {
         }
         let start = self.place(&event.header)?;
         if start != self.at.offset {
-            self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
-            self.has_version = false;
+            self.begins(start);
         }
         let file = self.at.file.clone();
         self.handle(event, start).map_err(|e| e.detail(format!("at {file}:{start}")))
+    }
+
+    /// An event of the file begins here, or an outer one comes behind its inner ones, whose versions lie in its place.
+    fn begins(&mut self, start: u64) {
+        if self.last_event.offset == start && self.last_event.file == self.at.file {
+            return;
+        }
+        self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
+        self.has_version = false;
+        self.inner_places.clear();
     }
 
     /// An event out of a compressed transaction. It waits for the one behind it, which it gives way to: only the last may end
@@ -392,7 +405,23 @@ impl Assembler {
                 .detail(at())
                 .hint("check the binlog file with mysqlbinlog"));
         }
-        self.handle(event, start).map_err(|e| e.detail(at()))
+        self.begins(start);
+        let is_query = event.event_type() == Some(Query);
+        let place = start + self.inner_place(&event);
+        let step = self.handle(event, place).map_err(|e| e.detail(at()))?;
+        if is_query && matches!(step, Step::Schema(_) | Step::NeedsTables(_)) {
+            self.inner_places.take();
+        }
+        Ok(step)
+    }
+
+    /// How far behind the beginning of the outer event an inner one has its place; 0 if it makes no schema version.
+    fn inner_place(&mut self, event: &RawEvent) -> u64 {
+        match event.event_type() {
+            Some(EventType::TableMap) => TableMap::id_of(event).map_or(0, |id| self.inner_places.of_table(id)),
+            Some(EventType::Query) => self.inner_places.next(),
+            _ => 0,
+        }
     }
 
     /// Moves the running offset over the event and returns where the event begins.
@@ -717,7 +746,7 @@ impl Assembler {
         Ok(Step::More)
     }
 
-    /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
+    /// A compressed transaction: its inner events carry no place of their own, so their rows begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
         if event.body.is_empty()
