@@ -1,6 +1,7 @@
 //! A transaction far larger than the memory it may take: it spills, and goes through the encoder in pieces.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -126,7 +127,7 @@ fn event(kind: EventType, body: Vec<u8>) -> RawEvent {
 }
 
 /// `t (id int, s text)` in database `d`.
-fn chain(spill: SpillDir) -> Chain {
+fn chain(spill: SpillDir, filter: &str) -> Chain {
     let columns = vec![
         Column { name: "id".into(), ty: ColumnType::Int { width: IntWidth::Int, unsigned: false } },
         Column { name: "s".into(), ty: ColumnType::Text { kind: TextKind::Long, charset: Some("utf8mb4".into()) } },
@@ -137,7 +138,7 @@ fn chain(spill: SpillDir) -> Chain {
         charset: "utf8mb4".into(),
         ..Schema::default()
     };
-    let filter = Arc::new(Filter::default());
+    let filter = Arc::new(Filter::parse(filter).expect("a filter").0);
     let options = AssembleOptions {
         schema_database: "maxwell".into(),
         client_id: "me".into(),
@@ -160,8 +161,12 @@ fn begin() -> RawEvent {
 }
 
 fn table_map() -> RawEvent {
-    let mut body = vec![9, 0, 0, 0, 0, 0, 1, 0];
-    body.extend_from_slice(b"\x01d\0\x01t\0");
+    table_map_of(9, b't')
+}
+
+fn table_map_of(id: u8, name: u8) -> RawEvent {
+    let mut body = vec![id, 0, 0, 0, 0, 0, 1, 0];
+    body.extend_from_slice(&[1, b'd', 0, 1, name, 0]);
     // int, and a blob with lengths of 4 bytes
     body.extend_from_slice(&[2, 3, 252, 1, 4, 0b10]);
     event(EventType::TableMap, body)
@@ -169,7 +174,11 @@ fn table_map() -> RawEvent {
 
 /// Rows with texts of `bytes` each.
 fn rows(first: u32, count: u32, bytes: usize) -> RawEvent {
-    let mut body = vec![9, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0xff];
+    rows_of(9, first, count, bytes)
+}
+
+fn rows_of(table_id: u8, first: u32, count: u32, bytes: usize) -> RawEvent {
+    let mut body = vec![table_id, 0, 0, 0, 0, 0, 1, 0, 2, 0, 2, 0xff];
     for id in first..first + count {
         body.push(0);
         body.extend_from_slice(&id.to_le_bytes());
@@ -183,7 +192,7 @@ fn rows(first: u32, count: u32, bytes: usize) -> RawEvent {
 fn run(events: u32, rows_each: u32, bytes: usize, spill_bytes: u64) -> (Counted, u64, u64) {
     let folder = tempfile::tempdir().expect("a folder");
     let spill = SpillDir::open(folder.path(), spill_bytes).expect("a spill folder");
-    let mut chain = chain(spill.clone());
+    let mut chain = chain(spill.clone(), "");
     let mut log = Log { events, rows_each, bytes, next: 0 };
     let mut counted = Counted { log: Some(log), ..Counted::default() };
     let before = NOW.load(Relaxed);
@@ -199,6 +208,54 @@ fn run(events: u32, rows_each: u32, bytes: usize, spill_bytes: u64) -> (Counted,
     println!("{events} events of {rows_each} rows of {bytes} bytes: {peak} bytes at once, {spilled} spilled");
     assert_eq!(spill.bytes(), 0, "the spill folder is given back");
     (counted, peak, spilled)
+}
+
+/// A compressed transaction of so many times a large row that is not output and a small one that is.
+fn payload(times: u32) -> RawEvent {
+    let mut packer = zstd::Encoder::new(Vec::new(), 1).expect("memory");
+    let mut pack = |RawEvent { header, body }: RawEvent| {
+        let mut head = header.timestamp.to_le_bytes().to_vec();
+        head.push(header.type_code);
+        head.extend_from_slice(&header.server_id.to_le_bytes());
+        head.extend_from_slice(&header.size.to_le_bytes());
+        head.extend_from_slice(&[0; 6]);
+        packer.write_all(&head).and_then(|()| packer.write_all(&body)).expect("memory");
+    };
+    pack(begin());
+    for i in 0..times {
+        pack(table_map_of(8, b'x'));
+        pack(rows_of(8, i, 1, 16_000));
+        pack(table_map_of(9, b't'));
+        pack(rows_of(9, i, 1, 8));
+    }
+    pack(event(EventType::Xid, 77u64.to_le_bytes().to_vec()));
+    let packed = packer.finish().expect("memory");
+    // Size, as a number of four bytes less one; compressed with zstd; the end.
+    let mut body = vec![1, 4, 0xfd];
+    body.extend_from_slice(&(packed.len() as u32).to_le_bytes()[..3]);
+    body.extend_from_slice(&[2, 1, 0, 0]);
+    body.extend_from_slice(&packed);
+    event(EventType::TransactionPayload, body)
+}
+
+/// What is kept of a compressed transaction that comes within one read block does not keep alive what is not.
+fn a_compressed_transaction(times: u32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spill = SpillDir::open(folder.path(), 0).expect("a spill folder");
+    let mut chain = chain(spill, "exclude: d.x");
+    let packed = payload(times);
+    assert!(packed.body.len() < 16 << 20, "it is received whole");
+    let mut counted = Counted::default();
+    let before = NOW.load(Relaxed);
+    PEAK.store(before, Relaxed);
+    assert_eq!(chain.event(packed, &mut counted).expect("taken"), Flow::On);
+    chain.flush(&mut counted).expect("taken");
+    let peak = PEAK.load(Relaxed) - before;
+    let unpacked = u64::from(times) * 16_000;
+    println!("{unpacked} bytes compressed into one event: {peak} bytes at once");
+    assert_eq!((counted.messages, counted.ends, counted.commits), (u64::from(times), 1, 1));
+    let bound = MEMORY_BYTES + 4 * BATCH_BYTES as u64;
+    assert!(peak < bound, "{peak} bytes at once for a compressed transaction of {unpacked}, more than {bound}");
 }
 
 /// One test, because the allocator counts what all threads allocate.
@@ -219,6 +276,7 @@ fn memory_stays_flat_however_large_a_transaction_is() {
     assert!(spilled <= 1 << 20 && counted.largest < 2 * BATCH_BYTES);
     let bound = 2 * MEMORY_BYTES + 4 * BATCH_BYTES as u64;
     assert!(peak < bound, "{peak} bytes at once for a transaction that is read twice, more than {bound}");
+    a_compressed_transaction(2000);
     // A row that is larger than all shares goes alone: the event, its message, and the arena as it grew.
     let row = 8 << 20;
     let (counted, peak, _) = run(3, 1, row, 1 << 30);

@@ -26,6 +26,7 @@ use crate::schema::delta::SchemaChange;
 use crate::schema::{Schema, SchemaId, View};
 
 use super::doubt::{self, Cause, TableName};
+use super::inner::InnerPlaces;
 use super::left_out;
 use super::offset::extend;
 use super::open::Open;
@@ -39,6 +40,10 @@ use super::xa::{XaRequest, XaState};
 
 /// So much of a statement is told of it.
 const STATEMENT_CHARS_MAX: usize = 400;
+
+/// So many bytes come out of a compressed transaction before what is kept of them gets memory of its own: as many as a read
+/// block has, which a compressed transaction can be a hundred times as large as.
+const UNPACKED_BYTES: usize = 256 << 10;
 
 /// What the assembler needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -134,6 +139,8 @@ pub struct Assembler {
     last_event: BinlogPosition,
     /// Whether the last event has a schema version of its own; the place of its beginning stands for one only.
     has_version: bool,
+    /// Places of what stands inside the last event, if it is a compressed transaction.
+    inner_places: InnerPlaces,
     /// End of the last complete transaction: where a reconnect goes on.
     boundary: BinlogPosition,
     /// Whether no transaction was seen to begin since the stream was opened; then rows mean that it opened inside one.
@@ -157,6 +164,8 @@ pub struct Assembler {
     stalled: Option<(RawEvent, u64)>,
     /// A compressed transaction that is being unpacked, with its start offset.
     payload: Option<(payload::PayloadEvents, u64)>,
+    /// Bytes that came out of it since `end_of_block`.
+    unpacked_bytes: usize,
     /// The last event out of a compressed transaction whose events come one by one.
     packed: Option<RawEvent>,
 }
@@ -182,6 +191,7 @@ impl Assembler {
             xa: XaState::new(options.memory_bytes),
             last_event: at.clone(),
             has_version: false,
+            inner_places: InnerPlaces::default(),
             at,
             options,
             spill,
@@ -195,6 +205,7 @@ impl Assembler {
             open: None,
             stalled: None,
             payload: None,
+            unpacked_bytes: 0,
             packed: None,
         }
     }
@@ -335,6 +346,7 @@ impl Assembler {
     /// Called when the block that events are slices of is at its end: an open transaction keeps copies, so that it
     /// does not hold whole read buffers.
     pub fn end_of_block(&mut self) {
+        self.unpacked_bytes = 0;
         if let Some(open) = &mut self.open {
             open.events.compact();
         }
@@ -347,11 +359,20 @@ impl Assembler {
         }
         let start = self.place(&event.header)?;
         if start != self.at.offset {
-            self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
-            self.has_version = false;
+            self.begins(start);
         }
         let file = self.at.file.clone();
         self.handle(event, start).map_err(|e| e.detail(format!("at {file}:{start}")))
+    }
+
+    /// An event of the file begins here, or an outer one comes behind its inner ones, whose versions lie in its place.
+    fn begins(&mut self, start: u64) {
+        if self.last_event.offset == start && self.last_event.file == self.at.file {
+            return;
+        }
+        self.last_event = BinlogPosition { file: self.at.file.clone(), offset: start };
+        self.has_version = false;
+        self.inner_places.clear();
     }
 
     /// An event out of a compressed transaction. It waits for the one behind it, which it gives way to: only the last may end
@@ -384,7 +405,23 @@ impl Assembler {
                 .detail(at())
                 .hint("check the binlog file with mysqlbinlog"));
         }
-        self.handle(event, start).map_err(|e| e.detail(at()))
+        self.begins(start);
+        let is_query = event.event_type() == Some(Query);
+        let place = start + self.inner_place(&event);
+        let step = self.handle(event, place).map_err(|e| e.detail(at()))?;
+        if is_query && matches!(step, Step::Schema(_) | Step::NeedsTables(_)) {
+            self.inner_places.take();
+        }
+        Ok(step)
+    }
+
+    /// How far behind the beginning of the outer event an inner one has its place; 0 if it makes no schema version.
+    fn inner_place(&mut self, event: &RawEvent) -> u64 {
+        match event.event_type() {
+            Some(EventType::TableMap) => TableMap::id_of(event).map_or(0, |id| self.inner_places.of_table(id)),
+            Some(EventType::Query) => self.inner_places.next(),
+            _ => 0,
+        }
     }
 
     /// Moves the running offset over the event and returns where the event begins.
@@ -709,7 +746,7 @@ impl Assembler {
         Ok(Step::More)
     }
 
-    /// A compressed transaction: its inner events carry no place of their own, so all of them begin where it does.
+    /// A compressed transaction: its inner events carry no place of their own, so their rows begin where it does.
     /// They are unpacked one at a time by `more`.
     fn on_payload(&mut self, event: &RawEvent, start: u64) -> Result<Step> {
         if event.body.is_empty()
@@ -736,7 +773,13 @@ impl Assembler {
                 Error::definite("a compressed transaction cannot be unpacked").source(e).detail(at)
             })?;
             let step = match unpacked {
-                Some(event) => self.unpacked(event, start)?,
+                Some(event) => {
+                    self.unpacked_bytes += event.body.len();
+                    if self.unpacked_bytes > UNPACKED_BYTES {
+                        self.end_of_block();
+                    }
+                    self.unpacked(event, start)?
+                }
                 None => {
                     self.payload = None;
                     match self.packed.take() {

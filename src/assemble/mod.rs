@@ -6,6 +6,7 @@ mod assembler;
 pub mod boundary;
 mod doubt;
 pub mod groups;
+mod inner;
 mod left_out;
 mod mend;
 mod metadata;
