@@ -24,7 +24,7 @@ pub mod xa;
 mod tests;
 
 pub use again::{Again, AgainReader};
-pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
+pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest, is_outside_file};
 pub use doubt::{Bound, Captured, Cause, TableName};
 pub use quarantine::{First, HeldRows, HeldTable, Quarantine};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};
