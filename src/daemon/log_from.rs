@@ -20,7 +20,7 @@ pub trait LogFrom {
     fn next_event(&mut self) -> Result<Option<RawEvent>>;
 }
 
-/// From a server.
+/// From a server. Never ends by itself: it is for what is known to stand in the log.
 pub struct DumpLog {
     stream: DumpStream,
     events: std::vec::IntoIter<RawEvent>,
@@ -112,7 +112,10 @@ impl LogFrom for DumpLog {
             match self.stream.next_block()? {
                 Some(block) => self.events = block.events.into_iter(),
                 None if self.shutdown.is_requested() => return Err(Error::transient("stopped")),
-                None => return Ok(None),
+                // What is read here was in the log to its end, so it is the server that stops, or somebody's KILL.
+                None => {
+                    return Err(Error::transient("the server ended the dump inside a transaction").detail(&self.passing.start));
+                }
             }
         }
     }
