@@ -13,6 +13,7 @@ mod offset;
 mod open;
 pub mod own_tables;
 pub mod quarantine;
+mod savepoints;
 pub mod spill;
 mod statement;
 mod tables;

@@ -239,6 +239,34 @@ fn rows_behind_a_savepoint_that_is_gone_back_to_are_not_output() {
     assert!(feed.query("ROLLBACK TO `x`", 0).unwrap_err().to_string().contains("did not mark"));
 }
 
+/// A batch of 200,000 rows, each behind a savepoint of its own (Django's nested `atomic()`): no end of them is logged.
+#[test]
+fn savepoints_without_number() {
+    const ROWS: usize = 200_000;
+    for memory_bytes in [1 << 30, 0] {
+        let mut feed = Feed::within("", memory_bytes);
+        feed.query("BEGIN", 0).unwrap();
+        feed.map(None, 2).unwrap();
+        for i in 0..ROWS {
+            feed.query(&format!("SAVEPOINT s{i}"), 0).unwrap();
+            feed.rows().unwrap();
+        }
+        feed.query(&format!("ROLLBACK TO s{}", ROWS - 1), 0).unwrap();
+        feed.query(&format!("ROLLBACK TO S{}", ROWS - 3), 0).unwrap();
+        feed.rows().unwrap();
+        let error = feed.query(&format!("ROLLBACK TO s{}", ROWS - 2), 0).unwrap_err().to_string();
+        assert!(error.contains("did not mark"), "it went with what it stood in: {error}");
+        let error = feed.query("ROLLBACK TO s0", 0).unwrap_err().to_string();
+        assert!(error.contains("did not mark"), "the oldest are forgotten: {error}");
+        let Step::Transaction(transaction) = feed.xid().unwrap() else { panic!("no transaction") };
+        assert_eq!(transaction.again.is_some(), memory_bytes == 0);
+        let given = feed.given(transaction);
+        let rows: Vec<u64> = feed.log.iter().filter(|(_, e)| e.header.type_code == WRITE_ROWS).map(|(start, _)| *start).collect();
+        let places: Vec<u64> = given.into_iter().map(|(_, _, start)| start).collect();
+        assert!(places == [&rows[..ROWS - 3], &rows[ROWS..]].concat(), "{} rows", places.len());
+    }
+}
+
 #[test]
 fn a_second_reading_knows_what_table_ids_stood_for() {
     let run = |memory_bytes| {
