@@ -3,11 +3,20 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use binlogd::assemble::XaRequest;
+use binlogd::daemon::board::Board;
+use binlogd::daemon::log_from::{DumpLog, LogFrom};
+use binlogd::daemon::seek::Seeker;
+use binlogd::daemon::shutdown;
 use binlogd::error::{Class, Result};
+use binlogd::metrics::Metrics;
 use binlogd::position::BinlogPosition;
-use binlogd::server::ConnectionOptions;
+use binlogd::position::xa::XaName;
+use binlogd::server::status::BinlogFile;
+use binlogd::server::{ConnectionOptions, Flavor, Server};
 use binlogd::source::{DumpOptions, DumpStream, Start};
 
 const COM_QUERY: u8 = 0x03;
@@ -101,7 +110,9 @@ fn event(type_code: u8, next_position: u32, body: &[u8]) -> Vec<u8> {
     out
 }
 
+const ROTATE: u8 = 4;
 const XID: u8 = 16;
+const WRITE_ROWS: u8 = 30;
 
 #[test]
 fn knows_whom_it_reads() {
@@ -111,6 +122,48 @@ fn knows_whom_it_reads() {
     assert_eq!((block.events.len(), block.events[0].body.len()), (1, 8));
     assert_eq!((stream.server().server_id, stream.server().uuid.as_deref(), stream.server().connection_id), (42, Some("u-u-i-d"), 7));
     drop(stream);
+    thread.join().unwrap();
+}
+
+/// A server that stops, or a dump that somebody kills, looks like the end of the log.
+#[test]
+fn an_end_inside_a_transaction_that_is_read_again_is_transient() {
+    let (options, thread) = server(|peer| {
+        peer.send(&event(ROTATE, 0, b"\x04\0\0\0\0\0\0\0m.000001"));
+        peer.send(&event(WRITE_ROWS, 31, &[1; 8]));
+        peer.send(EOF);
+    });
+    let options = DumpOptions { non_blocking: true, ..options };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let (board, _status) = Board::new(Arc::new(Metrics::new()));
+    let (_trigger, shutdown) = shutdown::channel();
+    let start = BinlogPosition::new("m.000001", 4);
+    let mut log = DumpLog::open(&options, &start, runtime.handle(), board, shutdown).unwrap();
+    assert_eq!(log.next_event().unwrap().map(|e| e.header.type_code), Some(WRITE_ROWS));
+    let error = log.next_event().unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("ended the dump inside a transaction"), "{error}");
+    drop(log);
+    thread.join().unwrap();
+}
+
+/// A search that does not come as far as what it looks for cannot say that it is not there.
+#[test]
+fn an_end_before_a_search_is_through_is_transient() {
+    let (options, thread) = server(|peer| {
+        peer.send(&event(ROTATE, 0, b"\x04\0\0\0\0\0\0\0m.000001"));
+        peer.send(&event(XID, 31, &[1; 8]));
+        peer.send(EOF);
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _inside = runtime.enter();
+    let server = Arc::new(Server::new(options.connection.clone()).unwrap());
+    let place = |offset| BinlogPosition::new("m.000001", offset);
+    let name = XaName::parse(b"X'61',X'',1").unwrap();
+    let request = XaRequest { name, known: None, at: place(500), end: place(550) };
+    let files = [BinlogFile { name: "m.000001".into(), size_bytes: 1000 }];
+    let seeker = Seeker::new(&options, server, Flavor::MySql);
+    let error = seeker.read_prepared(&request, &files, &mut || panic!("it is not there"), &mut || Ok(())).err().unwrap();
+    assert!(error.is_transient() && error.to_string().contains("ended the dump before"), "{error}");
     thread.join().unwrap();
 }
 

@@ -13,6 +13,7 @@ use live_support::daemon::{Config, Daemon, Site, binary};
 use live_support::environment::{need, one_at_a_time, variable};
 use live_support::servers::{self, Scratch};
 use live_support::sql::SqlServer;
+use mysql_async::prelude::Queryable;
 
 const DATA: &str = "encrypted_data";
 const SCHEMA: &str = "maxwell_encrypted";
@@ -67,6 +68,36 @@ async fn dumped(server: &SqlServer, gtids: bool) {
     server.drop_databases(DATA, SCHEMA).await;
 }
 
+/// A transaction of 120 MiB where memory and spill folder hold 24: it is read a second time, from the middle of an encrypted
+/// file.
+async fn read_twice(server: &SqlServer) {
+    const ROWS: i64 = 120;
+    let site = Site::new(&format!("{}-twice", server.name));
+    server.fresh_databases(DATA, SCHEMA).await;
+    server.run(&[&format!("CREATE TABLE {DATA}.t (id int PRIMARY KEY, v mediumtext)")]).await;
+    let config = Config::for_server(server, SCHEMA)
+        .with("producer", "stdout")
+        .with("spill_dir", site.dir.display())
+        .with("spill_limit", "8M")
+        .with("row_size_max", "4M")
+        .with("filter", format!("exclude: *.*, include: {DATA}.*"));
+    let mut daemon = Daemon::start(&site, "binlogd", &config, &[]);
+    follows(&daemon, 1).await;
+    let mut conn = server.connect_in(DATA).await.expect("root can connect");
+    conn.query_drop("BEGIN").await.expect("begun");
+    for id in 0..ROWS {
+        conn.query_drop(format!("INSERT INTO t VALUES ({id}, repeat('x', 1048576))")).await.expect("inserted");
+    }
+    conn.query_drop("COMMIT").await.expect("committed");
+    server.run(&[&format!("INSERT INTO {DATA}.t VALUES ({ROWS}, 'last')")]).await;
+    let size = || std::fs::metadata(&daemon.stdout).map_or(0, |m| m.len());
+    eventually("the large transaction", SOON, async || (size() > ROWS as u64 * 1_048_576).then_some(())).await;
+    came(&daemon, &(0..=ROWS).collect::<Vec<_>>()).await;
+    assert!(daemon.log_text().contains("its rows are read a second time"), "{}", daemon.log_tail());
+    assert_eq!(daemon.stop().await, 0, "{}", daemon.log_tail());
+    server.drop_databases(DATA, SCHEMA).await;
+}
+
 /// `binlogd read` of the server's own file: one sentence, and what to do.
 fn refused(server: &SqlServer) {
     let folder: PathBuf = variable("BINLOGD_TEST_RUN_DIR").expect("a run folder").into();
@@ -92,6 +123,7 @@ async fn on_mysql() {
     let server = SqlServer { name: "mysql97-encrypted", port: scratch.port };
     dumped(&server, false).await;
     dumped(&server, true).await;
+    read_twice(&server).await;
     refused(&server);
 }
 
@@ -110,5 +142,6 @@ async fn on_mariadb() {
     let server = SqlServer { name: "mariadb1011-encrypted", port: scratch.port };
     dumped(&server, false).await;
     dumped(&server, true).await;
+    read_twice(&server).await;
     refused(&server);
 }

@@ -800,7 +800,7 @@ impl Assembler {
 const OFFSET_MAX: u64 = 1 << 62;
 
 /// Events that the dump thread makes up and that no file holds, so they take no room in it.
-pub(super) fn is_outside_file(header: &EventHeader) -> bool {
+pub fn is_outside_file(header: &EventHeader) -> bool {
     use EventType::*;
     header.is_artificial()
         || matches!(header.event_type(), Some(Heartbeat | HeartbeatV2))

@@ -6,6 +6,7 @@ use crate::binlog::{DecodeError, EventType, RawEvent, gtid, previous_gtids, quer
 use crate::position::xa::XaName;
 use crate::position::{BinlogPosition, Gtid, Gtids};
 
+use super::assembler::is_outside_file;
 use super::offset::extend;
 use super::statement::{self, Statement};
 
@@ -68,10 +69,10 @@ impl GroupScanner {
     pub fn push(&mut self, event: &RawEvent) -> Result<Option<Seen>, DecodeError> {
         let header = &event.header;
         let kind = header.event_type();
-        if header.is_packed() || matches!(kind, Some(EventType::Heartbeat | EventType::HeartbeatV2)) {
+        if header.is_packed() {
             return Ok(None);
         }
-        if header.is_artificial() || header.next_position == 0 && kind == Some(EventType::Rotate) {
+        if is_outside_file(header) {
             if kind == Some(EventType::Rotate) {
                 let rotate = rotate::Rotate::parse(event)?;
                 *self = GroupScanner { file: rotate.file.into(), offset: rotate.position, boundary: rotate.position, ..Self::default() };

@@ -14,6 +14,7 @@ mod offset;
 mod open;
 pub mod own_tables;
 pub mod quarantine;
+mod savepoints;
 pub mod spill;
 mod statement;
 mod tables;
@@ -25,7 +26,7 @@ pub mod xa;
 mod tests;
 
 pub use again::{Again, AgainReader};
-pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest};
+pub use assembler::{AssembleOptions, Assembler, SchemaStep, Step, TableRequest, is_outside_file};
 pub use doubt::{Bound, Captured, Cause, TableName};
 pub use quarantine::{First, HeldRows, HeldTable, Quarantine};
 pub use transaction::{TableRole, TableSlot, Transaction, TxnEvent, TxnMeta};

@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+use super::savepoints::{Mark, Savepoints};
 use super::spill::{Pushed, SpillBuffer};
 use super::statement::{self, Savepoint};
 use super::transaction::{TableSlot, TxnEvent, TxnMeta};
 use super::undone::Undone;
-
-/// Places that one transaction may mark.
-const SAVEPOINTS_MAX: usize = 100_000;
 
 pub(super) struct Open {
     pub meta: TxnMeta,
@@ -21,8 +19,7 @@ pub(super) struct Open {
     pub unproved: bool,
     /// Value of our heartbeat row, when the transaction wrote it.
     pub heartbeat: Option<i64>,
-    /// Marked places, in order.
-    savepoints: Vec<Mark>,
+    savepoints: Savepoints,
     /// An XA transaction, and the tables of which it has rows.
     pub is_xa: bool,
     pub slots: Vec<Arc<TableSlot>>,
@@ -35,13 +32,6 @@ pub(super) struct Open {
     pub undone: Undone,
 }
 
-/// A savepoint: how much was kept before it, and the number of what comes next.
-struct Mark {
-    name: Vec<u8>,
-    kept: u64,
-    number: u64,
-}
-
 impl Open {
     pub fn new(meta: TxnMeta, events: SpillBuffer, is_xa: bool) -> Self {
         Open {
@@ -50,7 +40,7 @@ impl Open {
             touches_users: false,
             unproved: false,
             heartbeat: None,
-            savepoints: Vec::new(),
+            savepoints: Savepoints::default(),
             is_xa,
             slots: Vec::new(),
             left_out: 0,
@@ -68,25 +58,19 @@ impl Open {
             Some(Savepoint::Set(name)) => {
                 // What was passed over before this place stays counted.
                 self.tell_left_out()?;
-                self.savepoints.retain(|mark| mark.name != name);
-                if self.savepoints.len() >= SAVEPOINTS_MAX {
-                    return Err(Error::definite(format!("a transaction marks more than {SAVEPOINTS_MAX} places")));
-                }
-                self.savepoints.push(Mark { name, kept: self.events.mark(), number });
+                self.savepoints.set(&name, Mark { kept: self.events.mark(), number });
             }
             Some(Savepoint::RollbackTo(name)) => {
-                let Some(index) = self.savepoints.iter().position(|mark| mark.name == name) else {
+                let Some(mark) = self.savepoints.back_to(&name) else {
                     return Err(Error::definite("a transaction goes back to a place that it did not mark")
                         .detail(String::from_utf8_lossy(sql))
                         .hint("check the binlog file with mysqlbinlog"));
                 };
-                let mark = &self.savepoints[index];
                 self.undone.since(mark.number, number);
                 if !self.beyond {
                     self.events.undo_since(mark.kept);
                 }
                 self.left_out = 0;
-                self.savepoints.truncate(index + 1);
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::assemble::groups::GroupScanner;
+use crate::assemble::is_outside_file;
 use crate::binlog::{EventType, RawEvent};
 use crate::error::{Error, Result};
 use crate::position::BinlogPosition;
@@ -19,7 +20,7 @@ pub trait LogFrom {
     fn next_event(&mut self) -> Result<Option<RawEvent>>;
 }
 
-/// From a server.
+/// From a server. Never ends by itself: it is for what is known to stand in the log.
 pub struct DumpLog {
     stream: DumpStream,
     events: std::vec::IntoIter<RawEvent>,
@@ -81,10 +82,7 @@ impl Passing {
         }
         let Some(scanner) = &mut self.scanner else { return Ok(false) };
         let at = scanner.at();
-        let is_in_file = !event.header.is_artificial() && event.event_type() != Some(EventType::Rotate);
-        // As a server sends it before an event in the middle of a file.
-        let is_format = event.event_type() == Some(EventType::FormatDescription) && self.start.offset > FIRST_EVENT;
-        if is_in_file && !is_format {
+        if !is_outside_file(&event.header) {
             if at == self.start {
                 self.scanner = None;
                 return Ok(false);
@@ -93,10 +91,7 @@ impl Passing {
                 return Err(Error::definite("the server's log has no event where a transaction began").detail(&self.start));
             }
         }
-        // One that is sent in the middle of a file takes no room there.
-        if !is_format || event.header.next_position != 0 {
-            scanner.push(event).map_err(|e| Error::definite("an event of the binlog cannot be read").source(e).detail(&at))?;
-        }
+        scanner.push(event).map_err(|e| Error::definite("an event of the binlog cannot be read").source(e).detail(&at))?;
         Ok(true)
     }
 }
@@ -117,7 +112,10 @@ impl LogFrom for DumpLog {
             match self.stream.next_block()? {
                 Some(block) => self.events = block.events.into_iter(),
                 None if self.shutdown.is_requested() => return Err(Error::transient("stopped")),
-                None => return Ok(None),
+                // What is read here was in the log to its end, so it is the server that stops, or somebody's KILL.
+                None => {
+                    return Err(Error::transient("the server ended the dump inside a transaction").detail(&self.passing.start));
+                }
             }
         }
     }
@@ -184,6 +182,10 @@ mod tests {
         // Rotate and format description as for a place in the middle, a heartbeat between.
         let events = [rotate(500), event(15, 122, 0), event(28, 100, 600), event(27, 40, 600), event(28, 100, 700)];
         assert_eq!(given(500, &events).unwrap(), [2, 4]);
+        // MariaDB tells there that the file is encrypted, too.
+        let mut encrypted = events.to_vec();
+        encrypted.insert(2, event(164, 40, 0));
+        assert_eq!(given(500, &encrypted).unwrap(), [3, 5]);
         assert!(given(550, &events).unwrap_err().to_string().contains("has no event"), "events end at 600 and at 700");
         let mut other = events.to_vec();
         other[0].body = Bytes::from_static(b"\xf4\x01\0\0\0\0\0\0m.000008");

@@ -48,6 +48,13 @@ pub struct HeartbeatPlace {
     pub end: BinlogPosition,
 }
 
+/// How a search in a file ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Enough,
+    ToTheEnd,
+}
+
 impl Seeker {
     /// `dump` says how the daemon reads; the searches read under names of their own, or the server would take them for
     /// the daemon's successor and end its connection.
@@ -133,10 +140,12 @@ impl Seeker {
         let files = self.files().await?;
         let wanted = (schema_database.to_owned(), client_id.to_owned(), value);
         self.blocking((files, wanted), |seeker, (files, (database, client, value))| {
-            for file in files.iter().rev() {
+            for (later, file) in files.iter().rev().enumerate() {
                 tracing::info!(file = &*file.name, value, "looking for our heartbeat");
-                if let Some(found) = seeker.find_heartbeat(file, &database, &client, value)? {
-                    return Ok(Some(found));
+                match seeker.find_heartbeat(file, &database, &client, value)? {
+                    (Some(found), _) => return Ok(Some(found)),
+                    (None, Read::ToTheEnd) if later > 0 => return Err(ended_early(&file.name)),
+                    (None, _) => {}
                 }
             }
             Ok(None)
@@ -167,8 +176,9 @@ impl Seeker {
         done.map_err(|e| Error::bug("a search in the binlog failed").source(e))?
     }
 
-    /// Reads from the beginning of a file to the log's end, or until `take` has enough.
-    fn read(&self, file: &str, mut take: impl FnMut(&GroupScanner, &RawEvent, Option<Seen>) -> Result<ControlFlow<()>>) -> Result<()> {
+    /// Reads from the beginning of a file to the log's end, or until `take` has enough; tells which. The log's end may also be
+    /// a server that stops.
+    fn read(&self, file: &str, mut take: impl FnMut(&GroupScanner, &RawEvent, Option<Seen>) -> Result<ControlFlow<()>>) -> Result<Read> {
         let from = BinlogPosition::new(file, FIRST_EVENT);
         let mut stream = DumpStream::open(&self.dump, &Start::File(from))?;
         let mut scanner = GroupScanner::new();
@@ -176,11 +186,11 @@ impl Seeker {
             for event in &block.events {
                 let seen = scanner.push(event).map_err(|e| damaged(&scanner, e))?;
                 if take(&scanner, event, seen)?.is_break() {
-                    return Ok(());
+                    return Ok(Read::Enough);
                 }
             }
         }
-        Ok(())
+        Ok(Read::ToTheEnd)
     }
 
     /// Reads the rows of a prepared XA transaction again. `alive` is called now and then and may break it off.
@@ -198,7 +208,7 @@ impl Seeker {
             let place = &known.place;
             tracing::info!(xid = %request.name, prepared = %place, "reading the rows of a prepared XA transaction again");
             let read = match on_server(files, &place.start) {
-                Ok(()) => self.read_group(&place.start, reader(), alive),
+                Ok(()) => self.read_group(&place.start, is_before(files, &place.start, &request.at), reader(), alive),
                 Err(e) => Err(e),
             };
             match read {
@@ -211,7 +221,7 @@ impl Seeker {
             }
         }
         match self.find_prepare(request, files, alive)? {
-            Some(start) => match self.read_group(&start, reader(), alive)? {
+            Some(start) => match self.read_group(&start, true, reader(), alive)? {
                 Some(read) => Ok(read),
                 None => Err(Error::bug("an XA transaction is not where it was found").detail(start)),
             },
@@ -219,8 +229,15 @@ impl Seeker {
         }
     }
 
-    /// The reader when it has the whole transaction, nothing if another one begins there.
-    fn read_group(&self, start: &BinlogPosition, mut reader: XaReader, alive: &mut dyn FnMut() -> Result<()>) -> Result<Option<XaReader>> {
+    /// The reader when it has the whole transaction, nothing if another one begins there. `is_whole`: whatever begins there
+    /// is known to end in the log.
+    fn read_group(
+        &self,
+        start: &BinlogPosition,
+        is_whole: bool,
+        mut reader: XaReader,
+        alive: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<Option<XaReader>> {
         // The protocol has 32 bits; a place behind is reached from the file's beginning.
         let is_far = start.offset > u64::from(u32::MAX);
         let from = if is_far { BinlogPosition::new(start.file.clone(), FIRST_EVENT) } else { start.clone() };
@@ -250,7 +267,7 @@ impl Seeker {
                 }
             }
         }
-        Ok(None)
+        if is_whole { Err(ended_early(start)) } else { Ok(None) }
     }
 
     /// Where the transaction that this commit commits was prepared: the last prepare of that name before it, which nothing
@@ -266,7 +283,7 @@ impl Seeker {
         for file in files.iter().take(here + 1).rev() {
             tracing::info!(file = &*file.name, xid = %request.name, "looking for the prepare of an XA transaction");
             let mut finder = PrepareFinder { name: &request.name, limits: self.limits(), packed: false, prepared: None, decided: false };
-            self.read(&file.name, |scanner, event, seen| {
+            let read = self.read(&file.name, |scanner, event, seen| {
                 let at = scanner.at();
                 let past = at.file == request.at.file && at.offset > request.at.offset;
                 if past || !at.file.is_empty() && at.file != file.name {
@@ -277,6 +294,10 @@ impl Seeker {
                 Ok(ControlFlow::Continue(()))
             })?;
             alive()?;
+            // Behind every file comes another or the commit itself.
+            if read == Read::ToTheEnd {
+                return Err(ended_early(&file.name));
+            }
             if finder.prepared.is_some() || finder.decided {
                 return Ok(finder.prepared);
             }
@@ -422,11 +443,17 @@ impl Seeker {
         found.ok_or_else(|| Error::definite("a binlog file does not begin with its format description").detail(file))
     }
 
-    fn find_heartbeat(&self, file: &BinlogFile, schema_database: &str, client_id: &str, value: i64) -> Result<Option<HeartbeatPlace>> {
+    fn find_heartbeat(
+        &self,
+        file: &BinlogFile,
+        schema_database: &str,
+        client_id: &str,
+        value: i64,
+    ) -> Result<(Option<HeartbeatPlace>, Read)> {
         let flavor = if self.flavor == Flavor::MariaDb { BinlogFlavor::MariaDb } else { BinlogFlavor::MySql };
         let mut finder = HeartbeatFinder { schema_database, client_id, value, flavor, limits: self.limits(), map: None, hit: false };
         let mut found = None;
-        self.read(&file.name, |scanner, event, seen| {
+        let read = self.read(&file.name, |scanner, event, seen| {
             if !scanner.at().file.is_empty() && scanner.at().file != file.name {
                 return Ok(ControlFlow::Break(()));
             }
@@ -439,7 +466,7 @@ impl Seeker {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(found)
+        Ok((found, read))
     }
 }
 
@@ -449,6 +476,20 @@ const HEAD_BYTES: u64 = 16 << 20;
 
 fn damaged(scanner: &GroupScanner, error: DecodeError) -> Error {
     Error::definite("an event of the binlog cannot be read").source(error).detail(format!("before {}", scanner.at()))
+}
+
+/// A dump is at an end where the log cannot be.
+fn ended_early(at: &(impl std::fmt::Display + ?Sized)) -> Error {
+    Error::transient("the server ended the dump before what is read again was there").detail(at)
+}
+
+/// Whether a place lies before another in these files.
+fn is_before(files: &[BinlogFile], place: &BinlogPosition, other: &BinlogPosition) -> bool {
+    let index = |at: &BinlogPosition| files.iter().position(|file| *file.name == *at.file);
+    match (index(place), index(other)) {
+        (Some(a), Some(b)) => (a, place.offset) < (b, other.offset),
+        _ => false,
+    }
 }
 
 /// Whether a list of files has a place.

@@ -96,10 +96,12 @@ impl Assembler {
         }
         let untouched = self.tables.doubts.is_uneasy().then(|| self.schema.clone());
         let outcome = statement::interpret(query, self.flavor, self.server_version, &mut self.schema, &self.options.filter);
-        self.tables.clear();
         let (changes, doubted) = match outcome {
+            // What table ids stand for stays, too: such statements stand inside transactions (DROP TEMPORARY TABLE), where
+            // all that an id stood for is kept until the commit.
             Outcome::Nothing => return Ok(self.statement_end(inside)),
             Outcome::Changes(changes) => {
+                self.tables.clear();
                 self.tables.cut(&doubt::concerned(&changes));
                 let doubted = self.tables.doubts.statement(&changes, &at, untouched.as_ref().unwrap_or(&self.schema));
                 let why = match self.tables.doubts.is_in_window(&at) {
@@ -109,6 +111,7 @@ impl Assembler {
                 (changes, (!doubted.is_empty()).then(|| (doubted, why.to_string())))
             }
             Outcome::Unproved { concerns, why } => {
+                self.tables.clear();
                 let mut names: Vec<_> = concerns.into_iter().map(|(database, table)| TableName { database, table }).collect();
                 if names.is_empty() {
                     // It may concern anything that waits for its proof.
