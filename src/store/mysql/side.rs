@@ -116,7 +116,7 @@ mod tests {
         let origin = Origin { server_uuid: Some("u".into()), birth: birth("m.000002"), captured_until: None, checked: true };
         let note = PositionNote::new(&at, &origin);
         let json = serde_json::to_string(&note).unwrap();
-        assert_eq!(json, r#"{"file":"m.000002","offset":5000000000,"server_uuid":"u","file_created":77}"#);
+        assert_eq!(json, r#"{"file":"m.000002","offset":5000000000,"server_uuid":"u","file_created":77,"checked":true}"#);
         let read: PositionNote = serde_json::from_str(&json.replace('}', r#","later":1}"#)).unwrap();
         assert_eq!(read.about(&BinlogPosition::new("m.000002", u64::from(u32::MAX))), Some((5_000_000_000, origin)));
         assert_eq!(read.about(&BinlogPosition::new("m.000002", 4)), None, "Maxwell wrote later");
