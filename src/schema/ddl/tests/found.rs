@@ -112,8 +112,44 @@ fn options_with_the_value_default() {
 fn json_of_mariadb() {
     let sql = ["CREATE TABLE t (a JSON, b JSON CHECK (1), c TEXT CHARSET utf16 CHECK (JSON_VALID(c)))"];
     assert_eq!(after(&MARIADB, &sql), "d.t(a json, b longtext/utf8mb4, c text/utf16)");
-    let why = doubt(&MARIADB, &["CREATE TABLE t (a JSON)"], b"ALTER TABLE t CONVERT TO CHARACTER SET utf16");
-    assert!(why.contains("the column a"), "{why}");
+    for to in ["utf16", "latin1"] {
+        let why = doubt(&MARIADB, &["CREATE TABLE t (a JSON)"], format!("ALTER TABLE t CONVERT TO CHARACTER SET {to}").as_bytes());
+        assert!(why.contains("the column a"), "{why}");
+    }
+    assert_eq!(after(&MARIADB, &["CREATE TABLE t (a JSON)", "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb3"]), "d.t(a json)");
+    let t = "CREATE TABLE t (a INT)";
+    assert_eq!(after(&MARIADB, &[t, "ALTER TABLE t ADD j JSON, CONVERT TO CHARACTER SET latin2"]), "d.t(a int, j longtext/latin2)");
+    let collated = ["CREATE TABLE t (a JSON COLLATE latin1_bin, b JSON COLLATE utf8mb3_bin CHECK (JSON_VALID(b)))"];
+    assert_eq!(after(&MARIADB, &collated), "d.t(a longtext/latin1, b json)");
+}
+
+/// As MariaDB itself, which looks at a column's own check only.
+#[test]
+fn json_by_the_check_of_the_column() {
+    for (t, expected) in [
+        ("a TEXT CHECK ((JSON_VALID(a))), b TEXT CHECK (((JSON_VALID(((b))))))", "a json, b json"),
+        ("a TEXT CHECK (JSON_VALID(t.a)), b TEXT CHECK (JSON_VALID(d.`t`.`b`))", "a json, b json"),
+        ("a TEXT CHECK ((JSON_VALID(a)) AND a <> ''), b TEXT CHECK ((JSON_VALID(a)))", "a text/utf8mb4, b text/utf8mb4"),
+        ("a TEXT CHECK ((JSON_VALID(a) = 1)), b TEXT CHECK (NOT (JSON_VALID(b)))", "a text/utf8mb4, b text/utf8mb4"),
+        ("a TEXT, CHECK (JSON_VALID(a)), b TEXT, CONSTRAINT b CHECK (JSON_VALID(b))", "a text/utf8mb4, b text/utf8mb4"),
+    ] {
+        assert_eq!(after(&MARIADB, &[&format!("CREATE TABLE t ({t}) CHARSET utf8mb4")]), format!("d.t({expected})"), "{t}");
+    }
+    let t = "CREATE TABLE t (a TEXT, b TEXT) CHARSET utf8mb4";
+    let alter = "ALTER TABLE t ADD CONSTRAINT k CHECK (JSON_VALID(a)), ADD CHECK (JSON_VALID(b)), ADD c TEXT CHECK ((JSON_VALID(c)))";
+    assert_eq!(after(&MARIADB, &[t, alter]), "d.t(a text/utf8mb4, b text/utf8mb4, c json)");
+}
+
+#[test]
+fn json_by_its_check_is_json_where_it_is_utf8() {
+    for charset in
+        ["utf8", "UTF8MB3", "utf8mb4", "ascii", "latin1", "cp1251", "sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32", "binary"]
+    {
+        let is_utf8 = charset.to_ascii_lowercase().starts_with("utf8") || charset == "ascii";
+        let expected = if is_utf8 { "d.t(c json)".to_owned() } else { format!("d.t(c text/{charset})") };
+        let t = format!("CREATE TABLE t (c TEXT CHARSET {charset} CHECK (JSON_VALID(c)))");
+        assert_eq!(after(&MARIADB, &[&t]), expected);
+    }
 }
 
 #[test]

@@ -133,7 +133,10 @@ fn create_table() {
         &MARIADB,
         &[
             (
-                &["CREATE OR REPLACE TABLE t (a INT)", "CREATE OR REPLACE TABLE IF NOT EXISTS t (b JSON, c TEXT CHECK (json_valid(`c`)))"],
+                &[
+                    "CREATE OR REPLACE TABLE t (a INT)",
+                    "CREATE OR REPLACE TABLE IF NOT EXISTS t (b JSON, c TEXT CHARSET utf8 CHECK (json_valid(`c`)))",
+                ],
                 "d.t(b json, c json)",
             ),
             (
