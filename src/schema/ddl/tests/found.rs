@@ -1,6 +1,7 @@
 //! What the oracle on real servers found (tests/live_ddl_oracle.rs), each as the smallest statements that show it.
 
 use super::*;
+use crate::schema::delta::{apply_changes, from_delta_json, to_delta_json};
 
 const GENERATED: &str = "CREATE TABLE `n` (\n  `v` varchar(1) DEFAULT NULL\n)";
 
@@ -85,6 +86,41 @@ fn what_a_conversion_of_mariadb_leaves() {
         (
             "CONVERT TO CHARSET sjis, CHARSET euckr, ADD c CHAR(5) BINARY, ADD d CHAR(5), MODIFY a CHAR(3) BINARY",
             "d.t(a char/euckr, b char/sjis, c char/euckr, d char/sjis)",
+/// Stored definitions have no character set for labels, so it is not known after a restart.
+#[test]
+fn labels_of_a_stored_definition_are_converted() {
+    let restored = |t: &str| {
+        let mut before = schema();
+        run(&MYSQL, &mut before, &[t]);
+        let stored = to_delta_json(&[SchemaChange::TableCreate {
+            database: "d".into(),
+            table: "t".into(),
+            def: Arc::clone(before.table("d", "t").expect("a table")),
+        }]);
+        let mut after = schema();
+        apply_changes(&mut after, &from_delta_json(&stored).expect("changes")).expect("applied");
+        assert_eq!(after.table("d", "t").expect("a table").columns[0].ty.charset(), None);
+        after
+    };
+    for (t, to) in [
+        ("CREATE TABLE t (a ENUM('ä'))", "utf8mb4"),
+        ("CREATE TABLE t (a SET('a','表') CHARSET utf8mb4)", "latin1"),
+        ("CREATE TABLE t (a ENUM('a'))", "utf16"),
+        ("CREATE TABLE t (a ENUM('a')) CHARSET ucs2", "utf8mb4"),
+        ("CREATE TABLE t (a ENUM('a')) CHARSET swe7", "utf8mb4"),
+        ("CREATE TABLE t (a ENUM('a'))", "swe7"),
+    ] {
+        let mut schema = restored(t);
+        match interpret(format!("ALTER TABLE t CONVERT TO CHARSET {to}").as_bytes(), &MYSQL, &mut schema, &no_skip) {
+            Outcome::Unproved { why, .. } => assert!(why.contains("the column a"), "{why}"),
+            other => panic!("{t} to {to}: {other:?}"),
+        }
+    }
+    let mut schema = restored("CREATE TABLE t (a ENUM('a'))");
+    run(&MYSQL, &mut schema, &["ALTER TABLE t CONVERT TO CHARSET utf8mb4"]);
+    assert_eq!(describe_all(&schema), "d.t(a enum{a}/utf8mb4)");
+}
+
         ),
         ("CONVERT TO CHARSET sjis, ADD c CHAR(5) CHARSET greek BINARY", "d.t(a char/sjis, b char/sjis, c char/sjis)"),
         ("CONVERT TO CHARSET latin2, ADD j JSON CHECK (1 = 1)", "d.t(a char/latin2, b char/latin2, j longtext/latin2)"),
