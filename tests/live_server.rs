@@ -11,7 +11,7 @@ use binlogd::error::{Class, Error, Result};
 use binlogd::position::{BinlogPosition, Gtids};
 use binlogd::schema::{ColumnType, IntWidth, Table, TextKind};
 use binlogd::server::status::{BinlogStatus, ServerIdentity};
-use binlogd::server::{ConnectionOptions, Server, SslMode, capture, preflight, status};
+use binlogd::server::{ConnectionOptions, Server, SslMode, as_maxwell, capture, preflight, status};
 use binlogd::source::{DumpOptions, DumpStream, Start};
 
 const MYSQL97: &str = "MYSQL97";
@@ -508,6 +508,16 @@ fn captured(live: &Live, database: &str) -> Vec<std::sync::Arc<Table>> {
     schema.database(database).expect("the database").tables.clone()
 }
 
+fn seen_by_maxwell(live: &Live, database: &str) -> Vec<std::sync::Arc<Table>> {
+    let identity = live.identity();
+    let view = live.runtime.block_on(async {
+        let mut conn = live.maxwell().conn().await?;
+        let schema = capture::capture(&mut conn, &identity).await?;
+        as_maxwell::view(&mut conn, &identity, &schema).await
+    });
+    view.unwrap().schema.database(database).expect("the database").tables.clone()
+}
+
 fn column<'a>(tables: &'a [std::sync::Arc<Table>], table: &str, column: &str) -> &'a ColumnType {
     let table = tables.iter().find(|t| t.name == table).unwrap_or_else(|| panic!("no table {table}"));
     &table.columns[table.column_index(column).unwrap_or_else(|| panic!("no column {column}"))].ty
@@ -586,9 +596,12 @@ fn captures_what_only_mariadb_has() {
     for live in servers("captures_mariadb", &[MARIADB1011, MARIADB118]) {
         live.run(&[
             "DROP DATABASE IF EXISTS live_capture_ma",
-            "CREATE DATABASE live_capture_ma",
+            "CREATE DATABASE live_capture_ma CHARSET utf8mb4",
             "CREATE TABLE live_capture_ma.j (a JSON, b LONGTEXT CHECK (JSON_VALID(b)), c LONGTEXT CHECK (JSON_VALID(c) AND c <> ''), `d``q` JSON,
                 u UUID, i INET6, z VARCHAR(10) COMPRESSED)",
+            "CREATE TABLE live_capture_ma.k (a TEXT, b TEXT, c TEXT CHECK ((JSON_VALID(c))), l TEXT CHARSET latin1 CHECK (JSON_VALID(l)),
+                n TEXT CHARSET binary CHECK (JSON_VALID(n)), o JSON COLLATE latin1_bin, CHECK (JSON_VALID(a)), CONSTRAINT b CHECK (JSON_VALID(b)))",
+            "ALTER TABLE live_capture_ma.k ADD d TEXT, ADD CONSTRAINT d CHECK (JSON_VALID(d)), ADD e TEXT CHECK ((JSON_VALID(e)))",
             "CREATE TABLE live_capture_ma.v (id INT PRIMARY KEY, a INT) WITH SYSTEM VERSIONING",
             "CREATE TABLE live_capture_ma.w (id INT PRIMARY KEY, s TIMESTAMP(6) GENERATED ALWAYS AS ROW START INVISIBLE,
                 e TIMESTAMP(6) GENERATED ALWAYS AS ROW END INVISIBLE, a INT, PERIOD FOR SYSTEM_TIME(s, e)) WITH SYSTEM VERSIONING",
@@ -601,6 +614,18 @@ fn captures_what_only_mariadb_has() {
         {
             assert_eq!(column(&tables, "j", name).type_name(), ty, "{} {name}", live.name);
         }
+        for (name, ty) in
+            [("a", "text"), ("b", "text"), ("c", "json"), ("l", "text"), ("n", "blob"), ("o", "longtext"), ("d", "text"), ("e", "json")]
+        {
+            assert_eq!(column(&tables, "k", name).type_name(), ty, "{} {name}", live.name);
+        }
+        // Maxwell takes both for JSON, where it knows the version (contract §8.2), but for what is no text.
+        let seen = seen_by_maxwell(&live, "live_capture_ma");
+        for (name, ty) in [("a", "text"), ("l", "text"), ("o", "longtext")] {
+            let ty = if live.name == MARIADB118 { ty } else { "json" };
+            assert_eq!(column(&seen, "k", name).type_name(), ty, "{} {name}", live.name);
+        }
+        assert_eq!(column(&seen, "k", "n").type_name(), "blob", "{}", live.name);
         assert!(tables[0].charset.as_deref().is_some_and(|c| !c.contains('_')), "{:?}", tables[0].charset);
         // The log itself says how the hidden columns are called and where they stand.
         let events = live.read(&live.dump(7020), &Start::File(before)).unwrap();

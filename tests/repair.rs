@@ -184,12 +184,11 @@ fn chain(recording: &Recording, spill: SpillDir) -> Chain {
 
 /// Whether a column may mean several things when only the table map tells of it: the list, in the words of the definitions.
 fn is_open(flavor: Flavor, column: &Column, wire: WireType) -> bool {
-    let is_wide = |charset: Option<&str>| matches!(charset, Some("ucs2" | "utf16" | "utf16le" | "utf32"));
-    let is_binary = |charset: Option<&str>| charset == Some("binary");
+    let is_utf8 = |charset: Option<&str>| charset.is_none_or(|c| matches!(c, "utf8" | "utf8mb3" | "utf8mb4" | "ascii"));
     flavor == Flavor::MariaDb
         && match &column.ty {
-            // Any text may have a CHECK of json_valid.
-            ColumnType::Text { charset, .. } if !is_binary(charset.as_deref()) => !is_wide(charset.as_deref()),
+            // Any text in UTF-8 may have a CHECK of json_valid.
+            ColumnType::Text { charset, .. } if is_utf8(charset.as_deref()) => true,
             ColumnType::Json => true,
             ColumnType::Other { name, .. } => matches!(name.as_str(), "uuid" | "inet4" | "inet6"),
             ColumnType::Text { .. } | ColumnType::Binary { .. } => matches!(wire, WireType::String { bytes: 4 | 16 }),
@@ -336,7 +335,7 @@ fn rows_come_out_right_whatever_is_tracked() {
     for (server, report) in SERVERS.iter().zip(reports) {
         println!("{server}: {:?}", report.totals);
         assert!(report.totals.spoiled > 5000 && report.totals.rows > 50_000);
-        assert_eq!(report.totals.held > 500, *server == "mariadb-10.11");
+        assert_eq!(report.totals.held > 300, *server == "mariadb-10.11");
         keys_taken.extend(report.keys_taken);
         wrong.extend(report.wrong);
     }

@@ -215,6 +215,12 @@ pub fn same_charset(a: &str, b: &str) -> bool {
     canonical(a).eq_ignore_ascii_case(canonical(b))
 }
 
+/// Whether text in this character set with MariaDB's check for JSON is tracked as JSON: its bytes are output as they are, so
+/// they have to be UTF-8. In any other character set it is text.
+pub fn holds_json(charset: &str) -> bool {
+    ["utf8", "utf8mb3", "utf8mb4", "ascii"].iter().any(|name| charset.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -256,11 +256,11 @@ fn fits(ty: &ColumnType, kind: WireKind, charset: Option<&str>, dialect: Dialect
         ColumnType::Binary { kind: binary } => is_wire_of_binary(kind, *binary) && charset.is_none_or(is_binary),
         ColumnType::Enum { .. } => kind == WireKind::Enum,
         ColumnType::Set { .. } => kind == WireKind::Set,
-        // MariaDB's JSON is text with a check.
+        // MariaDB's JSON is text with a check, in a character set that is UTF-8.
         ColumnType::Json => match kind {
             WireKind::Json => true,
             WireKind::Blob { .. } | WireKind::Varchar { .. } | WireKind::String { .. } => {
-                dialect == Dialect::MariaDb && !charset.is_some_and(is_binary)
+                dialect == Dialect::MariaDb && charset.is_none_or(collation::holds_json)
             }
             _ => false,
         },

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::schema::{ColumnType, Schema, Table, TextKind, View};
 
 use super::flavor::Flavor;
+use super::json_checks;
 
 /// The view that Maxwell would have, had it captured the same definitions.
 pub async fn view(conn: &mut Conn, server: &ServerIdentity, schema: &Schema) -> Result<View> {
@@ -32,6 +33,9 @@ pub async fn view(conn: &mut Conn, server: &ServerIdentity, schema: &Schema) -> 
         Ok(())
     })
     .await?;
+    if server.version.at_least(Flavor::MariaDb, 10, 3, 0) && !json_is_text {
+        json_checks::see_as_maxwell(conn, &mut view.schema).await?;
+    }
     Ok(view)
 }
 

@@ -13,6 +13,7 @@ use mysql_async::{Conn, Params, Row};
 use super::column_type::{ColumnFacts, column_type};
 use super::fault::sql_error;
 use super::flavor::Flavor;
+use super::json_checks::{self, JsonColumns};
 use super::labels;
 use super::rows;
 use super::status::{self, ServerIdentity};
@@ -126,14 +127,14 @@ fn charset_of(collation: &str, listed: &HashMap<String, String>) -> String {
 }
 
 /// Which tables a query is about.
-enum Scope<'a> {
+pub(super) enum Scope<'a> {
     All,
     Table(&'a str, &'a str),
 }
 
 impl Scope<'_> {
     /// The condition, for these column names, and its parameters.
-    fn condition(&self, schema: &str, table: &str) -> (String, Params) {
+    pub(super) fn condition(&self, schema: &str, table: &str) -> (String, Params) {
         match self {
             Scope::All => (format!("{schema} {EXCLUDED}"), Params::Empty),
             Scope::Table(database, name) => (format!("{schema} = ? AND {table} = ?"), Params::from((*database, *name))),
@@ -186,7 +187,7 @@ impl Drafts {
         let sql = format!("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COLLATION, TABLE_TYPE FROM information_schema.TABLES WHERE {condition}");
         each(conn, sql, params, |row| drafts.add_table(row, collations)).await?;
 
-        let json = if maria { json_columns(conn, scope).await? } else { JsonColumns::default() };
+        let json = if maria { json_checks::json_columns(conn, server, scope).await? } else { JsonColumns::default() };
         let (condition, params) = scope.condition("TABLE_SCHEMA", "TABLE_NAME");
         let period = if maria { "GENERATION_EXPRESSION = 'ROW START'" } else { "0" };
         let sql = format!(
@@ -265,63 +266,9 @@ pub(super) async fn each(conn: &mut Conn, sql: String, params: Params, mut take:
     done.map_err(sql_error)?
 }
 
-/// MariaDB's JSON columns, database → table → names.
-#[derive(Default)]
-struct JsonColumns(HashMap<String, HashMap<String, Vec<String>>>);
-
-impl JsonColumns {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn contains(&self, database: &str, table: &str, column: &str) -> bool {
-        self.0.get(database).and_then(|tables| tables.get(table)).is_some_and(|names| names.iter().any(|name| name == column))
-    }
-}
-
-/// MariaDB stores JSON as LONGTEXT with a CHECK; the clause names the column, whatever the constraint is called.
-async fn json_columns(conn: &mut Conn, scope: &Scope<'_>) -> Result<JsonColumns> {
-    let mut found = JsonColumns::default();
-    let (condition, params) = scope.condition("CONSTRAINT_SCHEMA", "TABLE_NAME");
-    let sql = format!(
-        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS \
-         WHERE CHECK_CLAUSE LIKE 'json_valid(%' AND {condition}"
-    );
-    each(conn, sql, params, |row| {
-        if let Some(column) = rows::text_ref(row, 2).and_then(|clause| json_valid_column(&clause)) {
-            found.0.entry(rows::text(row, 0)?).or_default().entry(rows::text(row, 1)?).or_default().push(column);
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(found)
-}
-
-/// The column of a clause that is exactly ``json_valid(`column`)``.
-fn json_valid_column(clause: &str) -> Option<String> {
-    let name = clause.trim().strip_prefix("json_valid(`")?.strip_suffix("`)")?;
-    let unquoted = name.replace("``", "\0");
-    // A lone back-quote means that more follows than a name.
-    if unquoted.contains('`') { None } else { Some(unquoted.replace('\0', "`")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn json_is_known_by_its_check() {
-        for (clause, column) in [
-            ("json_valid(`a`)", Some("a")),
-            ("json_valid(`d``q`)", Some("d`q")),
-            ("json_valid(`a`) and `b` <> ''", None),
-            ("json_valid(`a`) or json_valid(`b`)", None),
-            ("json_valid(a)", None),
-            ("", None),
-        ] {
-            assert_eq!(json_valid_column(clause).as_deref(), column, "{clause}");
-        }
-    }
 
     #[test]
     fn character_sets_of_collations() {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{BinaryKind, ColumnType, IntWidth, TextKind};
+use crate::schema::{BinaryKind, ColumnType, IntWidth, TextKind, collation};
 
 /// A column's fields of `information_schema.COLUMNS` that decide its type.
 #[derive(Debug, Clone, Default)]
@@ -32,9 +32,8 @@ pub const CUT: &str = "\u{fffd}?";
 pub fn column_type(facts: &ColumnFacts<'_>) -> ColumnType {
     let name = facts.data_type.to_ascii_lowercase();
     let charset = || facts.charset.map(str::to_owned);
-    // JSON in UTF-16 and the like could not be output as it stands; it is text.
-    let is_wide = facts.charset.is_some_and(|c| matches!(c, "ucs2" | "utf16" | "utf16le" | "utf32"));
-    let text = |kind| if facts.json_checked && !is_wide { ColumnType::Json } else { text_or_binary(kind, facts) };
+    let is_json = facts.json_checked && facts.charset.is_none_or(collation::holds_json);
+    let text = |kind| if is_json { ColumnType::Json } else { text_or_binary(kind, facts) };
     // MySQL names none for labels in `binary`.
     let label_charset = || Some(facts.charset.unwrap_or("binary").to_owned());
     let int = |width| ColumnType::Int { width, unsigned: is_unsigned(facts.column_type) };
@@ -239,8 +238,18 @@ mod tests {
         }
         let fraction = ColumnFacts { data_type: "timestamp", column_type: "timestamp(6)", fraction: 6, ..Default::default() };
         assert_eq!(column_type(&fraction), ColumnType::Timestamp { fraction: 6 });
-        let alias = ColumnFacts { data_type: "longtext", charset: Some("utf8mb4"), json_checked: true, ..Default::default() };
-        assert_eq!(column_type(&alias), ColumnType::Json);
+    }
+
+    #[test]
+    fn json_is_text_where_it_is_not_utf8() {
+        for charset in ["utf8mb4", "utf8mb3", "utf8", "ascii", "latin1", "cp1251", "sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32"] {
+            let facts = ColumnFacts { data_type: "text", charset: Some(charset), json_checked: true, ..Default::default() };
+            let is_utf8 = charset.starts_with("utf8") || charset == "ascii";
+            let text = ColumnType::Text { kind: TextKind::Text, charset: Some(charset.into()) };
+            assert_eq!(column_type(&facts), if is_utf8 { ColumnType::Json } else { text }, "{charset}");
+        }
+        let binary = ColumnFacts { data_type: "text", charset: Some("binary"), json_checked: true, ..Default::default() };
+        assert_eq!(column_type(&binary), ColumnType::Binary { kind: BinaryKind::Blob });
     }
 
     /// As the server writes a label into COLUMN_TYPE.

@@ -10,6 +10,7 @@ pub mod connect;
 pub mod fault;
 pub mod flavor;
 pub mod grants;
+mod json_checks;
 pub mod key_store;
 mod labels;
 pub mod login;

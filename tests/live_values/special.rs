@@ -92,6 +92,21 @@ pub fn all(server: &Server) -> Vec<Special> {
             select: "SELECT id, v, s, e FROM period FOR SYSTEM_TIME ALL",
             ..PLAIN
         });
+        // What is JSON for the server may be in any character set.
+        all.push(Special {
+            table: "checked",
+            statements: &[
+                "CREATE TABLE checked (id INT PRIMARY KEY, l TEXT CHARSET latin1 CHECK (JSON_VALID(l)), c VARCHAR(50) CHARSET cp1251 CHECK (JSON_VALID(c)), \
+                 s TEXT CHARSET sjis CHECK ((JSON_VALID(s))), u TEXT CHARSET utf8mb3 CHECK (JSON_VALID(u)), t TEXT CHARSET latin1, \
+                 j JSON COLLATE latin1_bin, CHECK (JSON_VALID(t)))",
+                "INSERT INTO checked VALUES (1, '{\"a\":\"é\"}', '{\"a\":\"Ж\"}', '{\"a\":\"表\"}', '{\"a\":\"é表\"}', '[\"ü\"]', '[\"ß\"]')",
+                "INSERT INTO checked VALUES (2, NULL, '[1]', '\"ソ\"', '[]', NULL, '{}')",
+                "ALTER TABLE checked MODIFY c VARCHAR(60) CHARSET cp1251 CHECK (JSON_VALID(c))",
+                "UPDATE checked SET l = '[\"öé\"]', c = '[\"Щ\"]', s = '[\"ソ表\"]' WHERE id = 2",
+            ],
+            select: "SELECT id, l, c, s, u, t, j FROM checked",
+            ..PLAIN
+        });
         all.push(Special {
             table: "numbers",
             statements: &[

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::schema::{BinaryKind, Column, ColumnType, IntWidth, Table, TextKind};
+use crate::schema::{BinaryKind, Column, ColumnType, IntWidth, Table, TextKind, collation};
 
 use super::ast::{AlterSpec, CharsetClause, ColumnDef, DeclaredType, KeyPart, Period, Placement, RowBoundary};
 use super::{Dialect, StatementContext, resolve, text};
@@ -74,12 +74,12 @@ fn fold(name: &str) -> String {
 
 /// Columns that servers convert to something odd under CONVERT TO (tried): one that the same statement makes a TEXT or BLOB, which
 /// gets a size from its old type on MySQL 9.7; labels whose bytes mean something else in the other character set, for the
-/// servers leave the bytes as they are; and MariaDB's JSON, of whose text type nothing is known, in another character set.
-fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> bool {
+/// servers leave the bytes as they are; and MariaDB's JSON, of whose text type nothing is known, in a character set in which it
+/// is text.
+fn converts_doubtfully(entry: &Entry, to: &str, table_charset: Option<&str>, ctx: &StatementContext<'_>) -> bool {
     let is_mysql = ctx.dialect == Dialect::MySql;
-    let loses_json = !is_mysql && (!resolve::keeps_json(to) || resolve::is_binary(Some(to)));
     match &entry.content {
-        Content::Declared(def) if def.ty == DeclaredType::Settled(ColumnType::Json) => loses_json,
+        Content::Declared(def) if def.ty == DeclaredType::Settled(ColumnType::Json) => !is_mysql && resolve::is_binary(Some(to)),
         Content::Declared(def) => {
             let becomes_text = match def.ty {
                 DeclaredType::Text { kind, .. } => kind.max_bytes().is_some(),
@@ -90,9 +90,14 @@ fn converts_doubtfully(entry: &Entry, to: &str, ctx: &StatementContext<'_>) -> b
         }
         // Whether it is too long for a CHAR in this character set.
         Content::Kept(ColumnType::Text { kind: TextKind::Char, .. }) => !is_mysql && to.eq_ignore_ascii_case("filename"),
-        Content::Kept(ColumnType::Json) => loses_json,
+        Content::Kept(ColumnType::Json) => !is_mysql && !collation::holds_json(to),
         Content::Kept(ty) => {
-            let Some((labels, from)) = ty.labels().zip(ty.charset()) else { return false };
+            let Some(labels) = ty.labels() else { return false };
+            let Some(from) = ty.charset() else {
+                // Stored definitions do not say it; the table's default is the best guess there is.
+                let is_odd = |charset: &str| text::is_wide(&charset.to_ascii_lowercase()) || charset.eq_ignore_ascii_case("swe7");
+                return labels.iter().any(|l| !l.is_ascii()) || is_odd(to) || table_charset.is_some_and(is_odd);
+            };
             let from_wide = text::is_wide(from);
             let to_wide = is_mysql && ctx.server_version < 50_700 && text::is_wide(to);
             // swe7 has letters of its own where ASCII has these signs.
@@ -464,7 +469,7 @@ impl<'a> Alteration<'a> {
                 return Err(format!("the column {} would exist twice", entry.name));
             }
             let forced = self.forced_charset.as_deref();
-            if forced.is_some_and(|to| converts_doubtfully(entry, to, self.ctx)) {
+            if forced.is_some_and(|to| converts_doubtfully(entry, to, self.table.charset.as_deref(), self.ctx)) {
                 return Err(format!("what the server makes of the column {} is not certain", entry.name));
             }
             let ty = match (&entry.content, forced) {

@@ -8,7 +8,7 @@ use crate::schema::{BinaryKind, ColumnType, IntWidth, TextKind};
 use super::ast::{CharsetClause, CharsetName, ColumnDef, DeclaredType, Label, RowBoundary};
 use super::lexer::TokenKind;
 use super::parser::Parser;
-use super::tokens::{NotUnderstood, Parsed};
+use super::tokens::{NotUnderstood, Parsed, Tokens};
 
 /// A type with what its own words fix: the sign and, for NATIONAL types, the character set.
 pub(super) struct TypeClause {
@@ -21,6 +21,15 @@ pub(super) struct TypeClause {
 struct TypeSystem {
     oracle: bool,
     maxdb: bool,
+}
+
+/// Passes over all of these symbols that stand here, and says how many.
+fn eat_all(tokens: &mut Tokens<'_>, symbol: u8) -> usize {
+    let mut count = 0;
+    while tokens.eat_symbol(symbol) {
+        count += 1;
+    }
+    count
 }
 
 impl From<ColumnType> for TypeClause {
@@ -398,13 +407,21 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Whether exactly `(JSON_VALID(column))` stands here.
+    /// Whether exactly `(JSON_VALID(column))` stands here. The server keeps no further parentheses and no table before the
+    /// column, so they make no difference (tried).
     fn is_json_check(&self, column: &str) -> bool {
         let mut ahead = self.tokens;
-        let head = ahead.eat_symbol(b'(') && ahead.eat_word("JSON_VALID") && ahead.eat_symbol(b'(');
-        head && ahead.name().is_ok_and(|name| name.to_lowercase() == column.to_lowercase())
-            && ahead.eat_symbol(b')')
-            && ahead.eat_symbol(b')')
+        let outer = eat_all(&mut ahead, b'(');
+        if outer == 0 || !ahead.eat_word("JSON_VALID") {
+            return false;
+        }
+        let inner = eat_all(&mut ahead, b'(');
+        let Ok(mut name) = ahead.name() else { return false };
+        while ahead.eat_symbol(b'.') {
+            let Ok(next) = ahead.name() else { return false };
+            name = next;
+        }
+        inner > 0 && name.to_lowercase() == column.to_lowercase() && (0..outer + inner).all(|_| ahead.eat_symbol(b')'))
     }
 
     /// Generated columns, and MariaDB's `WITH | WITHOUT SYSTEM VERSIONING`.

@@ -74,6 +74,13 @@ pub fn interpret(sql: &[u8], ctx: &StatementContext<'_>, schema: &mut Schema, sk
         Err(why) => return undecoded(sql, ctx, skip, why),
     };
     let (statement, concerns) = recognised(&decoded.text, ctx);
+    if let Some(otherwise) = &decoded.otherwise {
+        let (other, theirs) = recognised(otherwise, ctx);
+        if other != statement {
+            let why = "whether the client wrote it, in its own character set, or the server in UTF-8 is not certain";
+            return unproved([concerns, theirs].concat(), why.into(), ctx, skip);
+        }
+    }
     let ddl = match statement {
         Statement::PassOver(_) => return Outcome::Nothing,
         _ if ctx.error_code != 0 => {

@@ -45,7 +45,7 @@ pub fn column_type(
     let own = charset(&def.charset, table).map_err(|name| format!("the collation {name} is not known"))?;
     // MariaDB takes BINARY without a character set for one that is named: the table's default (tried).
     let is_named = own.is_none() && def.binary_collation && ctx.dialect == Dialect::MariaDb;
-    let mut charset = own.or_else(table);
+    let mut charset = own.clone().or_else(table);
     if let Some(forced) = forced
         && !is_binary(charset.as_deref())
         && !is_named
@@ -58,8 +58,12 @@ pub fn column_type(
         DeclaredType::Settled(ColumnType::Other { name, unsigned, .. }) => {
             ColumnType::Other { name: name.clone(), unsigned: *unsigned, charset: None }
         }
-        DeclaredType::Settled(ColumnType::Json) if ctx.dialect == Dialect::MariaDb && def.other_check && !def.json_check => {
-            ColumnType::Text { kind: TextKind::Long, charset: Some(forced.unwrap_or("utf8mb4").into()) }
+        DeclaredType::Settled(ColumnType::Json) if ctx.dialect == Dialect::MariaDb => {
+            // Only a check of its own, a collation or a conversion makes it another one than it is by its name (tried).
+            let charset = forced.or(own.as_deref()).unwrap_or("utf8mb4");
+            let is_json = def.json_check || !def.other_check;
+            let text = ColumnType::Text { kind: TextKind::Long, charset: Some(charset.into()) };
+            return Ok(if is_json && collation::holds_json(charset) { ColumnType::Json } else { text });
         }
         DeclaredType::Settled(ty) => ty.clone(),
         DeclaredType::Text { kind, length } => text_type(*kind, counted(length), charset, ctx.dialect),
@@ -67,9 +71,9 @@ pub fn column_type(
         DeclaredType::Enum(values) => ColumnType::Enum { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
         DeclaredType::Set(values) => ColumnType::Set { labels: labels(values, charset.as_deref(), ctx)?.into(), charset },
     };
-    // What MariaDB calls JSON is text with this check. In UTF-16 and the like its bytes could not be output as they are.
-    let is_narrow = matches!(&ty, ColumnType::Text { charset, .. } if keeps_json(charset.as_deref().unwrap_or_default()));
-    Ok(if def.json_check && ctx.dialect == Dialect::MariaDb && is_narrow { ColumnType::Json } else { ty })
+    // What MariaDB calls JSON is text with this check.
+    let holds_json = matches!(&ty, ColumnType::Text { charset, .. } if charset.as_deref().is_none_or(collation::holds_json));
+    Ok(if def.json_check && ctx.dialect == Dialect::MariaDb && holds_json { ColumnType::Json } else { ty })
 }
 
 /// As Maxwell has it: the lengths of TEXT and BLOB count bytes, labels stay as they are spelled, and MariaDB's checks say
@@ -127,11 +131,6 @@ fn binary_kind(kind: BinaryKind, length: Option<u64>, dialect: Dialect) -> Binar
 pub fn same_bytes(a: &str, b: &str) -> bool {
     let utf8 = |c: &str| ["utf8", "utf8mb3", "utf8mb4"].iter().any(|name| c.eq_ignore_ascii_case(name));
     collation::same_charset(a, b) || utf8(a) && utf8(b)
-}
-
-/// Whether CONVERT TO this character set leaves MariaDB's JSON what it is.
-pub fn keeps_json(to: &str) -> bool {
-    !text::is_wide(&to.to_ascii_lowercase())
 }
 
 /// A column that CONVERT TO CHARACTER SET finds: text and labels change, and a TEXT type grows until as many characters

@@ -3,14 +3,14 @@
 //!
 //! MySQL's metadata states everything on which output depends, but for one thing: it calls the first unique key without
 //! NULLs of a table that has no primary key its primary key (`TABLE_SHARE::primary_key`; MariaDB does the same). MariaDB's leaves
-//! open what bytes and texts mean: UUID, INET4, INET6 and VECTOR are logged as binary strings, and any text may be
+//! open what bytes and texts mean: UUID, INET4, INET6 and VECTOR are logged as binary strings, and any text in UTF-8 may be
 //! JSON by its CHECK. Such a column is *open*, and its definition must not be used, unless something else tells.
 
 use std::sync::Arc;
 
 use super::{Difference, RowMetadata, WireKind, at, fits, stated_facts};
 use crate::schema::ddl::Dialect;
-use crate::schema::{BinaryKind, Column, ColumnType, Table, TextKind};
+use crate::schema::{BinaryKind, Column, ColumnType, Table, TextKind, collation};
 
 /// What is known of a table beside the metadata.
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,17 +106,12 @@ fn unknown(kind: WireKind, charset: Option<&str>, metadata: &RowMetadata<'_>, in
         WireKind::String { bytes: 4 } if is_maria && is_binary => Some("whether it is BINARY or INET4"),
         WireKind::Varchar { bytes } if vectors && is_binary && bytes % 4 == 0 => Some("whether it is VARBINARY or VECTOR"),
         WireKind::String { .. } | WireKind::Varchar { .. } | WireKind::Blob { .. }
-            if is_maria && !is_binary && !charset.is_some_and(is_wide) =>
+            if is_maria && charset.is_none_or(collation::holds_json) =>
         {
             Some("whether it is text or JSON")
         }
         _ => None,
     }
-}
-
-/// Character sets in which MariaDB's JSON is tracked as text.
-fn is_wide(charset: &str) -> bool {
-    ["ucs2", "utf16", "utf16le", "utf32"].iter().any(|name| charset.eq_ignore_ascii_case(name))
 }
 
 /// The type of a column of which only the metadata is known.

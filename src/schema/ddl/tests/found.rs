@@ -1,6 +1,7 @@
 //! What the oracle on real servers found (tests/live_ddl_oracle.rs), each as the smallest statements that show it.
 
 use super::*;
+use crate::schema::delta::{apply_changes, from_delta_json, to_delta_json};
 
 const GENERATED: &str = "CREATE TABLE `n` (\n  `v` varchar(1) DEFAULT NULL\n)";
 
@@ -21,18 +22,49 @@ fn doubt(ctx: &StatementContext<'_>, statements: &[&str], last: &[u8]) -> String
 
 #[test]
 fn statements_in_the_clients_character_set() {
-    let cases: [(u16, &[u8], &str); 4] = [
+    let cases: [(u16, &[u8], &str); 7] = [
         (13, b"CREATE TABLE `\x83\x5c` (e ENUM('\x95\x5c') CHARSET sjis)", "d.ソ(e enum{表}/sjis)"),
         (28, b"CREATE TABLE t (\xd5\x5c INT)", "d.t(誠 int)"),
         (51, b"CREATE TABLE t (\xc6 INT)", "d.t(Ж int)"),
         // What the server wrote itself is UTF-8.
-        (13, "CREATE TABLE `表` (\n  `ä` int\n)".as_bytes(), "d.表(ä int)"),
+        (255, "CREATE TABLE `表` (\n  `ä` int\n)".as_bytes(), "d.表(ä int)"),
+        // The client cannot have written this.
+        (51, "CREATE TABLE `t` (\n  `И` int\n)".as_bytes(), "d.t(И int)"),
+        // It does not matter who wrote this,
+        (8, "CREATE TABLE `t` (\n  `a` int COMMENT 'ä' DEFAULT 'é',\n  KEY `ß` (`a`)\n)".as_bytes(), "d.t(a int)"),
+        // and the server writes no ALTER TABLE.
+        (8, "ALTER TABLE t ADD COLUMN (\n  `ä` int\n)".as_bytes(), "d.t(a int, Ã¤ int)"),
     ];
     for (collation, sql, expected) in cases {
         let ctx = StatementContext { charset_client: Some(collation), ..MYSQL };
         let mut schema = schema();
+        if sql.starts_with(b"ALTER") {
+            run(&MYSQL, &mut schema, &["CREATE TABLE t (a INT)"]);
+        }
         assert!(matches!(interpret(sql, &ctx, &mut schema, &no_skip), Outcome::Changes(_)), "{}", String::from_utf8_lossy(sql));
         assert_eq!(describe_all(&schema), expected);
+    }
+}
+
+/// Of a client that reads a file in UTF-8 and says that it is latin1, the server has made `Ã¤` of `ä`.
+#[test]
+fn definitions_that_the_server_or_the_client_may_have_written() {
+    let d = |name: &str| ("d".to_owned(), Some(name.to_owned()));
+    for (collation, sql, expected) in [
+        (13, "CREATE TABLE `表` (\n  `a` int\n)", vec![d("表"), d("陦ｨ")]),
+        (8, "CREATE TABLE `ä` (\n  `a` int\n)", vec![d("ä"), d("Ã¤")]),
+        (8, "CREATE TABLE `t` (\n  `ä` int\n)", vec![d("t")]),
+        (51, "CREATE TABLE t (\n  a enum('ж')\n)", vec![d("t")]),
+    ] {
+        let mut schema = schema();
+        let ctx = StatementContext { charset_client: Some(collation), ..MYSQL };
+        match interpret(sql.as_bytes(), &ctx, &mut schema, &no_skip) {
+            Outcome::Unproved { concerns, why } => {
+                assert!(why.contains("is not certain"), "{why}");
+                assert_eq!(concerns, expected, "{sql}");
+            }
+            other => panic!("{sql}: {other:?}"),
+        }
     }
 }
 
@@ -52,6 +84,41 @@ fn labels_as_the_server_keeps_them() {
     let why = doubt(&MYSQL, &["CREATE TABLE t (a ENUM('ä'))"], b"ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4");
     assert!(why.contains("the column a"), "{why}");
     assert_eq!(after(&MYSQL, &["CREATE TABLE t (a ENUM('a'))", "ALTER TABLE t CONVERT TO CHARSET utf8mb4"]), "d.t(a enum{a}/utf8mb4)");
+}
+
+/// Stored definitions have no character set for labels, so it is not known after a restart.
+#[test]
+fn labels_of_a_stored_definition_are_converted() {
+    let restored = |t: &str| {
+        let mut before = schema();
+        run(&MYSQL, &mut before, &[t]);
+        let stored = to_delta_json(&[SchemaChange::TableCreate {
+            database: "d".into(),
+            table: "t".into(),
+            def: Arc::clone(before.table("d", "t").expect("a table")),
+        }]);
+        let mut after = schema();
+        apply_changes(&mut after, &from_delta_json(&stored).expect("changes")).expect("applied");
+        assert_eq!(after.table("d", "t").expect("a table").columns[0].ty.charset(), None);
+        after
+    };
+    for (t, to) in [
+        ("CREATE TABLE t (a ENUM('ä'))", "utf8mb4"),
+        ("CREATE TABLE t (a SET('a','表') CHARSET utf8mb4)", "latin1"),
+        ("CREATE TABLE t (a ENUM('a'))", "utf16"),
+        ("CREATE TABLE t (a ENUM('a')) CHARSET ucs2", "utf8mb4"),
+        ("CREATE TABLE t (a ENUM('a')) CHARSET swe7", "utf8mb4"),
+        ("CREATE TABLE t (a ENUM('a'))", "swe7"),
+    ] {
+        let mut schema = restored(t);
+        match interpret(format!("ALTER TABLE t CONVERT TO CHARSET {to}").as_bytes(), &MYSQL, &mut schema, &no_skip) {
+            Outcome::Unproved { why, .. } => assert!(why.contains("the column a"), "{why}"),
+            other => panic!("{t} to {to}: {other:?}"),
+        }
+    }
+    let mut schema = restored("CREATE TABLE t (a ENUM('a'))");
+    run(&MYSQL, &mut schema, &["ALTER TABLE t CONVERT TO CHARSET utf8mb4"]);
+    assert_eq!(describe_all(&schema), "d.t(a enum{a}/utf8mb4)");
 }
 
 #[test]
@@ -112,8 +179,44 @@ fn options_with_the_value_default() {
 fn json_of_mariadb() {
     let sql = ["CREATE TABLE t (a JSON, b JSON CHECK (1), c TEXT CHARSET utf16 CHECK (JSON_VALID(c)))"];
     assert_eq!(after(&MARIADB, &sql), "d.t(a json, b longtext/utf8mb4, c text/utf16)");
-    let why = doubt(&MARIADB, &["CREATE TABLE t (a JSON)"], b"ALTER TABLE t CONVERT TO CHARACTER SET utf16");
-    assert!(why.contains("the column a"), "{why}");
+    for to in ["utf16", "latin1"] {
+        let why = doubt(&MARIADB, &["CREATE TABLE t (a JSON)"], format!("ALTER TABLE t CONVERT TO CHARACTER SET {to}").as_bytes());
+        assert!(why.contains("the column a"), "{why}");
+    }
+    assert_eq!(after(&MARIADB, &["CREATE TABLE t (a JSON)", "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb3"]), "d.t(a json)");
+    let t = "CREATE TABLE t (a INT)";
+    assert_eq!(after(&MARIADB, &[t, "ALTER TABLE t ADD j JSON, CONVERT TO CHARACTER SET latin2"]), "d.t(a int, j longtext/latin2)");
+    let collated = ["CREATE TABLE t (a JSON COLLATE latin1_bin, b JSON COLLATE utf8mb3_bin CHECK (JSON_VALID(b)))"];
+    assert_eq!(after(&MARIADB, &collated), "d.t(a longtext/latin1, b json)");
+}
+
+/// As MariaDB itself, which looks at a column's own check only.
+#[test]
+fn json_by_the_check_of_the_column() {
+    for (t, expected) in [
+        ("a TEXT CHECK ((JSON_VALID(a))), b TEXT CHECK (((JSON_VALID(((b))))))", "a json, b json"),
+        ("a TEXT CHECK (JSON_VALID(t.a)), b TEXT CHECK (JSON_VALID(d.`t`.`b`))", "a json, b json"),
+        ("a TEXT CHECK ((JSON_VALID(a)) AND a <> ''), b TEXT CHECK ((JSON_VALID(a)))", "a text/utf8mb4, b text/utf8mb4"),
+        ("a TEXT CHECK ((JSON_VALID(a) = 1)), b TEXT CHECK (NOT (JSON_VALID(b)))", "a text/utf8mb4, b text/utf8mb4"),
+        ("a TEXT, CHECK (JSON_VALID(a)), b TEXT, CONSTRAINT b CHECK (JSON_VALID(b))", "a text/utf8mb4, b text/utf8mb4"),
+    ] {
+        assert_eq!(after(&MARIADB, &[&format!("CREATE TABLE t ({t}) CHARSET utf8mb4")]), format!("d.t({expected})"), "{t}");
+    }
+    let t = "CREATE TABLE t (a TEXT, b TEXT) CHARSET utf8mb4";
+    let alter = "ALTER TABLE t ADD CONSTRAINT k CHECK (JSON_VALID(a)), ADD CHECK (JSON_VALID(b)), ADD c TEXT CHECK ((JSON_VALID(c)))";
+    assert_eq!(after(&MARIADB, &[t, alter]), "d.t(a text/utf8mb4, b text/utf8mb4, c json)");
+}
+
+#[test]
+fn json_by_its_check_is_json_where_it_is_utf8() {
+    for charset in
+        ["utf8", "UTF8MB3", "utf8mb4", "ascii", "latin1", "cp1251", "sjis", "swe7", "ucs2", "utf16", "utf16le", "utf32", "binary"]
+    {
+        let is_utf8 = charset.to_ascii_lowercase().starts_with("utf8") || charset == "ascii";
+        let expected = if is_utf8 { "d.t(c json)".to_owned() } else { format!("d.t(c text/{charset})") };
+        let t = format!("CREATE TABLE t (c TEXT CHARSET {charset} CHECK (JSON_VALID(c)))");
+        assert_eq!(after(&MARIADB, &[&t]), expected);
+    }
 }
 
 #[test]
