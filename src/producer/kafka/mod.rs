@@ -379,6 +379,7 @@ impl KafkaProducer {
         }
         let (batches, messages) = in_flight.unanswered();
         if batches > 0 {
+            self.client.shared.closing.store(true, Ordering::Release);
             self.client.native.purge();
             let _ = tokio::time::timeout(LAST_STEPS, in_flight.wait_empty()).await;
         }
@@ -401,6 +402,7 @@ impl Drop for KafkaProducer {
     fn drop(&mut self) {
         self.refresher.abort();
         if !self.closed {
+            self.client.shared.closing.store(true, Ordering::Release);
             self.client.native.purge();
             self.thread.stop(&self.client.native);
         }
