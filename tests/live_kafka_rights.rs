@@ -63,6 +63,8 @@ struct Case {
 const ALL: &[Operation] = &[Operation::Read, Operation::Write, Operation::Describe];
 const SEND: &[Operation] = &[Operation::Write, Operation::Describe];
 const LOOK: &[Operation] = &[Operation::Describe];
+/// Gets two rows at once, for one partition.
+const PAIR_USER: &str = "w-once-pair";
 const MAKE: (&str, &str) = ("kafka_topic_create", "true");
 
 fn cases() -> Vec<Case> {
@@ -140,6 +142,15 @@ fn cases() -> Vec<Case> {
             Stops(&["Topic authorization failed", "grant this user WRITE and DESCRIBE"]),
             None,
         ),
+        // The second row waits for the first one's acknowledgement, which never comes: the client library gives up both.
+        case(
+            PAIR_USER,
+            ExactlyOnce,
+            &[(To::Topic, LOOK), (To::PositionTopic, ALL), (To::TransactionalId, SEND)],
+            &[],
+            Stops(&["Topic authorization failed", "grant this user WRITE and DESCRIBE"]),
+            None,
+        ),
         case(
             "w-position",
             ExactlyOnce,
@@ -196,7 +207,7 @@ impl<'a> Running<'a> {
         let mut config = Config::for_server(server, SCHEMA)
             .into_topic(&broker.at("SASL"), &topic)
             .with("client_id", user)
-            .with("filter", format!("exclude: *.*, include: {DATA}.*"))
+            .with("filter", format!("exclude: *.*, include: {DATA}.{}", if user == PAIR_USER { "pair" } else { "t" }))
             .with("kafka.security.protocol", "SASL_PLAINTEXT")
             .with("kafka.sasl.mechanism", "PLAIN")
             .with("kafka.sasl.jaas.config", format!("{PLAIN} required username=\"{user}\" password=\"{user}-secret\";"))
@@ -274,7 +285,9 @@ async fn each_missing_right_is_named() {
     let broker = Secure::start(&site.dir).await;
     let plain = broker.at("PLAINTEXT");
     server.fresh_databases(DATA, SCHEMA).await;
-    server.run(&[&format!("CREATE TABLE {DATA}.t (id int PRIMARY KEY, v varchar(3000))")]).await;
+    for table in ["t", "pair"] {
+        server.run(&[&format!("CREATE TABLE {DATA}.{table} (id int PRIMARY KEY, v varchar(3000))")]).await;
+    }
     let cases = cases();
     let mut number = 0;
     // The first one makes the schema database, and the others come some at a time.
@@ -286,7 +299,12 @@ async fn each_missing_right_is_named() {
         }
         join_all(running.iter_mut().map(|case| case.start(&site))).await;
         number += 1;
-        server.run(&[&format!("INSERT INTO {DATA}.t VALUES ({number}, repeat('x', 2000))")]).await;
+        server
+            .run(&[
+                &format!("INSERT INTO {DATA}.t VALUES ({number}, repeat('x', 2000))"),
+                &format!("INSERT INTO {DATA}.pair VALUES ({number}, 'a'), (-{number}, 'b')"),
+            ])
+            .await;
         join_all(running.iter_mut().map(|case| case.check_end(&plain))).await;
         tokio::task::block_in_place(|| running.iter().for_each(|case| case.binlogd_check(&site)));
     }

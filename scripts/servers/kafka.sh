@@ -49,7 +49,7 @@ kind_ports() {
 # TLS only); SASL and SASLTLS take every mechanism, PLAINONLY one. Certificates come from the test, as --flag=ssl.keystore.location=…
 # and --flag=listener.name.LISTENER.ssl…; without them the listeners with TLS are left out. The password of a user is NAME-secret.
 # Users that the rights are tried with are called w-…, all others may do everything.
-secure_users='polly w-none w-write w-other w-describe w-create w-create-only w-once w-once-topic w-once-id w-position w-position-read w-letters w-cluster'
+secure_users='polly w-none w-write w-other w-describe w-create w-create-only w-once w-once-topic w-once-pair w-once-id w-position w-position-read w-letters w-cluster'
 secure_settings() {
   local listener tls='' port listeners map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT user users='' here
   here=org.apache.kafka.common.security

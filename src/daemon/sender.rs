@@ -1,7 +1,7 @@
 //! The task that owns the producer: takes batches in order, opens a ticket for each, hands them over.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 
@@ -16,6 +16,9 @@ use super::shutdown::Shutdown;
 
 /// Bound of `AckTracker::held`: some 20 MB.
 const HELD_MAX: usize = 400_000;
+
+/// After a failed batch the producer's work at hand may go on for so long: it may say more than the batch did.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// A batch with the permit for its bytes, given back when the producer has accepted it.
 pub struct QueuedBatch {
@@ -59,8 +62,7 @@ impl Acks {
             tokio::pin!(moved);
             // Registered before the look, so that what happens in between is not missed.
             moved.as_mut().enable();
-            let failed = self.failure.lock().unwrap_or_else(|e| e.into_inner()).is_some();
-            if failed || self.tracker().held() < HELD_MAX {
+            if self.has_failed() || self.tracker().held() < HELD_MAX {
                 return;
             }
             moved.await;
@@ -72,6 +74,25 @@ impl Acks {
         self.failed.notify_waiters();
         self.moved.notify_waiters();
         self.failed.notify_one();
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(|e| e.into_inner()).is_some()
+    }
+
+    /// Waits until a batch has failed, and then for as long as its cause may still come from elsewhere.
+    async fn failed_for_good(&self) {
+        loop {
+            let failed = self.failed.notified();
+            tokio::pin!(failed);
+            // Registered before the look, so that what happens in between is not missed.
+            failed.as_mut().enable();
+            if self.has_failed() {
+                break;
+            }
+            failed.await;
+        }
+        tokio::time::sleep(LAST_WORD).await;
     }
 
     /// A batch that failed before may say more than what failed because of it.
@@ -107,26 +128,37 @@ pub async fn run(
                 None => return (producer, Ok(())),
             },
             () = reached(producer.due()) => {
-                let settled = tokio::select! { biased;
-                    () = shutdown.requested() => Ok(()),
-                    settled = producer.settle() => settled,
-                };
-                if let Err(error) = settled {
-                    return (producer, Err(acks.cause_of(error)));
+                let settled = finished(producer.settle(), &acks, &mut shutdown).await;
+                match settled {
+                    Some(Ok(())) => continue,
+                    Some(Err(error)) => return (producer, Err(error)),
+                    None => return (producer, Ok(())),
                 }
-                continue;
             }
         };
-        let sent = tokio::select! { biased;
-            // A full producer must not keep the daemon from stopping; what was handed over half way is replayed.
-            () = shutdown.requested() => None,
-            result = send_one(&mut *producer, queued, &acks, &board) => Some(result),
-        };
-        let Some(sent) = sent else { return (producer, Ok(())) };
-        if let Err(error) = sent {
-            return (producer, Err(acks.cause_of(error)));
+        let sent = finished(send_one(&mut *producer, queued, &acks, &board), &acks, &mut shutdown).await;
+        match sent {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return (producer, Err(error)),
+            None => return (producer, Ok(())),
         }
     }
+}
+
+/// Waits for the producer's work at hand; `None` if a stop is requested meanwhile. A full producer must not keep the daemon from
+/// stopping, nor one that waits for what has failed; what was handed over half way is replayed.
+async fn finished(work: impl Future<Output = Result<()>>, acks: &Acks, shutdown: &mut Shutdown) -> Option<Result<()>> {
+    let given_up = || Error::transient("a batch failed while the next one was handed over");
+    let result = tokio::select! { biased;
+        () = shutdown.requested() => return None,
+        result = work => result,
+        () = acks.failed_for_good() => Err(given_up()),
+    };
+    Some(match result {
+        Err(error) => Err(acks.cause_of(error)),
+        // Whoever waited here may have been told in the place of `run`.
+        Ok(()) => acks.take_failure().map_or(Ok(()), Err),
+    })
 }
 
 /// Waits until then; without a time for ever.
@@ -158,4 +190,67 @@ async fn send_one(producer: &mut dyn Producer, queued: QueuedBatch, acks: &Arc<A
     let result = producer.send(batch, done).await;
     drop(permit);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::budget::Budget;
+    use crate::daemon::shutdown;
+    use crate::metrics::Metrics;
+    use crate::producer::testing::lines;
+
+    /// Fails the first batch while it works on the second, whose `send` never ends.
+    #[derive(Default)]
+    struct Stuck {
+        first: Option<Completion>,
+        second: Option<Completion>,
+    }
+
+    impl Producer for Stuck {
+        fn send(&mut self, _: Batch, done: Completion) -> BoxFuture<'_, Result<()>> {
+            match self.first.take() {
+                None => self.first = Some(done),
+                Some(first) => {
+                    self.second = Some(done);
+                    return Box::pin(async move {
+                        first.failed(Error::transient("the first one failed"));
+                        std::future::pending().await
+                    });
+                }
+            }
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn close(&mut self, _: Duration) -> BoxFuture<'_, Result<()>> {
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn name(&self) -> &'static str {
+            "stuck"
+        }
+
+        fn wants_keys(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_batch_ends_the_wait_for_a_send_that_hangs() {
+        let (queue, batches) = mpsc::channel(2);
+        let budget = Budget::new(1000);
+        for _ in 0..2 {
+            let permit = budget.reserve(1).await.unwrap();
+            queue.send(QueuedBatch { batch: lines(&["x"]), permit }).await.ok().unwrap();
+        }
+        let (board, _watched) = Board::new(Arc::new(Metrics::new()));
+        let (_trigger, shutdown) = shutdown::channel();
+        let running = pin!(run(Box::new(Stuck::default()), batches, Arc::default(), board, shutdown));
+        let (_, result) = tokio::time::timeout(LAST_WORD * 2, running).await.expect("the sender ends");
+        assert!(result.unwrap_err().to_string().contains("the first one failed"));
+    }
 }

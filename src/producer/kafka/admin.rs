@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka_sys::rd_kafka_resp_err_t as E;
 
 use super::alone::Context;
 use super::client::plain;
@@ -38,6 +39,27 @@ pub enum Made {
     /// It is there now, whoever made it.
     There,
     Refused(Code),
+}
+
+/// Whether an order to make a topic was refused for a reason that passes by itself: it is given again.
+pub fn passes(code: Code) -> bool {
+    let rows = [
+        // The controller moves, or is busy. What timed out may have been made all the same, which the next order tells.
+        E::RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+        E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        E::RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
+        E::RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+        E::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+        E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        E::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        E::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        // The client library's own.
+        E::RD_KAFKA_RESP_ERR__TIMED_OUT,
+        E::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+        E::RD_KAFKA_RESP_ERR__TRANSPORT,
+        E::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+    ];
+    rows.iter().any(|of| Code::of(*of) == code)
 }
 
 #[derive(Clone)]

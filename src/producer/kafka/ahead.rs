@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::encode::batch::Message;
 
@@ -66,8 +67,13 @@ impl KafkaProducer {
         tokio::pin!(answered);
         // Registered before the look, so that what happens in between is not missed.
         answered.as_mut().enable();
-        if shared.broken().is_none() && shared.firsts.waits_for(first) {
+        let dead = || shared.fatal.load(Ordering::Acquire);
+        if shared.broken().is_none() && !dead() && shared.firsts.waits_for(first) {
             let _ = tokio::time::timeout(LOOK_AGAIN, answered).await;
+        }
+        if dead() {
+            // Its answer may never come.
+            return Err(self.wait_for_reason().await);
         }
         match shared.broken() {
             Some(failure) => Err(failure),

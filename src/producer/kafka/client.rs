@@ -53,6 +53,10 @@ pub struct Shared {
     pub failed_told: Notify,
     /// The library has declared the client dead; the delivery reports that follow say why.
     pub fatal: AtomicBool,
+    /// Messages are given up because the producer ends, and for no other reason. Set before they are.
+    pub closing: AtomicBool,
+    /// `failure` is only what is known while no report has told the reason.
+    unexplained: AtomicBool,
 }
 
 impl Shared {
@@ -124,10 +128,7 @@ impl Shared {
     /// in a batch that was refused, all messages of that batch are remembered as suspects, for the next client.
     fn undelivered(&self, native: &Native, slot: &Slot, index: u32, code: Code, report: &Report<'_>, refused: &mut RefusedBatch) {
         if is_purged(code) || code == Code::of(E::RD_KAFKA_RESP_ERR__FATAL) {
-            let cause = self.broken().map(|f| f.message).unwrap_or_else(|| "the producer was stopped".into());
-            let given_up = Failure::transient("messages were given up before Kafka had answered for them").detail(cause);
-            let lasting = self.broken().filter(|f| f.class == crate::error::Class::Definite);
-            slot.fail(&lasting.unwrap_or(given_up));
+            slot.fail(&self.given_up(native));
             return;
         }
         let topic = report.topic();
@@ -148,11 +149,31 @@ impl Shared {
             _ => classify(code, &report.reason(), &message),
         };
         slot.fail(&failure);
-        if self.break_with(&failure) {
+        let news = self.break_with(&failure);
+        if self.unexplained.swap(false, Ordering::AcqRel) || news {
             self.metrics.error(ErrorKind::Producer);
             tracing::error!("{}", message.log_line(&code.text()));
             native.purge();
         }
+    }
+
+    /// Why a message was given up without an answer of its own.
+    fn given_up(&self, native: &Native) -> Failure {
+        let because = |cause: String| Failure::transient("messages were given up before Kafka had answered for them").detail(cause);
+        let failure = match self.broken() {
+            Some(failure) => failure,
+            None if self.closing.load(Ordering::Acquire) => return because("the producer was stopped".into()),
+            None => {
+                // Nobody here has asked for it: the library throws away what it holds when a transaction or the whole client has
+                // failed. It need not say so in any other way, and whoever waits for one of these messages would wait for ever.
+                let failed = || Failure::transient("the Kafka client has given up what it had not sent, because the transaction failed");
+                let failure = native.fatal_error().map_or_else(failed, |(code, reason)| fatal_failure(code, &reason));
+                self.unexplained.store(true, Ordering::Release);
+                self.break_with(&failure);
+                failure
+            }
+        };
+        if failure.class == crate::error::Class::Definite { failure } else { because(failure.message) }
     }
 
     fn error(&self, native: &Native, code: Code, reason: &str, fatal: bool) {
@@ -173,6 +194,7 @@ impl Shared {
             tracing::error!("kafka: {}", failure.message);
         }
         self.room.notify_waiters();
+        self.firsts.answered.notify_waiters();
     }
 }
 
@@ -270,6 +292,8 @@ impl Client {
             failed: AtomicBool::new(false),
             failed_told: Notify::new(),
             fatal: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            unexplained: AtomicBool::new(false),
         });
         let mut config = settings.client_config();
         config.set_log_level(RDKafkaLogLevel::Info);

@@ -153,6 +153,16 @@ impl Native {
         self.producer.client().fatal_error().map(|(code, reason)| (Code(code as i32), reason))
     }
 
+    /// Makes the library give this client up, as it does on errors that cannot be provoked.
+    #[cfg(test)]
+    pub fn end_fatally(&self) {
+        // SAFETY: the client is alive; the reason is a C string, which the call copies.
+        unsafe {
+            let code = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INCONSISTENT;
+            sys::rd_kafka_test_fatal_error(self.producer.client().native_ptr(), code, c"for a test".as_ptr());
+        }
+    }
+
     /// Answers a question for a token (`EventKind::TokenWanted`).
     pub fn set_token(&self, token: Result<OAuthToken, String>) -> Result<(), String> {
         let client = self.producer.client().native_ptr();

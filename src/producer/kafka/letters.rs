@@ -142,10 +142,15 @@ impl KafkaProducer {
             tokio::pin!(room);
             // Registered before the look, so that what happens in between is not missed.
             room.as_mut().enable();
+            // Looked at before `broken`: a failure is told before its report is counted.
+            let answered = shared.reported.load(Ordering::Acquire) >= shared.queued.load(Ordering::Relaxed);
             if let Some(failure) = shared.broken() {
                 return Err(failure);
             }
-            if shared.reported.load(Ordering::Acquire) >= shared.queued.load(Ordering::Relaxed) {
+            if shared.fatal.load(Ordering::Acquire) {
+                return Err(self.wait_for_reason().await);
+            }
+            if answered {
                 return Ok(());
             }
             let native = self.client.native.clone();

@@ -4,7 +4,8 @@
 //! full. Delivery never gives up by itself (`message.timeout.ms=0`), so a broker that is away only makes everything wait. The
 //! first batch that is refused, or message that runs into a time-out which the user has set, ends the client: everything
 //! queued is purged, all batches in flight fail, and the daemon makes a new producer and sends again from the resume point.
-//! Nothing that follows a failed message can therefore overtake it, nor a partition's first message of a client (`proof`, `ahead`).
+//! Nothing that follows a failed message can therefore overtake it (without idempotence the library may send one request more of the
+//! partition before the purge), nor a partition's first message of a client (`proof`, `ahead`).
 //!
 //! What may be refused goes alone (`alone`), after everything before it is answered: a message above its topic's limit, which
 //! may still pass if it compresses well, and the messages of a batch that was refused. What is refused alone becomes a dead
@@ -379,6 +380,7 @@ impl KafkaProducer {
         }
         let (batches, messages) = in_flight.unanswered();
         if batches > 0 {
+            self.client.shared.closing.store(true, Ordering::Release);
             self.client.native.purge();
             let _ = tokio::time::timeout(LAST_STEPS, in_flight.wait_empty()).await;
         }
@@ -401,6 +403,7 @@ impl Drop for KafkaProducer {
     fn drop(&mut self) {
         self.refresher.abort();
         if !self.closed {
+            self.client.shared.closing.store(true, Ordering::Release);
             self.client.native.purge();
             self.thread.stop(&self.client.native);
         }

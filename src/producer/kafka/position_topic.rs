@@ -14,6 +14,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as E;
 
 use crate::error::{Error, Result};
 
+use super::admin::passes;
 use super::ffi::Code;
 use super::record::PositionRecord;
 use super::settings::Settings;
@@ -134,14 +135,7 @@ fn unreadable(topic: &str) -> Error {
 
 fn not_made(topic: &str, code: RDKafkaErrorCode) -> Error {
     let what = format!("the position topic {topic} does not exist and cannot be made: {code}");
-    let passing = [
-        RDKafkaErrorCode::RequestTimedOut,
-        RDKafkaErrorCode::OperationTimedOut,
-        RDKafkaErrorCode::NotController,
-        RDKafkaErrorCode::BrokerTransportFailure,
-        RDKafkaErrorCode::ThrottlingQuotaExceeded,
-    ];
-    if passing.contains(&code) {
+    if passes(Code(code as i32)) {
         return Error::transient(what);
     }
     Error::definite(what).detail("kafka_position_topic").hint(format!(
@@ -313,6 +307,10 @@ mod tests {
     fn what_hinders_making_the_topic() {
         for (code, passes) in [
             (RDKafkaErrorCode::RequestTimedOut, true),
+            (RDKafkaErrorCode::OperationTimedOut, true),
+            (RDKafkaErrorCode::NotController, true),
+            (RDKafkaErrorCode::BrokerTransportFailure, true),
+            (RDKafkaErrorCode::ThrottlingQuotaExceeded, true),
             (RDKafkaErrorCode::TopicAuthorizationFailed, false),
             (RDKafkaErrorCode::PolicyViolation, false),
         ] {

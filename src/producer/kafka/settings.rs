@@ -382,7 +382,10 @@ impl Builder {
             }
             (Some(wanted), _) => wanted,
             (None, Some(sentence)) => {
-                self.warn(format!("{sentence}; without idempotence one request at a time is sent, to keep the order"));
+                self.warn(format!(
+                    "{sentence}; without idempotence one request at a time is sent, to keep the order; but if Kafka refuses a request, the \
+                     next one may arrive before it"
+                ));
                 false
             }
             (None, None) => true,
@@ -395,7 +398,9 @@ impl Builder {
                 IDEMPOTENT_IN_FLIGHT_MAX
             }
             Some(n) if !idempotent && n > 1 && wanted == Some(false) => {
-                self.warn(format!("without idempotence and with {n} requests in flight, a retry can change the order of messages"));
+                self.warn(format!(
+                    "without idempotence and with {n} requests in flight, a retry or a refused request can change the order of messages"
+                ));
                 n
             }
             Some(n) if idempotent || wanted == Some(false) => n,
@@ -657,6 +662,23 @@ mod tests {
                 assert_eq!(s.get(name), Some(*value), "{given:?}: {name}");
             }
             assert_eq!(s.warnings.len(), *warnings, "{given:?}: {:?}", s.warnings);
+        }
+    }
+
+    /// Each row: what the user writes, and words of the warning.
+    #[test]
+    fn what_the_order_is_worth_without_idempotence_is_told() {
+        let rows: &[(Pairs, &str)] = &[
+            (&[("acks", "1")], "if Kafka refuses a request, the next one may arrive before it"),
+            (&[("retries", "0")], "if Kafka refuses a request, the next one may arrive before it"),
+            (
+                &[("enable.idempotence", "false"), ("max.in.flight.requests.per.connection", "3")],
+                "with 3 requests in flight, a retry or a refused request can change the order",
+            ),
+        ];
+        for (given, words) in rows {
+            let warnings = build(given).unwrap_or_else(|e| panic!("{given:?}: {e:?}")).warnings;
+            assert!(warnings.iter().any(|w| w.contains(words)), "{given:?}: {warnings:?}");
         }
     }
 

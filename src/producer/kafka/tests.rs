@@ -364,3 +364,40 @@ async fn until_a_partition_has_acknowledged_one_message_it_gets_no_other() {
     assert!(b.answers.next().1.is_ok());
     producer.close(CLOSE).await.unwrap();
 }
+
+/// The library throws away what it holds when it gives a client up, and tells nothing more about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_the_library_gives_up_ends_every_wait() {
+    enum Wait {
+        /// For the first message, which is in the library's queue.
+        Queued,
+        /// For the first message, which is with a broker that does not answer.
+        OnItsWay,
+        /// For all messages, so that one can go alone.
+        Drain,
+    }
+    for wait in [Wait::Queued, Wait::OnItsWay, Wait::Drain] {
+        let b = mock();
+        let t = b.topic("t");
+        let settings = options(&b.mock.bootstrap_servers(), &[], false);
+        if let Wait::Drain = wait {
+            settings.learned.suspect("t", 1, &"master.000001".into(), 101);
+        }
+        let mut producer = KafkaProducer::connect(settings, b.topics.clone(), b.metrics.clone()).await.unwrap();
+        producer.send(batch(&[(t, 0, "k", "before")]), b.answers.completion(0)).await.unwrap();
+        assert!(b.answers.next().1.is_ok());
+        match wait {
+            Wait::OnItsWay => b.mock.broker_round_trip_time(1, Duration::from_secs(20)).unwrap(),
+            Wait::Queued | Wait::Drain => b.mock.broker_down(1).unwrap(),
+        }
+        let native = producer.client.native.clone();
+        let mut sending = producer.send(batch(&[(t, 1, "k", "first"), (t, 1, "k", "second")]), b.answers.completion(1));
+        assert!(tokio::time::timeout(Duration::from_millis(300), &mut sending).await.is_err(), "it waits");
+        native.end_fatally();
+        let error = tokio::time::timeout(Duration::from_secs(10), sending).await.expect("the wait ends").unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains("test_fatal_error: for a test"), "{error}");
+        assert!(b.answers.next().1.unwrap_err().is_transient());
+        assert!(producer.send(batch(&[(t, 0, "k", "later")]), b.answers.completion(2)).await.is_err());
+        let _ = producer.close(Duration::from_millis(500)).await;
+    }
+}

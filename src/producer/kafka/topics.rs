@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::encode::batch::{Message, TopicId, Topics};
 
-use super::admin::{Admin, Made};
+use super::admin::{Admin, Made, passes};
 use super::client::Client;
 use super::delivery::Failure;
 use super::ffi::{Code, Topic, TopicFacts};
@@ -186,11 +186,42 @@ impl TopicTable {
 }
 
 /// Makes topics that are not there. Without the right to, they may be there all the same, which the next question tells; why the
-/// first was not made is answered.
+/// first was not made is answered. It is ordered again as long as what hinders it may pass, like everything that waits for the
+/// cluster; the others are ordered again when it is their turn.
 async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &Admin) -> Result<Option<String>, Failure> {
-    let made = loop {
-        match admin.create(names, how).await {
-            Ok(made) => break made,
+    let mut refused = None;
+    let mut names = names.to_vec();
+    let first = names.first().cloned();
+    let mut told = false;
+    loop {
+        match admin.create(&names, how).await {
+            Ok(made) => {
+                names.clear();
+                for (name, made) in made {
+                    let Made::Refused(code) = made else { continue };
+                    match Unmade::of(code) {
+                        Unmade::Again => {
+                            if !std::mem::replace(&mut told, true) {
+                                tracing::warn!(topic = %name, why = %code.text(), "kafka: a topic is not made yet; it is ordered again");
+                            }
+                            names.push(name);
+                        }
+                        Unmade::Perhaps => {
+                            tracing::info!(topic = %name, why = %code.text(), "kafka: the topic was not made");
+                            if first.as_ref() == Some(&name) {
+                                refused = Some(code.text());
+                            }
+                        }
+                        Unmade::Never(hint) => {
+                            let failure = Failure::definite(format!("Kafka does not make the topic {name}: {}", code.text()));
+                            return Err(failure.hint(hint));
+                        }
+                    }
+                }
+                if names.first().is_none_or(|name| Some(name) != first.as_ref()) {
+                    return Ok(refused);
+                }
+            }
             // The cluster cannot be reached, or has no controller right now.
             Err(why) => tracing::debug!(why, "kafka: no answer to the order to make topics"),
         }
@@ -198,37 +229,35 @@ async fn make(names: &[Arc<str>], how: &TopicCreation, client: &Client, admin: &
             return Err(failure);
         }
         tokio::time::sleep(ASK).await;
-    };
-    let mut refused = None;
-    for (n, (name, made)) in made.into_iter().enumerate() {
-        match made {
-            Made::There => {}
-            Made::Refused(code) if not_made(code).is_none() => {
-                if n == 0 {
-                    refused = Some(code.text());
-                }
-                tracing::info!(topic = %name, why = %code.text(), "kafka: the topic was not made");
-            }
-            Made::Refused(code) => {
-                let failure = Failure::definite(format!("Kafka does not make the topic {name}: {}", code.text()));
-                return Err(failure.hint(not_made(code).unwrap_or_default()));
-            }
-        }
     }
-    Ok(refused)
 }
 
-/// What to do about a refusal to make a topic that waiting cannot mend; `None` for all others.
-fn not_made(code: Code) -> Option<&'static str> {
-    let rows = [
-        (E::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, "see kafka_topic_partitions"),
-        (E::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, "kafka_topic_replication_factor must not be above the number of brokers"),
-        (E::RD_KAFKA_RESP_ERR_INVALID_CONFIG, "see kafka_topic_configs"),
-        (E::RD_KAFKA_RESP_ERR_INVALID_REQUEST, "see the kafka_topic_* keys"),
-        (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "the brokers' policy for new topics does not allow it: see the kafka_topic_* keys"),
-        (E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "see kafka_topic"),
-    ];
-    rows.iter().find(|(of, _)| Code::of(*of) == code).map(|(_, hint)| *hint)
+/// What follows from the refusal to make a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unmade {
+    /// It may pass.
+    Again,
+    /// Waiting cannot mend it; this can.
+    Never(&'static str),
+    /// The topic may be there all the same, or be made by somebody else.
+    Perhaps,
+}
+
+impl Unmade {
+    fn of(code: Code) -> Self {
+        if passes(code) {
+            return Unmade::Again;
+        }
+        let rows = [
+            (E::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS, "see kafka_topic_partitions"),
+            (E::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, "kafka_topic_replication_factor must not be above the number of brokers"),
+            (E::RD_KAFKA_RESP_ERR_INVALID_CONFIG, "see kafka_topic_configs"),
+            (E::RD_KAFKA_RESP_ERR_INVALID_REQUEST, "see the kafka_topic_* keys"),
+            (E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION, "the brokers' policy for new topics does not allow it: see the kafka_topic_* keys"),
+            (E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "see kafka_topic"),
+        ];
+        rows.iter().find(|(of, _)| Code::of(*of) == code).map_or(Unmade::Perhaps, |(_, hint)| Unmade::Never(hint))
+    }
 }
 
 /// Asks for one topic until it is there.
@@ -368,5 +397,48 @@ mod tests {
         for bad in ["", ".", "..", "a b", "ü", "a/b", "%{database}", "a\0b", &"x".repeat(250)] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_follows_from_a_refusal_to_make_a_topic() {
+        let again = [
+            E::RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+            E::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+            E::RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
+            E::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+            E::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+            E::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+            E::RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+            E::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+            E::RD_KAFKA_RESP_ERR__TIMED_OUT,
+            E::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+            E::RD_KAFKA_RESP_ERR__TRANSPORT,
+            E::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+        ];
+        let never = [
+            E::RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
+            E::RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR,
+            E::RD_KAFKA_RESP_ERR_INVALID_CONFIG,
+            E::RD_KAFKA_RESP_ERR_INVALID_REQUEST,
+            E::RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+            E::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION,
+        ];
+        let perhaps = [
+            E::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            E::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            E::RD_KAFKA_RESP_ERR_UNKNOWN,
+        ];
+        let of = |code: E| Unmade::of(Code::of(code));
+        for code in again {
+            assert_eq!(of(code), Unmade::Again, "{code:?}");
+        }
+        for code in never {
+            assert!(matches!(of(code), Unmade::Never(hint) if !hint.is_empty()), "{code:?}");
+        }
+        for code in perhaps {
+            assert_eq!(of(code), Unmade::Perhaps, "{code:?}");
+        }
+        // One that the library does not know yet.
+        assert_eq!(Unmade::of(Code(999)), Unmade::Perhaps);
     }
 }

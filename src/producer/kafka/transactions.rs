@@ -10,6 +10,7 @@
 //!
 //! Never here: which place to start from (`daemon::exactly_once`).
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -345,6 +346,8 @@ impl TransactionalProducer {
         if self.open.is_some() || self.torn {
             // Readers of committed messages would wait for its time-out.
             self.metrics.kafka_aborted.inc();
+            // The library gives up what is in it.
+            self.inner.client.shared.closing.store(true, Ordering::Release);
             let wait = left().mul_f32(COMMIT_SHARE).max(ABORT_MIN);
             match tokio::time::timeout(wait, self.step(TransactionStep::Abort, Some(wait))).await {
                 Ok(Ok(Ok(()))) => tracing::info!("kafka: aborted the open transaction; what was in it is sent again"),
