@@ -125,6 +125,8 @@ fn is_misread(stored: &ColumnType, truth: &ColumnType, seen: &ColumnType, unchan
             let same = matches!((charset, its), (Some(stored), Some(now)) if same_charset(stored, now));
             unchanged && kind == now && !same
         }
+        // MariaDB's, by a CHECK in a statement.
+        (Text { .. }, ColumnType::Json) => unchanged,
         (Enum { labels, charset }, Enum { labels: now, charset: its }) | (Set { labels, charset }, Set { labels: now, charset: its }) => {
             (unchanged || charset == its) && is_spelled(labels, now)
         }
@@ -217,6 +219,7 @@ mod tests {
             ("labels without a character set", bare(&["a"]), labels(&["a"]), labels(&["a"]), (false, false)),
             ("cut, without a character set", bare(&["a'"]), labels(&["a',"]), labels(&["a'"]), (true, true)),
             ("utf8 by its other name", text("utf8"), text("utf8mb3"), text("utf8mb3"), (false, false)),
+            ("JSON by its check", text("utf8mb4"), ColumnType::Json, ColumnType::Json, (false, true)),
             ("another type", text("latin1"), int(true), int(true), (false, false)),
         ];
         for (what, stored, truth, seen, want) in cases {
