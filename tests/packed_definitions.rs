@@ -283,3 +283,32 @@ fn places_do_not_depend_on_what_else_is_known() {
         }
     }
 }
+
+/// `binlogd schema resolve`, told one table after the other: each version is made of what was stored before it was told, and
+/// lacks the others. Whoever starts behind them has them all.
+#[test]
+fn definitions_that_are_told_one_by_one_are_all_kept() {
+    let log = log(Said::Another, Vec::new());
+    let told = |name: &str| table(name, &["id", "w"], true);
+    for reader in [Reader::Whole, Reader::Streamed] {
+        let asked = live(&disk(), &log, log.group, reader, "").asked;
+        let disk = disk();
+        let store = MemoryStore::open(disk.clone(), store_options());
+        let (base, before) = now(store.load_schema(&at(4))).expect("no error").expect("a version");
+        for (name, place) in &asked {
+            let mut schema = before.clone();
+            let change = SchemaChange::TableCreate { database: "d".into(), table: name.clone(), def: told(name) };
+            binlogd::schema::delta::apply_changes(&mut schema, std::slice::from_ref(&change)).expect("applied");
+            now(store.save_changes(base, &[change], &schema, &at(*place))).expect("stored");
+        }
+        for life in 1..=2 {
+            let read = live(&disk, &log, log.group, reader, "");
+            assert_eq!((read.messages.len(), read.asked.len()), (4, 0), "{reader:?}, life {life}");
+            assert!(read.messages.iter().all(|m| m.contains("\"w\":4294967295")), "{reader:?}: {:?}", read.messages);
+            let stored = now(read.store.load_schema(&at(log.end))).expect("no error").expect("a version").1;
+            for name in ["a", "b", "c"] {
+                assert_eq!(stored.table("d", name), Some(&told(name)), "{reader:?}, life {life}: {name}");
+            }
+        }
+    }
+}

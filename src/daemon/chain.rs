@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::filter::{Filter, LiveFilter};
 use crate::position::xa::XaDecided;
 use crate::position::{BinlogPosition, Gtid, Gtids, Position, ResumePoint};
-use crate::schema::delta::SchemaChange;
+use crate::schema::delta::{SchemaChange, write_table};
 use crate::schema::prepared::PreparedXa;
 use crate::schema::{Schema, SchemaId};
 
@@ -365,8 +365,15 @@ impl Chain {
 
     /// A version that an earlier life, or another client, has stored for this place may be older than a repair that this
     /// run made before the place, and lack it. Then the definitions concerned are stored once more right behind it.
-    fn repeat_repairs(&mut self, id: SchemaId, change: &SchemaStep, mut position: Position, hooks: &mut dyn Hooks) -> Result<SchemaId> {
-        let is_older = id < self.repaired_id;
+    fn repeat_repairs(
+        &mut self,
+        id: SchemaId,
+        lacks: bool,
+        change: &SchemaStep,
+        mut position: Position,
+        hooks: &mut dyn Hooks,
+    ) -> Result<SchemaId> {
+        let is_older = id < self.repaired_id || lacks;
         if change.repair || is_older {
             let named = |c: &SchemaChange| {
                 let old = c.names().1.map(|table| TableName::new(c.names().0, table));
@@ -398,10 +405,28 @@ impl Chain {
         // Inside the event, so no other version has this place.
         position.at.offset += 1;
         let id = hooks.save_schema(Some(id), &changes, schema, &position)?;
-        tracing::info!(at = %position.at, schema_id = id, "repaired definitions stored again, because the version of this place is older");
+        tracing::info!(at = %position.at, schema_id = id, "repaired definitions stored again, because the version of this place lacks them");
         self.assembler.set_schema_id(id);
         self.repaired_id = self.repaired_id.max(id);
         Ok(id)
+    }
+
+    /// Whether a version is stored for this place already that lacks what this run has repaired: two definitions that an operator
+    /// told, each with the daemon at rest (`binlogd schema resolve`), are both based on what was there before.
+    fn lacks_repairs(&self, position: &Position, hooks: &mut dyn Hooks) -> Result<bool> {
+        if self.repaired.is_empty() {
+            return Ok(false);
+        }
+        let Some(stored) = hooks.stored_version(position)? else { return Ok(false) };
+        // As they are stored, because not all of a definition is.
+        let text = |schema: &Schema, name: &TableName| {
+            let def = name.table.as_deref().and_then(|table| schema.table(&name.database, table))?;
+            let mut text = Vec::new();
+            write_table(def, &mut text);
+            Some(text)
+        };
+        let ours = self.assembler.schema();
+        Ok(self.repaired.iter().any(|name| text(ours, name).is_some_and(|ours| text(&stored, name) != Some(ours))))
     }
 
     fn executed(&mut self, end: &ResumePoint) -> Result<()> {
@@ -418,9 +443,10 @@ impl Chain {
             self.executed(end)?;
         }
         let position = self.place_of(&change.at, change.gtid.as_ref())?;
+        let lacks = self.lacks_repairs(&position, hooks)?;
         let id = hooks.save_schema(self.assembler.schema_id(), &change.changes, self.assembler.schema(), &position)?;
         self.assembler.set_schema_id(id);
-        let id = self.repeat_repairs(id, &change, position, hooks)?;
+        let id = self.repeat_repairs(id, lacks, &change, position, hooks)?;
         self.release(hooks)?;
         tracing::info!(at = %change.at, schema_id = id, changes = change.changes.len(), repair = change.repair, "schema change stored");
         let sql = String::from_utf8_lossy(&change.sql);
