@@ -33,9 +33,30 @@ fn is_generated_drop(sql: &[u8], ctx: &StatementContext<'_>) -> bool {
 }
 
 /// Whether the server may have written this text so: the definitions that CREATE TABLE … SELECT and generated keys are logged
-/// as (`store_create_info`). Clients write such texts as well, and dumps are full of them.
+/// as (`store_create_info`).
 fn is_like_generated(sql: &[u8]) -> bool {
     sql.starts_with(b"CREATE ") && memchr::memmem::find(sql, b"(\n  ").is_some()
+}
+
+/// Whether every line of the definition is as servers write it: two blanks, a name between quotes and a type in small letters,
+/// or a key. Dumps are full of these too, but say that their client is UTF-8. Names without quotes (`sql_quote_show_create` off)
+/// may be anybody's.
+fn is_generated(text: &str) -> bool {
+    const KEYS: [&str; 9] =
+        ["PRIMARY KEY ", "UNIQUE KEY ", "KEY ", "FULLTEXT KEY ", "SPATIAL KEY ", "VECTOR KEY ", "CONSTRAINT ", "CHECK ", "PERIOD FOR "];
+    let Some((body, _)) = text.split_once("(\n").and_then(|(_, lines)| lines.split_once("\n)")) else { return false };
+    let is_column = |line: &str| {
+        let Some(quote @ ('`' | '"')) = line.chars().next() else { return false };
+        let mut rest = line.get(1..).unwrap_or_default();
+        while let Some((_, after)) = rest.split_once(quote) {
+            match after.strip_prefix(quote) {
+                Some(doubled) => rest = doubled,
+                None => return after.strip_prefix(' ').is_some_and(|ty| ty.starts_with(|c: char| c.is_ascii_lowercase())),
+            }
+        }
+        false
+    };
+    body.split('\n').all(|line| line.strip_prefix("  ").is_some_and(|line| is_column(line) || KEYS.iter().any(|key| line.starts_with(key))))
 }
 
 /// Decodes a statement; the error says why it cannot be.
@@ -44,7 +65,7 @@ pub fn statement<'a>(sql: &'a [u8], ctx: &StatementContext<'_>) -> Result<Decode
     let is_drop = is_generated_drop(sql, ctx);
     let mut otherwise = None;
     if let Some(text) = simdutf8::basic::from_utf8(sql).ok().filter(|_| is_drop || is_like_generated(sql)) {
-        if let Some(decoder) = Charset::named(charset).filter(|_| !is_drop && !sql.is_ascii()) {
+        if let Some(decoder) = Charset::named(charset).filter(|_| !is_drop && !sql.is_ascii() && !is_generated(text)) {
             let is_other = |other: &String| other != text && !other.contains(char::REPLACEMENT_CHARACTER);
             otherwise = Some(decoded(decoder, sql)?).filter(is_other);
         }

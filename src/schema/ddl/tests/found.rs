@@ -22,12 +22,19 @@ fn doubt(ctx: &StatementContext<'_>, statements: &[&str], last: &[u8]) -> String
 
 #[test]
 fn statements_in_the_clients_character_set() {
-    let cases: [(u16, &[u8], &str); 7] = [
+    let cases: [(u16, &[u8], &str); 10] = [
         (13, b"CREATE TABLE `\x83\x5c` (e ENUM('\x95\x5c') CHARSET sjis)", "d.ソ(e enum{表}/sjis)"),
         (28, b"CREATE TABLE t (\xd5\x5c INT)", "d.t(誠 int)"),
         (51, b"CREATE TABLE t (\xc6 INT)", "d.t(Ж int)"),
         // What the server wrote itself is UTF-8.
         (255, "CREATE TABLE `表` (\n  `ä` int\n)".as_bytes(), "d.表(ä int)"),
+        (13, "CREATE TABLE `表` (\n  `a` int\n)".as_bytes(), "d.表(a int)"),
+        (
+            8,
+            "CREATE TABLE `ä` (\n  `a``(ä\"` int(1) DEFAULT NULL,\n  PRIMARY KEY (`a``(ä\"`)\n) ENGINE=x".as_bytes(),
+            "d.ä(a`(ä\" int; key a`(ä\")",
+        ),
+        (8, "CREATE TABLE \"t\" (\n  \"ä\" enum('é','`') NOT NULL COMMENT 'x'\n) /* y */".as_bytes(), "d.t(ä enum{é|`}/latin1)"),
         // The client cannot have written this.
         (51, "CREATE TABLE `t` (\n  `И` int\n)".as_bytes(), "d.t(И int)"),
         // It does not matter who wrote this,
@@ -51,9 +58,10 @@ fn statements_in_the_clients_character_set() {
 fn definitions_that_the_server_or_the_client_may_have_written() {
     let d = |name: &str| ("d".to_owned(), Some(name.to_owned()));
     for (collation, sql, expected) in [
-        (13, "CREATE TABLE `表` (\n  `a` int\n)", vec![d("表"), d("陦ｨ")]),
-        (8, "CREATE TABLE `ä` (\n  `a` int\n)", vec![d("ä"), d("Ã¤")]),
-        (8, "CREATE TABLE `t` (\n  `ä` int\n)", vec![d("t")]),
+        (13, "CREATE TABLE `表` (\n  a int\n)", vec![d("表"), d("陦ｨ")]),
+        (8, "CREATE TABLE `ä` (\n  `a` INT\n)", vec![d("ä"), d("Ã¤")]),
+        (8, "CREATE TABLE `t` (\n  `a` int,\n   `ä` int\n)", vec![d("t")]),
+        (8, "CREATE TABLE `t` (\n  `a` int, `ä` int\n, b int)", vec![d("t")]),
         (51, "CREATE TABLE t (\n  a enum('ж')\n)", vec![d("t")]),
     ] {
         let mut schema = schema();
