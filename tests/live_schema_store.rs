@@ -192,6 +192,16 @@ async fn stop(mut process: Daemon) {
     assert!([0, 128 + 15].contains(&code), "exit code {code}\n{}", process.log_tail());
 }
 
+/// Maxwell leaves the default of a table that it converts, which is corrected where the table is older than its last heartbeat;
+/// nothing else had to be, nor captured anew.
+fn only_defaults_are_corrected(versions: usize, before: usize, ours: &Daemon) {
+    let log = ours.log_text();
+    let life = log.rsplit("restored the schema version").next().unwrap_or_default();
+    let corrected: Vec<&str> = life.lines().filter(|line| line.contains("is corrected")).collect();
+    assert!(corrected.iter().all(|line| line.contains("table=store_a.texts what=\"its default character set")), "{corrected:?}");
+    assert_eq!(versions, before + usize::from(!corrected.is_empty()), "something had to be mended:\n{}", ours.log_tail());
+}
+
 async fn take_over(name: &'static str, port: &str, gtid_mode: bool) {
     let _alone = one_at_a_time().await;
     let test = format!("one store for Maxwell and us on {name}");
@@ -234,7 +244,7 @@ async fn take_over(name: &'static str, port: &str, gtid_mode: bool) {
     stop(maxwell).await;
     let stored = t.versions().await;
     let ours = t.rows(1, |t| t.ours(&[]), "we on Maxwell's deltas").await;
-    assert_eq!(t.versions().await, stored, "something had to be mended:\n{}", ours.log_tail());
+    only_defaults_are_corrected(t.versions().await, stored, &ours);
     stop(ours).await;
 
     // Compacted by us, for Maxwell.
@@ -254,7 +264,7 @@ async fn take_over(name: &'static str, port: &str, gtid_mode: bool) {
     t.compacted(&mut maxwell).await;
     stop(maxwell).await;
     let mut ours = t.rows(1, |t| t.ours(&[]), "we on a store that Maxwell compacted").await;
-    assert_eq!(t.versions().await, 1, "something had to be mended:\n{}", ours.log_tail());
+    only_defaults_are_corrected(t.versions().await, 1, &ours);
     t.sql(&["ALTER TABLE store_b.late ADD COLUMN again int FIRST"]).await;
     t.caught_up(&mut ours).await;
     stop(ours).await;
